@@ -1,0 +1,2 @@
+//! Orlop.
+fn main() {}

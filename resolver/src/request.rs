@@ -1,0 +1,37 @@
+//! What is asked of the resolver: one app, on one platform, as of one date.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use orlop_recipes::{FeatureName, PackageName, Version, VersionReq};
+
+/// A question to [`crate::resolve`]. Every app is solved alone.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The app.
+    pub app: PackageName,
+    /// Its accepted versions.
+    pub requirement: VersionReq,
+    /// Features asked for beside the default ones.
+    pub features: Vec<FeatureName>,
+    /// Whether `default` is on.
+    pub default_features: bool,
+    /// What the code will run on.
+    pub platform: Platform,
+    /// The release of the compiler; packages that need a newer one are avoided, then refused.
+    pub rust_version: Version,
+    /// Releases published later are not seen.
+    pub snapshot: Timestamp,
+    /// Versions to take where they fit: the lock's, by package. One package may appear with
+    /// several versions in different semver buckets.
+    pub preferred: BTreeMap<PackageName, Vec<Version>>,
+}
+
+/// What `rustc --print=cfg` says of a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Platform {
+    /// The target triple.
+    pub triple: String,
+    /// The lines of `rustc --print=cfg`.
+    pub cfg: Vec<String>,
+}

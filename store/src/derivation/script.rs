@@ -1,0 +1,96 @@
+//! [`ScriptRun`] and [`NativeBuild`]: steps that run a program or a shell script to make a tree.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Codegen, PackageTexts, Tools};
+use crate::content_hash;
+use crate::path::StorePath;
+
+/// The run of a compiled build script. The output holds `out/` (its `OUT_DIR`) and its parsed
+/// directives; `OUT_DIR` is that stable place because crates bake its path in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScriptRun {
+    /// Compiler, C tools, isolation.
+    pub tools: Tools,
+    /// The unpacked package: the working folder.
+    pub source: StorePath,
+    /// The package as the environment describes it.
+    pub package: PackageTexts,
+    /// The object that holds the compiled script.
+    pub program: StorePath,
+    /// `package.links`.
+    pub links: Option<String>,
+    /// Active features: `CARGO_FEATURE_*`.
+    pub features: BTreeSet<String>,
+    /// Runs of the immediate normal dependencies that have `links`: `DEP_*`.
+    pub dependencies: Vec<DependencyScript>,
+    /// The options of the package's library: `OPT_LEVEL`, `DEBUG`, `PROFILE`.
+    pub codegen: Codegen,
+    /// Native libraries from recipes.
+    pub natives: BTreeSet<StorePath>,
+    /// Extra environment from a recipe.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// A build-script run whose metadata another script sees.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DependencyScript {
+    /// The `links` value: `DEP_<LINKS>_<KEY>`.
+    pub links: String,
+    /// The run.
+    pub run: StorePath,
+}
+
+/// A tree made by a recipe's shell script; `$out` is where it goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NativeBuild {
+    /// Compiler, C tools, isolation.
+    pub tools: Tools,
+    /// The unpacked source, copied to a writable folder in which the script starts.
+    pub source: StorePath,
+    /// Run by `sh -eu`.
+    pub script: String,
+    /// Native libraries it uses.
+    pub natives: BTreeSet<StorePath>,
+    /// Its environment beside the standard one.
+    pub environment: BTreeMap<String, String>,
+}
+
+impl ScriptRun {
+    pub(super) fn inputs(&self) -> BTreeSet<StorePath> {
+        let mut inputs = BTreeSet::from([
+            self.tools.compiler.clone(),
+            self.tools.c_tools.clone(),
+            self.source.clone(),
+            self.program.clone(),
+        ]);
+        inputs.extend(self.dependencies.iter().map(|dependency| dependency.run.clone()));
+        inputs.extend(self.natives.iter().cloned());
+        inputs
+    }
+}
+
+impl NativeBuild {
+    pub(super) fn inputs(&self) -> BTreeSet<StorePath> {
+        let mut inputs = BTreeSet::from([self.tools.c_tools.clone(), self.source.clone()]);
+        inputs.extend(self.natives.iter().cloned());
+        inputs
+    }
+}
+
+content_hash!(ScriptRun {
+    tools,
+    source,
+    package,
+    program,
+    links,
+    features,
+    dependencies,
+    codegen,
+    natives,
+    environment,
+});
+content_hash!(DependencyScript { links, run });
+content_hash!(NativeBuild { tools, source, script, natives, environment });
