@@ -242,6 +242,9 @@ mod tests {
     #[test]
     fn golden() {
         let value = (vec![Some("text".to_owned()), None], true);
-        assert_eq!(Digest::of("test", &value).to_string(), "v1xmf4hq4r1d4h2xc3l7qs3fnlf7c8b0");
+        assert_eq!(
+            Digest::of("test", &value).to_string(),
+            "v1xmf4hq4r1d4h2xc3l7qs3fnlf7c8b0"
+        );
     }
 }

@@ -10,23 +10,44 @@
 //! | [`job`] | [`Job`], [`Runner`]: a process shut off from the machine |
 //! | [`fetch`] | [`Fetcher`]: who brings archives |
 //! | [`event`] | [`Event`], [`Reporter`]: what happens meanwhile |
+//! | [`store`] | [`Store`]: objects under a home folder; start here |
+//! | [`add`] | [`Registration`]: how a tree becomes an object |
+//! | [`staging`] | [`Staged`], [`Scratch`]: folders that vanish by themselves |
+//! | [`lock`] | locks between processes |
+//! | [`gc`] | [`GcPlan`], [`GcReport`]: what nobody needs |
+//! | [`profile`] | [`Profile`], [`Generation`]: what users see, and the way back |
+//! | [`error`] | [`StoreError`] |
 //!
 //! Nothing here knows of packages, features or registries, and nothing prints.
 
+pub mod add;
 pub mod compiler;
 pub mod derivation;
 pub mod digest;
+pub mod error;
 pub mod event;
 pub mod fetch;
+pub mod gc;
 pub mod job;
+pub mod lock;
 pub mod path;
 pub mod plan;
+pub mod profile;
+pub mod staging;
+pub mod store;
 
+pub use add::Registration;
 pub use compiler::{Compiler, ImportedCompiler};
 pub use derivation::{Derivation, Step};
 pub use digest::Digest;
+pub use error::StoreError;
 pub use event::{Activity, ActivityKind, Event, Reporter, Silent};
 pub use fetch::{FetchError, Fetcher};
+pub use gc::{GcPlan, GcReport};
 pub use job::{ExitStatus, Finished, Job, JobOutput, JobView, RunError, Runner};
+pub use lock::{ObjectLock, ProfileLock, UseGuard};
 pub use path::{StorePath, StorePathError};
 pub use plan::{Plan, PlannedApp, PlannedProgram};
+pub use profile::{Generation, GenerationApp, NewGeneration, Profile};
+pub use staging::{Scratch, Staged};
+pub use store::{ObjectInfo, Store};

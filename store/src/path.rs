@@ -33,8 +33,11 @@ impl StorePath {
     /// Makes the path of an object. Letters that may not stand in a name become `_`, an overlong
     /// name is cut: the digest alone identifies.
     pub fn new(digest: Digest, name: &str) -> Self {
-        let mut name: String =
-            name.chars().map(|c| if allowed(c) { c } else { '_' }).take(MAX_NAME).collect();
+        let mut name: String = name
+            .chars()
+            .map(|c| if allowed(c) { c } else { '_' })
+            .take(MAX_NAME)
+            .collect();
         if name.is_empty() {
             name.push('_');
         }
@@ -72,7 +75,10 @@ impl FromStr for StorePath {
 
     fn from_str(text: &str) -> Result<Self, StorePathError> {
         let refuse = |reason| {
-            Err(StorePathError { text: text.escape_debug().take(80).collect(), reason })
+            Err(StorePathError {
+                text: text.escape_debug().take(80).collect(),
+                reason,
+            })
         };
         let Some((digest, name)) = text.split_at_checked(Digest::TEXT_LENGTH) else {
             return refuse("it is too short");
@@ -84,7 +90,10 @@ impl FromStr for StorePath {
             Some(name)
                 if !name.is_empty() && name.len() <= MAX_NAME && name.chars().all(allowed) =>
             {
-                Ok(Self { digest, name: name.to_owned() })
+                Ok(Self {
+                    digest,
+                    name: name.to_owned(),
+                })
             }
             _ => refuse("the name after the digest is not one"),
         }

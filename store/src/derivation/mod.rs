@@ -150,7 +150,12 @@ impl ContentHash for Derivation {
 
 impl ContentHash for Source {
     fn hash(&self, hasher: &mut Hasher) {
-        let Self { name, version, checksum, origin: _ } = self;
+        let Self {
+            name,
+            version,
+            checksum,
+            origin: _,
+        } = self;
         name.hash(hasher);
         version.hash(hasher);
         checksum.hash(hasher);
@@ -166,4 +171,8 @@ impl ContentHash for Isolation {
     }
 }
 
-content_hash!(Tools { compiler, c_tools, isolation });
+content_hash!(Tools {
+    compiler,
+    c_tools,
+    isolation
+});

@@ -134,12 +134,20 @@ pub struct Codegen {
 impl Codegen {
     /// The class of every crate that ends up in an app: Cargo's release defaults.
     pub fn target() -> Self {
-        Self { opt_level: "3".into(), codegen_units: None, debug_info: None }
+        Self {
+            opt_level: "3".into(),
+            codegen_units: None,
+            debug_info: None,
+        }
     }
 
     /// The class of build scripts, proc macros and what they use: Cargo's `build-override`.
     pub fn host() -> Self {
-        Self { opt_level: "0".into(), codegen_units: None, debug_info: None }
+        Self {
+            opt_level: "0".into(),
+            codegen_units: None,
+            debug_info: None,
+        }
     }
 }
 
@@ -162,8 +170,11 @@ impl RustcCall {
             // A program's link set is linked against all of them; a library is compiled against
             // and linked with all of them.
             CrateKind::Library | CrateKind::Program { .. } => {
-                let mut references: BTreeSet<_> =
-                    self.libraries.iter().map(|library| library.object.clone()).collect();
+                let mut references: BTreeSet<_> = self
+                    .libraries
+                    .iter()
+                    .map(|library| library.object.clone())
+                    .collect();
                 references.extend(self.script.iter().cloned());
                 references.extend(self.reachable_scripts.iter().cloned());
                 references.extend(self.natives.iter().cloned());
@@ -239,8 +250,16 @@ impl ContentHash for CrateKind {
 }
 
 content_hash!(Extern { name, library });
-content_hash!(Library { object, crate_name, proc_macro });
-content_hash!(Codegen { opt_level, codegen_units, debug_info });
+content_hash!(Library {
+    object,
+    crate_name,
+    proc_macro
+});
+content_hash!(Codegen {
+    opt_level,
+    codegen_units,
+    debug_info
+});
 content_hash!(PackageTexts {
     name,
     version,

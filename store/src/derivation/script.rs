@@ -66,7 +66,11 @@ impl ScriptRun {
             self.source.clone(),
             self.program.clone(),
         ]);
-        inputs.extend(self.dependencies.iter().map(|dependency| dependency.run.clone()));
+        inputs.extend(
+            self.dependencies
+                .iter()
+                .map(|dependency| dependency.run.clone()),
+        );
         inputs.extend(self.natives.iter().cloned());
         inputs
     }
@@ -93,4 +97,10 @@ content_hash!(ScriptRun {
     environment,
 });
 content_hash!(DependencyScript { links, run });
-content_hash!(NativeBuild { tools, source, script, natives, environment });
+content_hash!(NativeBuild {
+    tools,
+    source,
+    script,
+    natives,
+    environment
+});
