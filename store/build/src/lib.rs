@@ -1,1 +1,46 @@
-//! orlop-build.
+//! Executes a plan: makes every derivation of it true.
+//!
+//! [`execute`] is the only writer of objects and has no choices left to make: a [`Plan`] says what
+//! is built and from what. Read it first.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`execute`](mod@execute) | [`execute`], [`Context`]: one plan, one derivation |
+//! | `schedule` | in which order, and how many at once |
+//! | `workplace` | where one derivation is made: staged output, scratch folder, log |
+//! | [`unpack`] | archives of strangers to trees |
+//! | `rustc` | a `RustcCall` to a command line and an environment |
+//! | [`script`] | runs of build scripts and what they say: [`script::Directives`] |
+//! | `native` | a recipe's shell script |
+//! | `environment` | the variables that all processes get |
+//! | `log` | one file per build |
+//! | [`error`] | [`BuildError`] |
+//! | [`sandbox`] | [`Sandbox`](sandbox::Sandbox): how a process is shut off from the machine |
+//! | [`compiler`] | imports of Rust compilers |
+//! | [`c_tools`] | the import of the host's C compiler, linker, shell and libc |
+//! | `tree`, `libraries`, `imported` | what both imports are made of |
+//!
+//! Nothing here knows of versions, features or registries, and nothing starts a process but
+//! through a [`Runner`](orlop_store::Runner).
+//!
+//! [`Plan`]: orlop_store::Plan
+
+pub mod c_tools;
+pub mod compiler;
+mod environment;
+pub mod error;
+pub mod execute;
+mod imported;
+mod libraries;
+mod log;
+mod native;
+mod rustc;
+pub mod sandbox;
+mod schedule;
+pub mod script;
+mod tree;
+pub mod unpack;
+mod workplace;
+
+pub use error::BuildError;
+pub use execute::{Context, execute};

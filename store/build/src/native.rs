@@ -1,0 +1,100 @@
+//! A recipe's shell script: [`build`].
+
+use std::collections::BTreeSet;
+use std::io;
+use std::time::{Duration, SystemTime};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use orlop_store::StorePath;
+use orlop_store::derivation::NativeBuild;
+
+use crate::environment::{self, Environment, folders, joined};
+use crate::error::BuildError;
+use crate::script::NUM_JOBS;
+use crate::workplace::{Command, Seen, Workplace};
+
+/// Runs the script in a writable copy of its source; `$out` takes what it makes.
+pub(crate) fn build(build: &NativeBuild, place: &Workplace<'_>) -> Result<(), BuildError> {
+    place.io(copy_tree(
+        &place.object(&build.source),
+        &place.scratch().join("source"),
+    ))?;
+    place.io(fs_err::write(
+        place.scratch().join("script.sh"),
+        &build.script,
+    ))?;
+    let command = Command {
+        program: "/bin/sh".into(),
+        args: vec!["-eu".into(), place.seen.scratch.join("script.sh").into()],
+        environment: environment(build, &place.seen),
+        folder: place.seen.scratch.join("source"),
+        capture_stdout: false,
+    };
+    place.run(command, &build.tools)?;
+    if place.io(is_empty(place.staged()))? {
+        return Err(place.failed("the script put nothing into `$out`"));
+    }
+    Ok(())
+}
+
+fn environment(build: &NativeBuild, seen: &Seen) -> Environment {
+    let mut environment = environment::standard(seen);
+    environment::add_natives(&mut environment, &build.natives, seen);
+    environment.insert("NUM_JOBS".into(), NUM_JOBS.into());
+    environment.insert("out".into(), seen.output().into());
+    for (name, folder) in [
+        ("CPATH", "include"),
+        ("LIBRARY_PATH", "lib"),
+        ("LD_LIBRARY_PATH", "lib"),
+    ] {
+        // An empty entry would mean the working folder.
+        if !build.natives.is_empty() {
+            environment.insert(name.into(), list(&build.natives, folder, seen));
+        }
+    }
+    environment.extend(build.environment.clone());
+    environment
+}
+
+fn list(natives: &BTreeSet<StorePath>, folder: &str, seen: &Seen) -> String {
+    joined(&folders(natives, &[folder], seen))
+}
+
+fn is_empty(folder: &Utf8Path) -> io::Result<bool> {
+    Ok(fs_err::read_dir(folder)?.next().is_none())
+}
+
+/// Copies a tree so that the copy can be written to.
+fn copy_tree(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
+    fs_err::create_dir(to)?;
+    for entry in fs_err::read_dir(from)? {
+        let entry = entry?;
+        let source = Utf8PathBuf::try_from(entry.path()).map_err(io::Error::other)?;
+        let target = to.join(source.file_name().unwrap_or_default());
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            copy_tree(&source, &target)?;
+        } else if kind.is_symlink() {
+            fs_err::os::unix::fs::symlink(fs_err::read_link(&source)?, &target)?;
+        } else {
+            copy_file(&source, &target)?;
+        }
+    }
+    Ok(())
+}
+
+fn copy_file(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs_err::copy(from, to)?;
+    let executable = fs_err::metadata(from)?.permissions().mode() & 0o100;
+    let mode = if executable == 0 { 0o644 } else { 0o755 };
+    fs_err::set_permissions(to, std::fs::Permissions::from_mode(mode))?;
+    // One time for all files, as in the store: `make` must not take a shipped `configure` for
+    // older than what it was made from.
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+    fs_err::OpenOptions::new()
+        .write(true)
+        .open(to)?
+        .file()
+        .set_modified(time)
+}

@@ -1,0 +1,192 @@
+//! The command line of rustc.
+
+use orlop_store::derivation::{CrateKind, RustcCall};
+
+use super::{Run, Said};
+use crate::environment::folders;
+use crate::script::{Directives, LinkTarget};
+use crate::workplace::Seen;
+
+/// The folder in the scratch folder that takes what a program's link would make: nothing, since
+/// the recorder takes the place of the linker.
+pub(super) const PROGRAM: &str = "program";
+
+/// A command line being written.
+#[derive(Default)]
+struct Arguments(Vec<String>);
+
+impl Arguments {
+    fn add(&mut self, argument: impl Into<String>) {
+        self.0.push(argument.into());
+    }
+
+    fn pair(&mut self, option: &str, value: impl Into<String>) {
+        self.0.extend([option.to_owned(), value.into()]);
+    }
+}
+
+/// Returns the arguments of a call, in Cargo's order.
+///
+/// Left away against Cargo: `--error-format=json`, since people read the log; `--emit=dep-info` and
+/// `metadata`, since nothing here reads them. Added: the remapping of paths, where Cargo puts
+/// `RUSTFLAGS`.
+pub(super) fn arguments(call: &RustcCall, said: &Said, seen: &Seen) -> Vec<String> {
+    let mut arguments = Arguments::default();
+    add_what(&mut arguments, call, seen);
+    add_codegen(&mut arguments, call);
+    add_features(&mut arguments, call);
+    add_output(&mut arguments, call, seen);
+    add_libraries(&mut arguments, call, seen);
+    arguments.pair("--cap-lints", "allow");
+    add_remapping(&mut arguments, call, seen);
+    add_native(&mut arguments, call, said, seen);
+    if let Some(Run { directives, .. }) = &said.own {
+        directives
+            .cfgs
+            .iter()
+            .for_each(|cfg| arguments.pair("--cfg", cfg));
+        directives
+            .check_cfgs
+            .iter()
+            .for_each(|cfg| arguments.pair("--check-cfg", cfg));
+    }
+    arguments.0
+}
+
+fn add_what(arguments: &mut Arguments, call: &RustcCall, seen: &Seen) {
+    arguments.pair("--crate-name", &call.crate_name);
+    arguments.add(format!("--edition={}", call.edition));
+    arguments.add(seen.object(&call.source).join(&call.path));
+    let crate_type = match &call.kind {
+        CrateKind::Library => "lib",
+        CrateKind::ProcMacro => "proc-macro",
+        CrateKind::BuildScript | CrateKind::Program { .. } => "bin",
+    };
+    arguments.pair("--crate-type", crate_type);
+    arguments.add("--emit=link");
+}
+
+fn add_codegen(arguments: &mut Arguments, call: &RustcCall) {
+    if call.kind == CrateKind::ProcMacro {
+        arguments.pair("-C", "prefer-dynamic");
+    }
+    let optimized = call.codegen.opt_level != "0";
+    if optimized {
+        arguments.pair("-C", format!("opt-level={}", call.codegen.opt_level));
+    }
+    arguments.pair("-C", "embed-bitcode=no");
+    if let Some(units) = call.codegen.codegen_units {
+        arguments.pair("-C", format!("codegen-units={units}"));
+    }
+    if let Some(level) = &call.codegen.debug_info {
+        arguments.pair("-C", format!("debuginfo={level}"));
+    }
+    if !optimized {
+        // What rustc would switch on by itself.
+        arguments.pair("-C", "debug-assertions=off");
+    }
+}
+
+fn add_features(arguments: &mut Arguments, call: &RustcCall) {
+    for feature in &call.features {
+        arguments.pair("--cfg", format!("feature=\"{feature}\""));
+    }
+    let declared: Vec<_> = call
+        .declared_features
+        .iter()
+        .map(|feature| format!("\"{feature}\""))
+        .collect();
+    arguments.pair("--check-cfg", "cfg(docsrs,test)");
+    arguments.pair(
+        "--check-cfg",
+        format!("cfg(feature, values({}))", declared.join(", ")),
+    );
+}
+
+fn add_output(arguments: &mut Arguments, call: &RustcCall, seen: &Seen) {
+    arguments.pair("-C", format!("metadata={}", seen.path.digest()));
+    arguments.pair("-C", format!("extra-filename=-{}", seen.path.short()));
+    match call.kind {
+        CrateKind::Program { .. } => {
+            arguments.pair("--out-dir", seen.scratch.join(PROGRAM));
+            arguments.pair("-C", format!("linker={}", seen.view.recorder));
+            arguments.pair("-C", "linker-flavor=gcc");
+        }
+        CrateKind::Library | CrateKind::ProcMacro | CrateKind::BuildScript => {
+            arguments.pair("--out-dir", seen.output());
+        }
+    }
+    if call.codegen.debug_info.is_none() {
+        // There is still that of the standard library.
+        arguments.pair("-C", "strip=debuginfo");
+    }
+}
+
+fn add_libraries(arguments: &mut Arguments, call: &RustcCall, seen: &Seen) {
+    for library in &call.libraries {
+        arguments.pair("-L", format!("dependency={}", seen.object(&library.object)));
+    }
+    for dependency in &call.externs {
+        let file = seen
+            .object(&dependency.library.object)
+            .join(dependency.library.file_name());
+        arguments.pair("--extern", format!("{}={file}", dependency.name));
+    }
+    if call.kind == CrateKind::ProcMacro {
+        arguments.pair("--extern", "proc_macro");
+    }
+}
+
+/// Takes the places of this build out of messages and debug information.
+fn add_remapping(arguments: &mut Arguments, call: &RustcCall, seen: &Seen) {
+    let package = format!("{}-{}", call.package.name, call.package.version);
+    let mut remap =
+        |from: &str, to: &str| arguments.add(format!("--remap-path-prefix={from}={to}"));
+    remap(seen.object(&call.source).as_str(), &package);
+    if let Some(script) = &call.script {
+        remap(seen.object(script).as_str(), &format!("{package}-script"));
+    }
+    remap(seen.scratch.as_str(), "build");
+}
+
+/// Adds what build scripts and recipes say about native libraries.
+fn add_native(arguments: &mut Arguments, call: &RustcCall, said: &Said, seen: &Seen) {
+    let runs = said
+        .runs()
+        .map(|run| (&run.directives, run.out_dir.as_path()));
+    for path in Directives::search_paths(runs) {
+        arguments.pair("-L", path);
+    }
+    for folder in folders(&call.natives, &["lib"], seen) {
+        arguments.pair("-L", format!("native={folder}"));
+    }
+    let Some(Run { directives, .. }) = &said.own else {
+        return;
+    };
+    // A program gets them through its package's library, if there is one.
+    let takes_libraries = match call.kind {
+        CrateKind::Library | CrateKind::ProcMacro => true,
+        CrateKind::Program { .. } => !call.has_library,
+        CrateKind::BuildScript => false,
+    };
+    if takes_libraries {
+        directives
+            .link_libraries
+            .iter()
+            .for_each(|library| arguments.pair("-l", library));
+    }
+    for argument in &directives.link_arguments {
+        if applies(&argument.to, &call.kind) {
+            arguments.pair("-C", format!("link-arg={}", argument.argument));
+        }
+    }
+}
+
+fn applies(to: &LinkTarget, kind: &CrateKind) -> bool {
+    match (to, kind) {
+        (_, CrateKind::BuildScript) => false,
+        (LinkTarget::All, _) | (LinkTarget::Programs, CrateKind::Program { .. }) => true,
+        (LinkTarget::Program(wanted), CrateKind::Program { name }) => wanted == name,
+        _ => false,
+    }
+}

@@ -1,0 +1,123 @@
+//! One call of rustc: [`compile`].
+//!
+//! | module | holds |
+//! |---|---|
+//! | `arguments` | the command line |
+//! | `environment` | the variables |
+//!
+//! Both are Cargo's, word for word, for a package of a registry in release mode; what differs is
+//! said where it differs. Both follow from the derivation and from what the build scripts named in
+//! it have said, and from nothing else.
+
+mod arguments;
+mod environment;
+#[cfg(test)]
+mod tests;
+
+use camino::Utf8PathBuf;
+use orlop_store::StorePath;
+use orlop_store::derivation::{CrateKind, Library, RustcCall};
+
+use crate::error::BuildError;
+use crate::script::{DIRECTIVES, Directives};
+use crate::workplace::{Command, Workplace};
+
+/// The name of a compiled build script in its object.
+const BUILD_SCRIPT: &str = "build-script";
+
+/// What build scripts have said that concerns one call.
+struct Said {
+    /// The package's own.
+    own: Option<Run>,
+    /// Those of the libraries it reaches.
+    reachable: Vec<Run>,
+}
+
+/// One run of a build script.
+struct Run {
+    directives: Directives,
+    /// As a process sees it.
+    out_dir: Utf8PathBuf,
+}
+
+/// Calls rustc, and leaves in the staged folder exactly what the object holds.
+pub(crate) fn compile(call: &RustcCall, place: &Workplace<'_>) -> Result<(), BuildError> {
+    let said = Said::of(call, place)?;
+    place.io(fs_err::create_dir(place.scratch().join(arguments::PROGRAM)))?;
+    let command = Command {
+        program: place.seen.object(&call.tools.compiler).join("bin/rustc"),
+        args: arguments::arguments(call, &said, &place.seen),
+        environment: environment::environment(call, &said, &place.seen),
+        folder: place.seen.object(&call.source),
+        capture_stdout: false,
+    };
+    place.run(command, &call.tools)?;
+    let expected = match &call.kind {
+        CrateKind::Program { .. } => return check_link_set(place),
+        CrateKind::BuildScript => {
+            let file = format!("{}-{}", call.crate_name, place.seen.path.short());
+            place.io(fs_err::rename(
+                place.staged().join(file),
+                place.staged().join(BUILD_SCRIPT),
+            ))?;
+            BUILD_SCRIPT.to_owned()
+        }
+        CrateKind::Library | CrateKind::ProcMacro => own_library(call, place).file_name(),
+    };
+    check_only(&expected, place)
+}
+
+/// The library that a call makes, as others will name it.
+fn own_library(call: &RustcCall, place: &Workplace<'_>) -> Library {
+    Library {
+        object: place.seen.path.clone(),
+        crate_name: call.crate_name.clone(),
+        proc_macro: call.kind == CrateKind::ProcMacro,
+    }
+}
+
+/// Makes sure that rustc, and the foreign macros inside it, left one file and nothing else.
+fn check_only(expected: &str, place: &Workplace<'_>) -> Result<(), BuildError> {
+    let mut names = Vec::new();
+    for entry in place.io(fs_err::read_dir(place.staged()))? {
+        names.push(place.io(entry)?.file_name());
+    }
+    if names == [expected] {
+        return Ok(());
+    }
+    let end = format!("`rustc` should have made `{expected}` alone, but made {names:?}");
+    Err(place.failed(&end))
+}
+
+/// Makes sure that the recorder was called.
+fn check_link_set(place: &Workplace<'_>) -> Result<(), BuildError> {
+    match place.io(fs_err::read_dir(place.staged()))?.next() {
+        Some(_) => Ok(()),
+        None => Err(place.failed("`rustc` linked nothing, so that no link set was recorded")),
+    }
+}
+
+impl Said {
+    fn of(call: &RustcCall, place: &Workplace<'_>) -> Result<Self, BuildError> {
+        let read = |path: &StorePath| -> Result<Run, BuildError> {
+            Ok(Run {
+                directives: place.record(&place.object(path).join(DIRECTIVES))?,
+                out_dir: place.seen.object(path).join("out"),
+            })
+        };
+        Ok(Self {
+            own: call.script.as_ref().map(read).transpose()?,
+            reachable: call
+                .reachable_scripts
+                .iter()
+                .filter(|path| call.script.as_ref() != Some(path))
+                .map(read)
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// All runs, the package's own first.
+    fn runs(&self) -> impl Iterator<Item = &Run> {
+        self.own.iter().chain(&self.reachable)
+    }
+}
