@@ -1,1 +1,71 @@
-//! orlop-loader.
+//! orlop-loader: proves that a program loads what it was linked against.
+//!
+//! Two libraries that define the same name clash silently: the loader binds every reference to the
+//! first definition it meets. [`prove`] simulates glibc for one program: which files it loads and
+//! in which order, and to which definition every symbol reference of every file binds. The program
+//! is accepted if each is the definition the file was linked against, and refused otherwise, with
+//! the culprits named.
+//!
+//! | module | purpose |
+//! |---|---|
+//! | [`elf`] | reads programs and libraries: [`elf::Object`] |
+//! | `load` | which files are loaded, in which order |
+//! | `bind` | which definition each reference binds to, and which it should |
+//! | `report` | [`Proof`] and [`Refusal`] |
+//!
+//! The rules are those of glibc 2.26 and later on 64-bit machines; `reference/dynamic-linking.md`
+//! gives the sources. glibc's own libraries are one unit: what they bind among themselves is their
+//! business. Not modelled: `dlopen`, and the environment of the user (`LD_PRELOAD`,
+//! `LD_LIBRARY_PATH`). What else is not modelled is refused, never assumed harmless.
+
+use std::collections::BTreeSet;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+mod bind;
+pub mod elf;
+mod load;
+mod report;
+#[cfg(test)]
+mod tests;
+
+pub use report::{Chain, Proof, ProvedObject, Provider, Refusal, RefusedBinding, RepeatedName};
+
+/// Where libraries may come from that the program's search paths do not lead to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Search {
+    /// The folders of the system, in order: where glibc's own libraries come from.
+    pub system: Vec<Utf8PathBuf>,
+    /// The SONAMEs of further libraries that may come from these folders. Empty for a program that
+    /// brings everything but glibc along.
+    pub allowed: BTreeSet<String>,
+}
+
+/// Where distributions keep glibc. Files for other machines are passed over, as glibc does.
+const STANDARD: [&str; 8] = [
+    "/lib/x86_64-linux-gnu",
+    "/usr/lib/x86_64-linux-gnu",
+    "/lib/aarch64-linux-gnu",
+    "/usr/lib/aarch64-linux-gnu",
+    "/lib64",
+    "/usr/lib64",
+    "/lib",
+    "/usr/lib",
+];
+
+impl Default for Search {
+    fn default() -> Self {
+        Self {
+            system: STANDARD.map(Utf8PathBuf::from).to_vec(),
+            allowed: BTreeSet::new(),
+        }
+    }
+}
+
+/// Proves that every symbol reference of a program and of the libraries it loads binds to the
+/// definition it was linked against.
+pub fn prove(program: &Utf8Path, search: &Search) -> Result<Proof, Refusal> {
+    let process = load::load(program, search)?;
+    let bindings = bind::bind(&process);
+    report::judge(&process, &bindings)
+}

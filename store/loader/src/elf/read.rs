@@ -1,0 +1,615 @@
+//! Bytes to [`Object`]. Nothing in a file is trusted: offsets, counts and names are checked, and a
+//! broken file is an error that says what is wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::CStr;
+use std::sync::Arc;
+
+use camino::Utf8Path;
+use goblin::container::{Container, Ctx, Endian};
+use goblin::elf::dynamic::{self, Dynamic};
+use goblin::elf::header::{self, Header};
+use goblin::elf::program_header::{PT_INTERP, PT_LOAD, ProgramHeader};
+use goblin::elf::reloc::{self, RelocSection};
+use goblin::elf::section_header::{self, SectionHeader};
+use goblin::elf::sym::{self, Sym, Symtab};
+use goblin::elf::symver::{VER_FLG_BASE, VER_FLG_WEAK, VERSYM_HIDDEN, VERSYM_VERSION};
+use goblin::elf::{VerdefSection, VerneedSection, VersymSection};
+
+use super::{
+    Binding, HashTable, Machine, NeededVersion, Object, ReadError, ReferenceKind, Symbol,
+    SymbolKind, SymbolVersion, Visibility,
+};
+
+/// The only layout read: 64 bits, little endian.
+const LAYOUT: Ctx = Ctx {
+    container: Container::Big,
+    le: Endian::Little,
+};
+/// Bytes of an entry of the symbol table.
+const SYMBOL_SIZE: usize = 24;
+/// Version numbers have 15 bits, so no honest file has more versions.
+const MAX_VERSIONS: usize = 1 << 15;
+
+// Tags that goblin does not name.
+const DT_RELR: u64 = 36;
+const DT_AUXILIARY: u64 = 0x7fff_fffd;
+const DT_FILTER: u64 = 0x7fff_ffff;
+
+/// Why the bytes are refused: a fragment that follows "could not read … as a program or library:".
+type Parsed<T> = Result<T, String>;
+
+/// Reads a whole file, which must be a regular one.
+pub(crate) fn bytes(path: &Utf8Path) -> Result<Vec<u8>, ReadError> {
+    let io = |source| ReadError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    if !fs_err::metadata(path).map_err(io)?.is_file() {
+        let reason = "it is not a regular file".to_owned();
+        return Err(ReadError::Malformed {
+            path: path.to_owned(),
+            reason,
+        });
+    }
+    fs_err::read(path).map_err(io)
+}
+
+/// Returns the machine a file is for, none if it is not one this crate models.
+pub(super) fn machine(bytes: &[u8]) -> Parsed<Option<Machine>> {
+    Ok(machine_of(&header(bytes)?))
+}
+
+fn header(bytes: &[u8]) -> Parsed<Header> {
+    if !bytes.starts_with(header::ELFMAG) {
+        return Err("it is not an ELF file".to_owned());
+    }
+    goblin::elf::Elf::parse_header(bytes).map_err(because)
+}
+
+fn machine_of(header: &Header) -> Option<Machine> {
+    let layout = [
+        header.e_ident[header::EI_CLASS],
+        header.e_ident[header::EI_DATA],
+    ];
+    if layout != [header::ELFCLASS64, header::ELFDATA2LSB] {
+        return None;
+    }
+    match header.e_machine {
+        header::EM_X86_64 => Some(Machine::X86_64),
+        header::EM_AARCH64 => Some(Machine::Aarch64),
+        _ => None,
+    }
+}
+
+/// Reads everything the loader would.
+pub(super) fn object(path: &Utf8Path, bytes: &[u8]) -> Parsed<Object> {
+    let file = File::new(bytes)?;
+    let versions = file.versions()?;
+    let hash = file.hash_table()?;
+    let (relocated, highest) = file.relocated()?;
+    let count = hash
+        .symbols
+        .max(highest.map_or(0, |index| index as usize + 1));
+    let symbols = file.symbols(count, &hash, &versions)?;
+    let relocated = relocated
+        .into_iter()
+        .filter(|&(index, _)| searched(&symbols[index as usize]))
+        .collect();
+    let runpath = file.text(dynamic::DT_RUNPATH)?;
+    let rpath = if runpath.is_some() {
+        None
+    } else {
+        file.text(dynamic::DT_RPATH)?
+    };
+    let flags = |tag| file.tags.get(&tag).copied().unwrap_or(0);
+    Ok(Object {
+        path: path.to_owned(),
+        machine: file.machine,
+        library: file.header.e_type == header::ET_DYN
+            && flags(dynamic::DT_FLAGS_1) & dynamic::DF_1_PIE == 0,
+        soname: file.text(dynamic::DT_SONAME)?,
+        needed: file.needed()?,
+        rpath,
+        runpath,
+        symbolic: file.tags.contains_key(&dynamic::DT_SYMBOLIC)
+            || flags(dynamic::DT_FLAGS) & dynamic::DF_SYMBOLIC != 0,
+        interpreter: file.interpreter()?,
+        hash_table: hash.kind,
+        compressed_relocations: file.tags.contains_key(&DT_RELR),
+        versioned: versions.numbers.is_some(),
+        defined_versions: versions.defined,
+        needed_versions: versions.needed,
+        unmodelled: file.unmodelled(),
+        symbols,
+        relocated,
+    })
+}
+
+/// Tells whether glibc looks a referenced symbol up at all.
+fn searched(symbol: &Symbol) -> bool {
+    symbol.binding != Binding::Local && symbol.visibility != Visibility::Hidden
+}
+
+/// A file whose headers and dynamic section are read.
+struct File<'a> {
+    bytes: &'a [u8],
+    header: Header,
+    machine: Machine,
+    segments: Vec<ProgramHeader>,
+    dynamic: Option<Dynamic>,
+    /// The last value of each tag of the dynamic section, as glibc keeps them.
+    tags: BTreeMap<u64, u64>,
+    strings: &'a [u8],
+}
+
+/// The versions of a file by number.
+#[derive(Default)]
+struct Versions<'a> {
+    by_number: BTreeMap<u16, Arc<SymbolVersion>>,
+    defined: Option<BTreeSet<String>>,
+    needed: Vec<NeededVersion>,
+    /// The number of each symbol, as bytes of the version table.
+    numbers: Option<VersymSection<'a>>,
+}
+
+/// What the hash table says of the symbol table.
+struct Hash {
+    kind: HashTable,
+    /// The first symbol that look-ups find.
+    first: usize,
+    /// How many symbols there are, as far as the table knows.
+    symbols: usize,
+}
+
+impl<'a> File<'a> {
+    fn new(bytes: &'a [u8]) -> Parsed<Self> {
+        let header = header(bytes)?;
+        let Some(machine) = machine_of(&header) else {
+            return Err("it is not for 64-bit x86 or ARM".to_owned());
+        };
+        if !matches!(header.e_type, header::ET_DYN | header::ET_EXEC) {
+            return Err("it is neither a program nor a shared library".to_owned());
+        }
+        let start = position(header.e_phoff)?;
+        let segments =
+            ProgramHeader::parse(bytes, start, header.e_phnum.into(), LAYOUT).map_err(because)?;
+        let dynamic = Dynamic::parse(bytes, &segments, LAYOUT).map_err(because)?;
+        let tags = dynamic.iter().flat_map(|dynamic| &dynamic.dyns);
+        let tags = tags.map(|entry| (entry.d_tag, entry.d_val)).collect();
+        let mut file = Self {
+            bytes,
+            header,
+            machine,
+            segments,
+            dynamic,
+            tags,
+            strings: &[],
+        };
+        if let Some(&address) = file.tags.get(&dynamic::DT_STRTAB) {
+            let size = file.size(dynamic::DT_STRSZ)?;
+            file.strings = file.slice(address, size, "table of names")?;
+        }
+        Ok(file)
+    }
+
+    /// Returns the bytes from an address to the end of its segment.
+    fn from_address(&self, address: u64, what: &str) -> Parsed<&'a [u8]> {
+        let lost = || format!("its {what} lies outside the file");
+        let segment = self.segments.iter().find(|segment| {
+            let within = address.checked_sub(segment.p_vaddr);
+            segment.p_type == PT_LOAD && within.is_some_and(|within| within < segment.p_filesz)
+        });
+        let segment = segment.ok_or_else(lost)?;
+        let within = address - segment.p_vaddr;
+        let start = segment.p_offset.checked_add(within).ok_or_else(lost)?;
+        let end = segment
+            .p_offset
+            .checked_add(segment.p_filesz)
+            .ok_or_else(lost)?;
+        let end = position(end)?.min(self.bytes.len());
+        self.bytes.get(position(start)?..end).ok_or_else(lost)
+    }
+
+    fn slice(&self, address: u64, size: usize, what: &str) -> Parsed<&'a [u8]> {
+        if size == 0 {
+            return Ok(&[]);
+        }
+        let bytes = self.from_address(address, what)?;
+        bytes
+            .get(..size)
+            .ok_or_else(|| format!("its {what} lies outside the file"))
+    }
+
+    fn size(&self, tag: u64) -> Parsed<usize> {
+        position(self.tags.get(&tag).copied().unwrap_or(0))
+    }
+
+    /// Reads a name by its position in the table of names.
+    fn name(&self, at: u64) -> Parsed<&'a str> {
+        let bytes = position(at).ok().and_then(|at| self.strings.get(at..));
+        let bytes = bytes.ok_or("a name lies outside the table of names")?;
+        let name = CStr::from_bytes_until_nul(bytes).map_err(|_| "a name has no end")?;
+        name.to_str().map_err(|_| "a name is not UTF-8".to_owned())
+    }
+
+    fn text(&self, tag: u64) -> Parsed<Option<String>> {
+        self.tags
+            .get(&tag)
+            .map(|&at| self.name(at).map(str::to_owned))
+            .transpose()
+    }
+
+    fn needed(&self) -> Parsed<Vec<String>> {
+        let entries = self.dynamic.iter().flat_map(|dynamic| &dynamic.dyns);
+        entries
+            .filter(|entry| entry.d_tag == dynamic::DT_NEEDED)
+            .map(|entry| self.name(entry.d_val).map(str::to_owned))
+            .collect()
+    }
+
+    fn interpreter(&self) -> Parsed<Option<String>> {
+        let Some(segment) = self
+            .segments
+            .iter()
+            .find(|segment| segment.p_type == PT_INTERP)
+        else {
+            return Ok(None);
+        };
+        let start = position(segment.p_offset)?;
+        let end = start.checked_add(position(segment.p_filesz)?);
+        let bytes = end.and_then(|end| self.bytes.get(start..end));
+        let bytes = bytes.ok_or("the name of its loader lies outside the file")?;
+        let name = CStr::from_bytes_until_nul(bytes)
+            .ok()
+            .and_then(|name| name.to_str().ok());
+        name.map(|name| Some(name.to_owned()))
+            .ok_or_else(|| "the name of its loader is not a text".to_owned())
+    }
+
+    fn unmodelled(&self) -> Option<&'static str> {
+        let features = [
+            (DT_FILTER, "it is a filter for another library (DT_FILTER)"),
+            (
+                DT_AUXILIARY,
+                "it is a filter for another library (DT_AUXILIARY)",
+            ),
+            (
+                dynamic::DT_AUDIT,
+                "it asks for auditing libraries (DT_AUDIT)",
+            ),
+            (
+                dynamic::DT_DEPAUDIT,
+                "it asks for auditing libraries (DT_DEPAUDIT)",
+            ),
+        ];
+        features
+            .iter()
+            .find(|(tag, _)| self.tags.contains_key(tag))
+            .map(|&(_, reason)| reason)
+    }
+
+    fn hash_table(&self) -> Parsed<Hash> {
+        if let Some(&address) = self.tags.get(&dynamic::DT_GNU_HASH) {
+            return gnu_hash(Words(self.from_address(address, "hash table")?));
+        }
+        let Some(&address) = self.tags.get(&dynamic::DT_HASH) else {
+            return Ok(Hash {
+                kind: HashTable::None,
+                first: usize::MAX,
+                symbols: 0,
+            });
+        };
+        // The table is `nbucket nchain bucket… chain…`, with one chain entry for each symbol.
+        let symbols = Words(self.from_address(address, "hash table")?).at(1)?;
+        Ok(Hash {
+            kind: HashTable::SystemV,
+            first: 1,
+            symbols: symbols as usize,
+        })
+    }
+
+    /// Returns the symbols used by relocations in the order of their first use, and the highest.
+    fn relocated(&self) -> Parsed<(Vec<(u32, ReferenceKind)>, Option<u32>)> {
+        let calls_have_addends = self
+            .tags
+            .get(&dynamic::DT_PLTREL)
+            .is_none_or(|&kind| kind == dynamic::DT_RELA);
+        let tables = [
+            (dynamic::DT_RELA, dynamic::DT_RELASZ, true),
+            (dynamic::DT_REL, dynamic::DT_RELSZ, false),
+            (dynamic::DT_JMPREL, dynamic::DT_PLTRELSZ, calls_have_addends),
+        ];
+        let mut seen = BTreeSet::new();
+        let mut relocated = Vec::new();
+        for (table, size, addends) in tables {
+            let Some(&address) = self.tags.get(&table) else {
+                continue;
+            };
+            let bytes = self.slice(address, self.size(size)?, "table of relocations")?;
+            let table = RelocSection::parse(bytes, 0, bytes.len(), addends, LAYOUT);
+            for relocation in table.map_err(because)?.iter() {
+                if relocation.r_sym == 0 || relocation.r_type == reloc::R_X86_64_NONE {
+                    continue;
+                }
+                let index = u32::try_from(relocation.r_sym).map_err(because)?;
+                let used = (index, reference_kind(self.machine, relocation.r_type));
+                if seen.insert(used) {
+                    relocated.push(used);
+                }
+            }
+        }
+        let highest = relocated.iter().map(|&(index, _)| index).max();
+        Ok((relocated, highest))
+    }
+
+    fn symbols(&self, count: usize, hash: &Hash, versions: &Versions<'_>) -> Parsed<Vec<Symbol>> {
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let Some(&address) = self.tags.get(&dynamic::DT_SYMTAB) else {
+            return Err("it has no symbol table".to_owned());
+        };
+        let size = count
+            .checked_mul(SYMBOL_SIZE)
+            .ok_or("it has too many symbols")?;
+        let bytes = self.slice(address, size, "symbol table")?;
+        let table = Symtab::parse(bytes, 0, count, LAYOUT).map_err(because)?;
+        let mut symbols = Vec::with_capacity(count);
+        for (index, entry) in table.iter().enumerate() {
+            let (version, number) = versions.of(index)?;
+            symbols.push(Symbol {
+                name: self.name(entry.st_name as u64)?.to_owned(),
+                version,
+                version_index: number & VERSYM_VERSION,
+                hidden_version: number & VERSYM_HIDDEN != 0,
+                defined: entry.st_shndx != section_header::SHN_UNDEF as usize,
+                findable: index >= hash.first && has_value(&entry),
+                binding: binding(&entry),
+                visibility: visibility(&entry),
+                kind: kind(&entry),
+                address: entry.st_value,
+            });
+        }
+        Ok(symbols)
+    }
+
+    fn versions(&self) -> Parsed<Versions<'a>> {
+        let mut versions = Versions::default();
+        self.needed_versions(&mut versions)?;
+        self.defined_versions(&mut versions)?;
+        // Without versions to refer to, glibc does not look at the symbols' numbers either.
+        if versions.by_number.is_empty() && versions.defined.is_none() {
+            return Ok(versions);
+        }
+        let Some(&address) = self.tags.get(&dynamic::DT_VERSYM) else {
+            return Err("it has versions, but none for its symbols".to_owned());
+        };
+        let bytes = self.from_address(address, "table of symbol versions")?;
+        let section = section(section_header::SHT_GNU_VERSYM, bytes, 0);
+        versions.numbers = VersymSection::parse(bytes, &[section], LAYOUT).map_err(because)?;
+        Ok(versions)
+    }
+
+    fn needed_versions(&self, versions: &mut Versions<'_>) -> Parsed<()> {
+        let Some(&address) = self.tags.get(&dynamic::DT_VERNEED) else {
+            return Ok(());
+        };
+        let bytes = self.from_address(address, "table of needed versions")?;
+        let section = section(section_header::SHT_GNU_VERNEED, bytes, MAX_VERSIONS);
+        let table = VerneedSection::parse(bytes, &[section], LAYOUT).map_err(because)?;
+        for file in table.iter().flatten() {
+            let name = self.name(file.vn_file as u64)?;
+            for version in file.iter() {
+                let needed = NeededVersion {
+                    file: name.to_owned(),
+                    version: self.name(version.vna_name as u64)?.to_owned(),
+                    weak: version.vna_flags & VER_FLG_WEAK != 0,
+                };
+                versions.insert(
+                    version.vna_other,
+                    SymbolVersion {
+                        name: needed.version.clone(),
+                        file: Some(needed.file.clone()),
+                        strict: version.vna_other & VERSYM_HIDDEN != 0,
+                    },
+                );
+                versions.needed.push(needed);
+                if versions.needed.len() > MAX_VERSIONS {
+                    return Err("it needs too many versions".to_owned());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn defined_versions(&self, versions: &mut Versions<'_>) -> Parsed<()> {
+        let Some(&address) = self.tags.get(&dynamic::DT_VERDEF) else {
+            return Ok(());
+        };
+        let bytes = self.from_address(address, "table of defined versions")?;
+        let section = section(section_header::SHT_GNU_VERDEF, bytes, MAX_VERSIONS);
+        let table = VerdefSection::parse(bytes, &[section], LAYOUT).map_err(because)?;
+        let mut defined = BTreeSet::new();
+        for version in table.iter().flatten() {
+            let Some(name) = version.iter().next() else {
+                return Err("a version it defines has no name".to_owned());
+            };
+            let name = self.name(name.vda_name as u64)?;
+            defined.insert(name.to_owned());
+            // The base version is the file's own name and stands for "no version".
+            if version.vd_flags & VER_FLG_BASE == 0 {
+                let version_of_symbols = SymbolVersion {
+                    name: name.to_owned(),
+                    file: None,
+                    strict: false,
+                };
+                versions.insert(version.vd_ndx, version_of_symbols);
+            }
+        }
+        versions.defined = Some(defined);
+        Ok(())
+    }
+}
+
+impl Versions<'_> {
+    fn insert(&mut self, number: u16, version: SymbolVersion) {
+        self.by_number
+            .insert(number & VERSYM_VERSION, Arc::new(version));
+    }
+
+    /// Returns the version of a symbol and its number, with the bit that hides it.
+    fn of(&self, symbol: usize) -> Parsed<(Option<Arc<SymbolVersion>>, u16)> {
+        let Some(numbers) = &self.numbers else {
+            return Ok((None, 0));
+        };
+        let Some(number) = numbers.get_at(symbol) else {
+            return Err("its table of symbol versions is too short".to_owned());
+        };
+        let number = number.vs_val;
+        let version = self.by_number.get(&(number & VERSYM_VERSION)).cloned();
+        if version.is_none() && number & VERSYM_VERSION > 1 {
+            return Err(format!("a symbol has the unknown version {number}"));
+        }
+        Ok((version, number))
+    }
+}
+
+/// A table of 32-bit numbers.
+struct Words<'a>(&'a [u8]);
+
+impl Words<'_> {
+    fn at(&self, index: usize) -> Parsed<u32> {
+        let bytes = index
+            .checked_mul(4)
+            .and_then(|at| self.0.get(at..)?.first_chunk());
+        let bytes = bytes.ok_or("its hash table lies outside the file")?;
+        Ok(u32::from_le_bytes(*bytes))
+    }
+}
+
+/// Counts the symbols by walking the last chain: the table is
+/// `nbucket first nbloom shift bloom… bucket… chain…`, the lowest bit of a chain entry ends it.
+fn gnu_hash(words: Words<'_>) -> Parsed<Hash> {
+    let [buckets, first, bloom] = [words.at(0)?, words.at(1)?, words.at(2)?].map(|n| n as usize);
+    if !bloom.is_power_of_two() {
+        return Err("the filter of its hash table is broken".to_owned());
+    }
+    let bucket = 4 + 2 * bloom;
+    let mut last = 0;
+    for index in 0..buckets {
+        last = last.max(words.at(bucket + index)? as usize);
+    }
+    let mut symbols = first;
+    if last != 0 {
+        let chain = bucket + buckets;
+        symbols = last + 1;
+        while words.at(chain
+            + symbols
+                .checked_sub(first + 1)
+                .ok_or("its hash table is broken")?)?
+            & 1
+            == 0
+        {
+            symbols += 1;
+        }
+    }
+    Ok(Hash {
+        kind: HashTable::Gnu,
+        first,
+        symbols,
+    })
+}
+
+/// Describes a table of the dynamic section in the words of a section header, which is how goblin
+/// finds its tables of versions.
+fn section(kind: u32, bytes: &[u8], entries: usize) -> SectionHeader {
+    let mut section = SectionHeader::new();
+    section.sh_type = kind;
+    section.sh_offset = 0;
+    section.sh_size = bytes.len() as u64;
+    section.sh_info = u32::try_from(entries).unwrap_or(u32::MAX);
+    section
+}
+
+fn reference_kind(machine: Machine, relocation: u32) -> ReferenceKind {
+    match (machine, relocation) {
+        (Machine::X86_64, reloc::R_X86_64_COPY) | (Machine::Aarch64, reloc::R_AARCH64_COPY) => {
+            ReferenceKind::Copy
+        }
+        (
+            Machine::X86_64,
+            reloc::R_X86_64_JUMP_SLOT
+            | reloc::R_X86_64_DTPMOD64
+            | reloc::R_X86_64_DTPOFF64
+            | reloc::R_X86_64_TPOFF64
+            | reloc::R_X86_64_TLSDESC,
+        )
+        | (
+            Machine::Aarch64,
+            reloc::R_AARCH64_JUMP_SLOT
+            | reloc::R_AARCH64_TLS_DTPMOD
+            | reloc::R_AARCH64_TLS_DTPREL
+            | reloc::R_AARCH64_TLS_TPREL
+            | reloc::R_AARCH64_TLSDESC,
+        ) => ReferenceKind::Call,
+        _ => ReferenceKind::Address,
+    }
+}
+
+/// Tells whether an entry stands for something: glibc's `check_match`.
+fn has_value(entry: &Sym) -> bool {
+    let kind = entry.st_type();
+    let absolute = entry.st_shndx == section_header::SHN_ABS as usize;
+    let code_or_data = matches!(
+        kind,
+        sym::STT_NOTYPE
+            | sym::STT_OBJECT
+            | sym::STT_FUNC
+            | sym::STT_COMMON
+            | sym::STT_TLS
+            | sym::STT_GNU_IFUNC
+    );
+    code_or_data && (entry.st_value != 0 || absolute || kind == sym::STT_TLS)
+}
+
+fn binding(entry: &Sym) -> Binding {
+    match entry.st_bind() {
+        sym::STB_LOCAL => Binding::Local,
+        sym::STB_GLOBAL => Binding::Global,
+        sym::STB_WEAK => Binding::Weak,
+        sym::STB_GNU_UNIQUE => Binding::Unique,
+        _ => Binding::Other,
+    }
+}
+
+fn visibility(entry: &Sym) -> Visibility {
+    match entry.st_other & 3 {
+        sym::STV_DEFAULT => Visibility::Default,
+        sym::STV_PROTECTED => Visibility::Protected,
+        _ => Visibility::Hidden,
+    }
+}
+
+fn kind(entry: &Sym) -> SymbolKind {
+    match entry.st_type() {
+        sym::STT_FUNC => SymbolKind::Function,
+        sym::STT_GNU_IFUNC => SymbolKind::IndirectFunction,
+        sym::STT_OBJECT | sym::STT_COMMON => SymbolKind::Data,
+        sym::STT_TLS => SymbolKind::ThreadLocal,
+        sym::STT_NOTYPE => SymbolKind::Unspecified,
+        _ => SymbolKind::Other,
+    }
+}
+
+fn position(value: u64) -> Parsed<usize> {
+    usize::try_from(value).map_err(because)
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is what `map_err` hands over"
+)]
+fn because(error: impl ToString) -> String {
+    error.to_string()
+}
