@@ -21,7 +21,11 @@ pub struct NameError {
 impl NameError {
     fn new(text: &str, kind: &'static str, reason: &'static str) -> Self {
         // Names come from outside: control characters must not reach a terminal.
-        Self { text: text.escape_debug().take(80).collect(), kind, reason }
+        Self {
+            text: text.escape_debug().take(80).collect(),
+            kind,
+            reason,
+        }
     }
 }
 
@@ -53,7 +57,10 @@ impl FromStr for PackageName {
         if text.len() > MAX_PACKAGE_NAME {
             return refuse("it is longer than 64 characters");
         }
-        if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) {
+        if !text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        {
             return refuse("only ASCII letters, digits, `-` and `_` are allowed");
         }
         if text.starts_with('-') {
@@ -83,7 +90,10 @@ impl FromStr for FeatureName {
         if text.is_empty() {
             return refuse("it is empty");
         }
-        if text.chars().any(|c| c.is_whitespace() || c.is_control() || "/:?\"'\\".contains(c)) {
+        if text
+            .chars()
+            .any(|c| c.is_whitespace() || c.is_control() || "/:?\"'\\".contains(c))
+        {
             return refuse("white space and `/`, `:`, `?`, `\\` and quotes are not allowed");
         }
         Ok(Self(text.into()))
@@ -138,7 +148,16 @@ mod tests {
         for good in ["ripgrep", "fd-find", "a", "serde_json", "_x", "0d"] {
             assert_eq!(good.parse::<PackageName>().unwrap().as_str(), good);
         }
-        for bad in ["", "..", "a/b", "-rf", "a b", "rіpgrep", "a\u{1b}[0m", &"x".repeat(65)] {
+        for bad in [
+            "",
+            "..",
+            "a/b",
+            "-rf",
+            "a b",
+            "rіpgrep",
+            "a\u{1b}[0m",
+            &"x".repeat(65),
+        ] {
             assert!(bad.parse::<PackageName>().is_err(), "{bad:?}");
         }
     }

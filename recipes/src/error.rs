@@ -1,0 +1,230 @@
+//! [`RecipeError`]: what is wrong in a recipe or a manifest, and where.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
+
+use crate::choice::{ChoiceError, list};
+use crate::name::NameError;
+use crate::suggest::closest;
+
+/// What is wrong in a recipe or a manifest, and where.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("read `{file}`: {kind}")]
+pub struct RecipeError {
+    file: String,
+    kind: Box<RecipeErrorKind>,
+    span: Range<usize>,
+    /// Absent where the text is too long to show.
+    text: Option<NamedSource<Arc<str>>>,
+}
+
+/// What can be wrong in a recipe or a manifest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecipeErrorKind {
+    /// The file is longer than any honest one.
+    #[error("it has {bytes} bytes, more than the {limit} that are read")]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+        /// The greatest accepted length.
+        limit: usize,
+    },
+    /// The file is not TOML.
+    #[error("not valid TOML: {reason}")]
+    Syntax {
+        /// The parser's words.
+        reason: String,
+    },
+    /// The file follows rules that this version does not know.
+    #[error("schema {found} needs a newer orlop")]
+    NewerSchema {
+        /// The schema it follows.
+        found: i64,
+    },
+    /// A key that has no meaning.
+    #[error("unknown key `{key}`")]
+    UnknownKey {
+        /// The key, with the tables it is in.
+        key: String,
+        /// What was probably meant.
+        suggestion: Option<String>,
+        /// Keys that have a meaning at this place.
+        expected: Vec<&'static str>,
+    },
+    /// A key that must be there is not.
+    #[error("the key `{key}` is missing")]
+    MissingKey {
+        /// The key, with the tables it is in.
+        key: String,
+        /// A line that would do.
+        example: &'static str,
+    },
+    /// A value of another type than the key asks for.
+    #[error("`{key}` must be {expected}, not {found}")]
+    WrongType {
+        /// The key, with the tables it is in.
+        key: String,
+        /// The type that it asks for.
+        expected: &'static str,
+        /// The type that is there.
+        found: &'static str,
+    },
+    /// A text that is no name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A text that is none of the words.
+    #[error(transparent)]
+    Choice(#[from] ChoiceError),
+    /// A text that does not keep its rule.
+    #[error("`{text}` is not {expected}: {reason}")]
+    Text {
+        /// The text.
+        text: String,
+        /// What it should be: `a version requirement`.
+        expected: &'static str,
+        /// Why it is not.
+        reason: String,
+        /// What to write instead, where `reason` does not say it.
+        help: Option<&'static str>,
+    },
+    /// A recipe that says of nothing how it is built.
+    #[error("the recipe has none of the tables {}", list(.expected))]
+    NoRecipe {
+        /// The tables of which one must be there.
+        expected: Vec<&'static str>,
+    },
+    /// A recipe that says of several things how they are built.
+    #[error("the recipe has both `[{first}]` and `[{second}]`")]
+    SeveralRecipes {
+        /// One table.
+        first: &'static str,
+        /// A table that excludes it.
+        second: &'static str,
+    },
+}
+
+impl RecipeError {
+    /// Makes the error for one place of a text.
+    pub(crate) fn new(file: &str, text: &str, span: Range<usize>, kind: RecipeErrorKind) -> Self {
+        let file = literal(file);
+        let text = (!matches!(kind, RecipeErrorKind::TooLong { .. }))
+            .then(|| NamedSource::new(&file, printable(text)));
+        Self {
+            file,
+            kind: Box::new(kind),
+            span,
+            text,
+        }
+    }
+
+    /// Returns the name of the file.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Returns what is wrong.
+    pub fn kind(&self) -> &RecipeErrorKind {
+        &self.kind
+    }
+
+    /// Returns where, in bytes.
+    pub fn span(&self) -> Range<usize> {
+        self.span.clone()
+    }
+}
+
+impl Diagnostic for RecipeError {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.kind
+            .help()
+            .map(|help| Box::new(help) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.text.as_ref().map(|text| text as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        self.text.as_ref()?;
+        let label = LabeledSpan::new_with_span(Some(self.kind.label()), self.span.clone());
+        Some(Box::new(std::iter::once(label)))
+    }
+}
+
+impl RecipeErrorKind {
+    fn label(&self) -> String {
+        match self {
+            Self::TooLong { .. } => "too long".to_owned(),
+            Self::Syntax { .. } => "here".to_owned(),
+            Self::NewerSchema { .. } => "not known to this orlop".to_owned(),
+            Self::UnknownKey { .. } => "has no meaning here".to_owned(),
+            Self::MissingKey { .. } => "missing here".to_owned(),
+            Self::WrongType { expected, .. } => format!("expected {expected}"),
+            Self::Name(_) => "not a name".to_owned(),
+            Self::Choice(_) => "not known".to_owned(),
+            Self::Text { expected, .. } => format!("not {expected}"),
+            Self::NoRecipe { .. } => "a recipe of what?".to_owned(),
+            Self::SeveralRecipes { .. } => "the second one".to_owned(),
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        match self {
+            Self::UnknownKey { suggestion, expected, .. } => match suggestion {
+                Some(suggestion) => Some(format!("did you mean `{suggestion}`?")),
+                None if expected.is_empty() => None,
+                None => Some(format!("known here: {}", list(expected))),
+            },
+            Self::Choice(error) => {
+                error.suggestion().map(|suggestion| format!("did you mean `{suggestion}`?"))
+            }
+            Self::MissingKey { example, .. } => Some(format!("add `{example}`")),
+            Self::NewerSchema { .. } => {
+                Some("upgrade orlop, or write the file for `schema = 1`".to_owned())
+            }
+            Self::Text { help, .. } => help.map(str::to_owned),
+            Self::NoRecipe { .. } => {
+                Some("`[app]` is a program, `[crate]` changes how a crate is built, `[library]` is a native library".to_owned())
+            }
+            Self::SeveralRecipes { .. } => Some("write one file for each".to_owned()),
+            Self::TooLong { .. } | Self::Syntax { .. } | Self::WrongType { .. } | Self::Name(_) => {
+                None
+            }
+        }
+    }
+}
+
+/// Makes the error for a key without a meaning.
+pub(crate) fn unknown_key(table: &str, key: &str, expected: Vec<&'static str>) -> RecipeErrorKind {
+    let suggestion = closest(key, expected.iter().copied()).map(str::to_owned);
+    RecipeErrorKind::UnknownKey {
+        key: format!("{table}{}", literal(key)),
+        suggestion,
+        expected,
+    }
+}
+
+/// Returns a text from outside as a message may show it: short, and without control characters,
+/// which must not reach a terminal.
+pub(crate) fn literal(text: &str) -> String {
+    const LONGEST: usize = 80;
+    text.escape_debug().take(LONGEST).collect()
+}
+
+/// Returns a text as a snippet may show it: each control character replaced by a visible one of
+/// the same length in bytes, so that spans stay right.
+fn printable(text: &str) -> Arc<str> {
+    text.chars()
+        .map(|c| match c {
+            '\n' | '\t' => c,
+            '\r' => ' ',
+            c if c.is_control() && c.len_utf8() == 1 => '?',
+            c if c.is_control() => '¿',
+            c => c,
+        })
+        .collect::<String>()
+        .into()
+}

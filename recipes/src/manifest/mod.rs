@@ -1,0 +1,139 @@
+//! [`Manifest`]: what a user declares, the file `orlop.toml`.
+//!
+//! ```toml
+//! schema = 1
+//! profile = "default"
+//! snapshot = "2026-11-22"
+//! linkage = "shared"
+//!
+//! [packages]
+//! ripgrep = "15"
+//! fd-find = { version = "10", default-features = false, compiler = "1.95.0" }
+//! hello = { recipe = "./hello.toml" }
+//! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | `mod` | the types |
+//! | `read` | text to [`Manifest`] |
+//! | [`editor`] | [`ManifestEditor`]: changes a file, keeps all that it does not change |
+
+pub mod editor;
+mod read;
+
+use std::collections::BTreeMap;
+
+pub use editor::ManifestEditor;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::choice::choice;
+use crate::error::RecipeError;
+use crate::name::{FeatureName, PackageName};
+use crate::{AppSpec, VersionReq};
+
+/// What a user declares.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Manifest {
+    /// The profile the packages go to.
+    pub profile: Option<String>,
+    /// The registry is seen as it was then.
+    pub snapshot: Option<Timestamp>,
+    /// The linkage of packages that do not choose.
+    pub linkage: Option<LinkageChoice>,
+    /// The compiler of packages that do not choose.
+    pub compiler: Option<String>,
+    /// The packages, by name.
+    pub packages: BTreeMap<PackageName, PackageRequest>,
+}
+
+/// What a user asks of one package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PackageRequest {
+    /// Accepted versions.
+    pub requirement: VersionReq,
+    /// Features beside the default ones.
+    pub features: Vec<FeatureName>,
+    /// Whether the default features are on.
+    pub default_features: bool,
+    /// How versions of its crates are chosen.
+    pub policy: Policy,
+    /// How it is linked; none means as the manifest says.
+    pub linkage: Option<LinkageChoice>,
+    /// What it is compiled with, such as `1.95.0`; none means as the manifest says.
+    pub compiler: Option<String>,
+    /// The file of its recipe, if it has one of its own. Relative to the manifest.
+    pub recipe: Option<String>,
+}
+
+choice! {
+    /// How the versions of an app's crates are chosen.
+    #[derive(Default)]
+    Policy {
+        /// The newest that fit, as `cargo install` does.
+        #[default]
+        Latest = "latest",
+        /// Those of the lock file that the app is published with.
+        Locked = "locked",
+        /// Those that most apps of the manifest can share.
+        Shared = "shared",
+    }
+}
+
+choice! {
+    /// How an app is linked.
+    LinkageChoice {
+        /// All crates in each program.
+        Static = "static",
+        /// Crates with several users in a few shared libraries.
+        Shared = "shared",
+        /// One library per crate, for study.
+        Crate = "crate",
+    }
+}
+
+impl Manifest {
+    /// Reads the text of a manifest; `file_name` is for messages.
+    pub fn parse(file_name: &str, text: &str) -> Result<Self, RecipeError> {
+        read::manifest(file_name, text)
+    }
+
+    /// Returns the request for a package, with what the manifest says for all packages filled in.
+    pub fn request(&self, name: &PackageName) -> Option<PackageRequest> {
+        let mut request = self.packages.get(name)?.clone();
+        request.linkage = request.linkage.or(self.linkage);
+        request.compiler = request.compiler.or_else(|| self.compiler.clone());
+        Some(request)
+    }
+}
+
+impl Default for PackageRequest {
+    fn default() -> Self {
+        Self {
+            requirement: VersionReq::STAR,
+            features: Vec::new(),
+            default_features: true,
+            policy: Policy::default(),
+            linkage: None,
+            compiler: None,
+            recipe: None,
+        }
+    }
+}
+
+impl From<AppSpec> for PackageRequest {
+    fn from(spec: AppSpec) -> Self {
+        match spec {
+            AppSpec::Registry { requirement, .. } => Self {
+                requirement,
+                ..Self::default()
+            },
+            AppSpec::Recipe(path) => Self {
+                recipe: Some(path),
+                ..Self::default()
+            },
+        }
+    }
+}

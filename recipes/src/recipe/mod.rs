@@ -1,0 +1,238 @@
+//! [`Recipe`]: how a package is built, one TOML file each.
+//!
+//! A recipe says `schema = 1` and has exactly one of three tables:
+//!
+//! | table | type | says |
+//! |---|---|---|
+//! | `[app]` | [`AppRecipe`] | which package of the registry is an app, and what of it is installed |
+//! | `[crate]` | [`CrateOverride`] | what a crate's build script and compilation need beyond Cargo's |
+//! | `[library]` | [`LibraryRecipe`] | how a native library is built by a shell script |
+//!
+//! | module | holds |
+//! |---|---|
+//! | `mod` | the types |
+//! | `read` | text to [`Recipe`] |
+//! | [`set`] | [`RecipeSet`]: recipes by name |
+//! | `shipped` | the texts of `recipes/packages/` |
+
+mod read;
+pub mod set;
+mod shipped;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+pub use set::RecipeSet;
+
+use crate::choice::choice;
+use crate::error::RecipeError;
+use crate::manifest::PackageRequest;
+use crate::name::{FeatureName, PackageName};
+use crate::{Version, VersionReq};
+
+/// How a package is built.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Recipe {
+    /// An app.
+    App(AppRecipe),
+    /// A crate that needs more than Cargo gives it.
+    Crate(CrateOverride),
+    /// A native library.
+    Library(LibraryRecipe),
+}
+
+choice! {
+    /// What a recipe is for: the name of its table.
+    RecipeKind {
+        /// [`Recipe::App`].
+        App = "app",
+        /// [`Recipe::Crate`].
+        Crate = "crate",
+        /// [`Recipe::Library`].
+        Library = "library",
+    }
+}
+
+/// An app out of a package of the registry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct AppRecipe {
+    /// The app's name.
+    pub name: PackageName,
+    /// The package of the registry.
+    #[serde(rename = "crate")]
+    pub package: PackageName,
+    /// Its accepted versions.
+    #[serde(rename = "version")]
+    pub requirement: VersionReq,
+    /// Features beside the default ones.
+    pub features: Vec<FeatureName>,
+    /// Whether the default features are on.
+    pub default_features: bool,
+    /// The programs that are exposed; none named means all.
+    pub binaries: BTreeSet<String>,
+    /// Other names by which people look for it.
+    pub aliases: BTreeSet<PackageName>,
+    /// What it is, in one line.
+    pub summary: Option<String>,
+    /// A shell line that succeeds if it works.
+    pub test: Option<String>,
+}
+
+/// What a crate needs to be built, beyond what Cargo gives it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct CrateOverride {
+    /// The crate's package.
+    pub name: PackageName,
+    /// The versions that need it.
+    pub versions: VersionReq,
+    /// The native libraries it needs, by the names of their recipes.
+    pub native: BTreeSet<PackageName>,
+    /// Environment for its build script and its compilation.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// A native library built by a script.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct LibraryRecipe {
+    /// Its name.
+    pub name: PackageName,
+    /// Its version, as its authors write it.
+    pub version: String,
+    /// Where its source comes from.
+    pub source: LibrarySource,
+    /// Run by `sh -eu` in the source; what it puts into `$out` is the library.
+    pub script: String,
+    /// The native libraries it needs, by the names of their recipes.
+    pub native: BTreeSet<PackageName>,
+    /// Environment for the script.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// Where the source of a native library comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged, rename_all = "kebab-case")]
+pub enum LibrarySource {
+    /// A package of the registry that carries it.
+    Crate {
+        /// The package.
+        #[serde(rename = "crate")]
+        name: PackageName,
+        /// Its version.
+        version: Version,
+        /// SHA-256 of the `.crate` file, in hexadecimal.
+        checksum: String,
+        /// The folder in it where the script starts. Letters, digits and `/.+-_` only: no shell
+        /// needs quotes for it.
+        folder: Option<String>,
+    },
+    /// An archive, `.tar.gz`.
+    Url {
+        /// Its address.
+        url: String,
+        /// SHA-256 of the archive, in hexadecimal.
+        sha256: String,
+        /// The folder in it where the script starts. Letters, digits and `/.+-_` only: no shell
+        /// needs quotes for it.
+        folder: Option<String>,
+    },
+}
+
+impl Recipe {
+    /// Reads the text of a recipe; `file_name` is for messages.
+    pub fn parse(file_name: &str, text: &str) -> Result<Self, RecipeError> {
+        read::recipe(file_name, text)
+    }
+
+    /// Returns what it is for.
+    pub fn kind(&self) -> RecipeKind {
+        match self {
+            Self::App(_) => RecipeKind::App,
+            Self::Crate(_) => RecipeKind::Crate,
+            Self::Library(_) => RecipeKind::Library,
+        }
+    }
+
+    /// Returns the name of what it builds.
+    pub fn name(&self) -> &PackageName {
+        match self {
+            Self::App(app) => &app.name,
+            Self::Crate(change) => &change.name,
+            Self::Library(library) => &library.name,
+        }
+    }
+}
+
+impl AppRecipe {
+    /// Joins what the recipe says of the package with what the user asks: versions fit both,
+    /// features are those of both, the default features are on if both leave them on.
+    pub fn request(&self, asked: &PackageRequest) -> PackageRequest {
+        let mut request = asked.clone();
+        // All comparators of a requirement must hold.
+        request
+            .requirement
+            .comparators
+            .extend(self.requirement.comparators.iter().cloned());
+        request.features.extend(self.features.iter().cloned());
+        request.features.sort();
+        request.features.dedup();
+        request.default_features &= self.default_features;
+        request
+    }
+}
+
+impl CrateOverride {
+    /// Whether it is for this version. Without a requirement, pre-releases are meant as well.
+    pub fn applies_to(&self, version: &Version) -> bool {
+        self.versions == VersionReq::STAR || self.versions.matches(version)
+    }
+}
+
+impl LibrarySource {
+    /// Returns the folder in the source where the script starts, if that is not the top.
+    pub fn folder(&self) -> Option<&str> {
+        match self {
+            Self::Crate { folder, .. } | Self::Url { folder, .. } => folder.as_deref(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recipe_and_a_user_must_both_agree() {
+        let recipe = Recipe::parse(
+            "x.toml",
+            r#"
+            schema = 1
+            [app]
+            name = "x"
+            version = ">=2"
+            features = ["b"]
+            default-features = false
+            "#,
+        );
+        let Ok(Recipe::App(recipe)) = recipe else {
+            panic!("{recipe:?}")
+        };
+        let asked = PackageRequest {
+            requirement: VersionReq::parse("<4").unwrap(),
+            features: vec!["c".parse().unwrap(), "b".parse().unwrap()],
+            ..PackageRequest::default()
+        };
+        let request = recipe.request(&asked);
+        assert!(request.requirement.matches(&Version::new(3, 0, 0)));
+        assert!(!request.requirement.matches(&Version::new(1, 0, 0)));
+        assert!(!request.requirement.matches(&Version::new(4, 0, 0)));
+        assert_eq!(
+            request.features,
+            ["b".parse().unwrap(), "c".parse().unwrap()]
+        );
+        assert!(!request.default_features);
+    }
+}

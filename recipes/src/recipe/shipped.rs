@@ -1,0 +1,85 @@
+//! The texts of `recipes/packages/`, one line a file.
+
+macro_rules! files {
+    ($($name:literal,)*) => {
+        &[$(($name, include_str!(concat!("../../packages/", $name))),)*]
+    };
+}
+
+/// The name and the text of each shipped recipe.
+pub(super) const FILES: &[(&str, &str)] = files![
+    "bat.toml",
+    "bzip2-sys.toml",
+    "curl-sys.toml",
+    "fd-find.toml",
+    "hexyl.toml",
+    "libgit2-sys.toml",
+    "liblzma-sys.toml",
+    "libz-sys.toml",
+    "lzma-sys.toml",
+    "onig_sys.toml",
+    "pcre2-sys.toml",
+    "ripgrep.toml",
+    "zlib.toml",
+];
+
+#[cfg(test)]
+mod tests {
+
+    use super::*;
+    use crate::recipe::{Recipe, RecipeSet};
+
+    #[test]
+    fn every_file_of_the_folder_is_listed_and_no_other() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/packages");
+        let mut found: Vec<String> = fs_err::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        found.sort();
+        let listed: Vec<&str> = FILES.iter().map(|(name, _)| *name).collect();
+        assert_eq!(found, listed);
+    }
+
+    #[test]
+    fn every_recipe_is_valid_and_named_like_its_file() {
+        for (file, text) in FILES {
+            let recipe = Recipe::parse(file, text).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(format!("{}.toml", recipe.name()), *file);
+        }
+    }
+
+    #[test]
+    fn apps_say_what_they_are_and_can_be_tested() {
+        for app in RecipeSet::shipped().apps() {
+            let summary = app.summary.as_deref().unwrap_or_default();
+            assert!(
+                (10..=80).contains(&summary.len()),
+                "{}: `{summary}`",
+                app.name
+            );
+            assert!(!summary.ends_with('.'), "{}", app.name);
+            assert!(
+                !app.binaries.is_empty() && app.test.is_some(),
+                "{}",
+                app.name
+            );
+        }
+    }
+
+    #[test]
+    fn native_libraries_that_recipes_need_are_there() {
+        let set = RecipeSet::shipped();
+        for (file, text) in FILES {
+            let native = match Recipe::parse(file, text).unwrap() {
+                Recipe::App(_) => continue,
+                Recipe::Crate(change) => change.native,
+                Recipe::Library(library) => library.native,
+            };
+            assert!(
+                native.iter().all(|name| set.library(name).is_some()),
+                "{file}"
+            );
+        }
+    }
+}
