@@ -19,6 +19,11 @@ use std::fmt;
 /// The digits of [`Digest`]'s text form: no `e`, `o`, `t`, `u`, so that no word appears in a path.
 const ALPHABET: &[u8; 32] = b"0123456789abcdfghijklmnpqrsvwxyz";
 
+/// Whether a byte can stand in the text form of a digest.
+pub(crate) fn is_digit(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'z') && !matches!(byte, b'e' | b'o' | b't' | b'u')
+}
+
 /// The first 20 bytes of a BLAKE3 hash.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; Self::LENGTH]);
@@ -230,6 +235,12 @@ mod tests {
         }
         assert_eq!(Digest::from_text("short"), None);
         assert_eq!(Digest::from_text(&"e".repeat(32)), None);
+    }
+
+    #[test]
+    fn digits_are_those_of_the_alphabet() {
+        let digits: Vec<u8> = (0..=u8::MAX).filter(|&byte| is_digit(byte)).collect();
+        assert_eq!(digits, ALPHABET);
     }
 
     #[test]

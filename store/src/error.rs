@@ -48,8 +48,17 @@ pub enum StoreError {
         source: Box<dyn Error + Send + Sync>,
     },
     /// The database's file is damaged, and it cannot be replaced now.
-    #[error("the database `{path}` is damaged, and other processes are using it")]
+    #[error(
+        "the database `{path}` is damaged; it is made again from the store as soon as no other \
+         process uses it"
+    )]
     DatabaseDamaged {
+        /// The database.
+        path: Utf8PathBuf,
+    },
+    /// There is no room for the database to grow.
+    #[error("there is no space left on the disk for the database `{path}`")]
+    DatabaseFull {
         /// The database.
         path: Utf8PathBuf,
     },
@@ -104,6 +113,16 @@ pub enum StoreError {
         target: String,
         /// What was expected there: `a store object`.
         expected: &'static str,
+    },
+    /// A view does not hold a program that its app is said to have.
+    #[error("`{view}`, the view of `{app}`, has no program `{program}`")]
+    AbsentProgram {
+        /// The app.
+        app: String,
+        /// The program.
+        program: String,
+        /// The view.
+        view: StorePath,
     },
     /// Two apps of one generation bring the same file.
     #[error("`{first}` and `{second}` both bring `{file}`")]

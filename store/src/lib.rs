@@ -17,24 +17,37 @@
 //! | [`gc`] | [`GcPlan`], [`GcReport`]: what nobody needs |
 //! | [`profile`] | [`Profile`], [`Generation`]: what users see, and the way back |
 //! | [`error`] | [`StoreError`] |
+//! | `tree` | the canonical form of a tree, its digest, its removal |
+//! | `database` | what is valid; the only module that knows SQLite |
+//! | `reference` | what the database knew, found again in the trees |
+//! | `root` | names that keep objects alive |
+//! | `name`, `disk` | checked names; small steps on the file system |
 //!
 //! Nothing here knows of packages, features or registries, and nothing prints.
 
 pub mod add;
 pub mod compiler;
+mod database;
 pub mod derivation;
 pub mod digest;
+mod disk;
 pub mod error;
 pub mod event;
 pub mod fetch;
 pub mod gc;
 pub mod job;
 pub mod lock;
+mod name;
 pub mod path;
 pub mod plan;
 pub mod profile;
+mod reference;
+mod root;
 pub mod staging;
 pub mod store;
+#[cfg(test)]
+mod testing;
+mod tree;
 
 pub use add::Registration;
 pub use compiler::{Compiler, ImportedCompiler};

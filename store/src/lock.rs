@@ -1,13 +1,262 @@
-//! Locks between processes.
+//! Locks between processes, and between threads of one: [`UseGuard`], [`ObjectLock`],
+//! [`ProfileLock`].
+//!
+//! All are `flock` locks on files in `<home>/locks`. The kernel drops them with their holder,
+//! however it ends, so no lock is ever stale; the number of the process that the file holds is
+//! only there to be shown.
+
+use std::fs::{File, TryLockError};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::disk;
+use crate::error::{Context as _, StoreError};
+use crate::path::StorePath;
 
 /// Keeps gc away from all objects while it lives.
 #[derive(Debug)]
-pub struct UseGuard(());
+pub struct UseGuard(#[expect(dead_code, reason = "held for the lock")] File);
 
-/// Keeps other processes from making the same object while it lives.
+/// Keeps other processes and threads from making the same object while it lives.
 #[derive(Debug)]
-pub struct ObjectLock(());
+pub struct ObjectLock {
+    path: Utf8PathBuf,
+    #[expect(dead_code, reason = "held for the lock")]
+    file: File,
+}
 
-/// Keeps other processes from writing to the same profile while it lives.
+/// Keeps other processes and threads from writing to the same profile while it lives.
 #[derive(Debug)]
-pub struct ProfileLock(());
+pub struct ProfileLock(#[expect(dead_code, reason = "held for the lock")] File);
+
+/// Keeps everybody else from the same short step while it lives.
+#[derive(Debug)]
+pub(crate) struct StepLock(#[expect(dead_code, reason = "held for the lock")] File);
+
+/// Keeps everybody from using the store while it lives.
+#[derive(Debug)]
+pub(crate) struct SweepLock(#[expect(dead_code, reason = "held for the lock")] File);
+
+/// How much a lock excludes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Shared,
+    Exclusive,
+}
+
+impl UseGuard {
+    pub(crate) fn new(home: &Utf8Path) -> Result<Self, StoreError> {
+        take(&store_lock(home), Mode::Shared, &mut |_| {}).map(Self)
+    }
+}
+
+impl SweepLock {
+    pub(crate) fn new(
+        home: &Utf8Path,
+        waiting: &mut dyn FnMut(String),
+    ) -> Result<Self, StoreError> {
+        // Those who share a lock do not say who they are.
+        let waiting = &mut |_| waiting("the processes that use the store".to_owned());
+        take(&store_lock(home), Mode::Exclusive, waiting).map(Self)
+    }
+
+    /// Returns none if somebody uses the store.
+    pub(crate) fn try_new(home: &Utf8Path) -> Result<Option<Self>, StoreError> {
+        let path = store_lock(home);
+        let file = open(&path)?;
+        Ok(try_lock(&file, Mode::Exclusive, &path)?.then_some(Self(file)))
+    }
+}
+
+impl ObjectLock {
+    pub(crate) fn new(
+        home: &Utf8Path,
+        object: &StorePath,
+        waiting: &mut dyn FnMut(String),
+    ) -> Result<Self, StoreError> {
+        let path = home.join("locks").join(format!("object-{object}"));
+        loop {
+            let file = take(&path, Mode::Exclusive, waiting)?;
+            // The one before us removes the file before it lets go of the lock: then what we
+            // locked is no longer what others will lock.
+            if is_at(&file, &path)? {
+                return Ok(Self { path, file });
+            }
+        }
+    }
+}
+
+impl Drop for ObjectLock {
+    /// Removes the file, so that they do not pile up: one per object ever built.
+    fn drop(&mut self) {
+        if let Err(error) = disk::remove_file(&self.path) {
+            tracing::warn!("remove the lock file {}: {error}", self.path);
+        }
+    }
+}
+
+impl ProfileLock {
+    pub(crate) fn new(
+        home: &Utf8Path,
+        profile: &str,
+        waiting: &mut dyn FnMut(String),
+    ) -> Result<Self, StoreError> {
+        let path = home.join("locks").join(format!("profile-{profile}"));
+        take(&path, Mode::Exclusive, waiting).map(Self)
+    }
+}
+
+impl StepLock {
+    pub(crate) fn new(home: &Utf8Path, step: &str) -> Result<Self, StoreError> {
+        take(&home.join("locks").join(step), Mode::Exclusive, &mut |_| {}).map(Self)
+    }
+}
+
+fn store_lock(home: &Utf8Path) -> Utf8PathBuf {
+    home.join("locks/store")
+}
+
+/// Opens and locks a file; tells whom it waits for if it has to.
+fn take(path: &Utf8Path, mode: Mode, waiting: &mut dyn FnMut(String)) -> Result<File, StoreError> {
+    let mut file = open(path)?;
+    if !try_lock(&file, mode, path)? {
+        waiting(holder(&mut file));
+        loop {
+            let result = match mode {
+                Mode::Shared => file.lock_shared(),
+                Mode::Exclusive => file.lock(),
+            };
+            match result {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => break result.context("lock", path)?,
+            }
+        }
+    }
+    if mode == Mode::Exclusive {
+        write_holder(&mut file).context("write", path)?;
+    }
+    Ok(file)
+}
+
+fn open(path: &Utf8Path) -> Result<File, StoreError> {
+    let file = fs_err::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .context("open the lock file", path)?;
+    Ok(file.into_parts().0)
+}
+
+fn try_lock(file: &File, mode: Mode, path: &Utf8Path) -> Result<bool, StoreError> {
+    let result = match mode {
+        Mode::Shared => file.try_lock_shared(),
+        Mode::Exclusive => file.try_lock(),
+    };
+    match result {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error).context("lock", path),
+    }
+}
+
+/// Whether `path` leads to the open file.
+pub(crate) fn is_at(file: &File, path: &Utf8Path) -> Result<bool, StoreError> {
+    let open = file.metadata().context("look at", path)?;
+    match fs_err::symlink_metadata(path) {
+        Ok(named) => Ok((named.dev(), named.ino()) == (open.dev(), open.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error).context("look at", path),
+    }
+}
+
+fn write_holder(file: &mut File) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    write!(file, "{}", std::process::id())
+}
+
+/// Returns who holds an exclusive lock, in words.
+fn holder(file: &mut File) -> String {
+    let mut text = String::new();
+    let number = file
+        .read_to_string(&mut text)
+        .ok()
+        .and_then(|_| text.parse::<u32>().ok());
+    number.map_or_else(
+        || "another process".to_owned(),
+        |number| format!("process {number}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Home, path};
+
+    #[test]
+    fn the_holder_is_named_and_waited_for() {
+        let home = Home::new();
+        let store = home.open();
+        let object = path("a");
+        let first = store
+            .lock_object(&object, &mut |_| panic!("nobody else is there"))
+            .unwrap();
+        let (told, heard) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| {
+                let mut waits = Vec::new();
+                let lock = store.lock_object(&object, &mut |holder| {
+                    waits.push(holder.clone());
+                    told.send(holder).unwrap();
+                });
+                drop(lock.unwrap());
+                waits
+            });
+            let holder = heard.recv().unwrap();
+            assert_eq!(holder, format!("process {}", std::process::id()));
+            drop(first);
+            assert_eq!(waiter.join().unwrap().len(), 1);
+        });
+        let left = disk::names(&store.home().join("locks")).unwrap();
+        assert!(
+            !left.iter().any(|name| name.starts_with("object-")),
+            "{left:?}"
+        );
+    }
+
+    #[test]
+    fn many_threads_one_holder() {
+        let home = Home::new();
+        let store = home.open();
+        let inside = std::sync::atomic::AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..20 {
+                        let _lock = store.lock_object(&path("a"), &mut |_| {}).unwrap();
+                        let others = inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                        assert_eq!(others, 0);
+                        inside.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn users_share_and_gc_waits() {
+        let home = Home::new();
+        let store = home.open();
+        let one = store.use_store().unwrap();
+        let two = store.use_store().unwrap();
+        assert!(SweepLock::try_new(store.home()).unwrap().is_none());
+        drop((one, two));
+        let sweep = SweepLock::try_new(store.home()).unwrap();
+        assert!(sweep.is_some());
+        assert!(SweepLock::try_new(store.home()).unwrap().is_none());
+    }
+}

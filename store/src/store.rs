@@ -1,25 +1,43 @@
 //! [`Store`]: objects under a home folder.
+//!
+//! The home can be moved: nothing in it holds an absolute path.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
+use rustix::fs::Access;
 
-use crate::add::Registration;
+use crate::add::{self, Registration};
+use crate::database::Database;
 use crate::derivation::{Derivation, Isolation};
 use crate::digest::Digest;
-use crate::error::StoreError;
-use crate::gc::{GcPlan, GcReport};
+use crate::error::{Context as _, StoreError};
+use crate::gc::{self, GcPlan, GcReport};
 use crate::lock::{ObjectLock, UseGuard};
 use crate::path::StorePath;
 use crate::profile::Profile;
-use crate::staging::{Scratch, Staged};
+use crate::staging::{self, Scratch, Staged};
+use crate::{disk, reference, root};
+
+/// What a home holds beside the database.
+const FOLDERS: [&str; 8] = [
+    "store",
+    "profiles",
+    "roots",
+    "locks",
+    "staging",
+    "logs",
+    "downloads",
+    "index",
+];
 
 /// Everything under one home folder. Can be used from many threads and many processes at once.
 #[derive(Debug)]
 pub struct Store {
     home: Utf8PathBuf,
     now: Timestamp,
+    database: Database,
 }
 
 /// What is known of an object.
@@ -45,7 +63,22 @@ impl Store {
     /// Opens the store under `home`, making the folders that are missing. `now` is the time given
     /// to everything that is registered through it.
     pub fn open(home: &Utf8Path, now: Timestamp) -> Result<Self, StoreError> {
-        todo!()
+        if !home.is_absolute() {
+            return Err(StoreError::RelativeHome {
+                home: home.to_owned(),
+            });
+        }
+        prepare(home).map_err(|error| StoreError::Home {
+            home: home.to_owned(),
+            source: Box::new(error),
+        })?;
+        let folder = home.join("store");
+        let database = Database::open(home, &|| reference::rebuild(&folder, now))?;
+        Ok(Self {
+            home: home.to_owned(),
+            now,
+            database,
+        })
     }
 
     /// Returns the home folder.
@@ -65,22 +98,28 @@ impl Store {
 
     /// Whether an object is there and complete.
     pub fn contains(&self, path: &StorePath) -> Result<bool, StoreError> {
-        todo!()
+        Ok(self.database.contains(path)? && disk::exists(&self.object(path))?)
     }
 
     /// Returns those of `paths` that are not there.
     pub fn missing(&self, paths: &BTreeSet<StorePath>) -> Result<BTreeSet<StorePath>, StoreError> {
-        todo!()
+        let mut missing = BTreeSet::new();
+        for path in paths {
+            if !self.contains(path)? {
+                missing.insert(path.clone());
+            }
+        }
+        Ok(missing)
     }
 
     /// Makes an empty folder for a new object.
     pub fn stage(&self) -> Result<Staged, StoreError> {
-        todo!()
+        Staged::new(&self.home.join("staging"))
     }
 
     /// Makes a folder to work in, closed to other users.
     pub fn scratch(&self) -> Result<Scratch, StoreError> {
-        todo!()
+        Scratch::new(&self.home.join("staging"))
     }
 
     /// Adds a staged tree. If the object is there already, that one stays and the staged one goes.
@@ -90,33 +129,43 @@ impl Store {
         path: &StorePath,
         registration: &Registration,
     ) -> Result<(), StoreError> {
-        todo!()
+        add::add(self, &staged, path, registration)
     }
 
     /// Returns what is known of an object.
     pub fn info(&self, path: &StorePath) -> Result<Option<ObjectInfo>, StoreError> {
-        todo!()
+        if self.contains(path)? {
+            self.database.info(path)
+        } else {
+            Ok(None)
+        }
     }
 
     /// Returns the step that made an object, if one did and it is known.
     pub fn derivation(&self, path: &StorePath) -> Result<Option<Derivation>, StoreError> {
-        todo!()
+        self.database.derivation(path)
     }
 
     /// Returns what is known of every object, in the order of their paths.
     pub fn objects(&self) -> Result<Vec<ObjectInfo>, StoreError> {
-        todo!()
+        let mut objects = self.database.infos()?;
+        let trees = reference::trees(&self.folder())?;
+        objects.retain(|object| trees.contains(&object.path));
+        Ok(objects)
     }
 
     /// Returns `roots` and everything they refer to, directly or not.
     pub fn closure(&self, roots: &BTreeSet<StorePath>) -> Result<BTreeSet<StorePath>, StoreError> {
-        todo!()
+        if let Some(path) = self.missing(roots)?.pop_first() {
+            return Err(StoreError::Absent { path });
+        }
+        self.reachable(roots.clone())
     }
 
     /// Keeps gc away from all objects, also new ones, until the guard is dropped. Held by every
     /// command that adds objects or relies on them.
     pub fn use_store(&self) -> Result<UseGuard, StoreError> {
-        todo!()
+        UseGuard::new(&self.home)
     }
 
     /// Keeps other processes and threads from making the same object, waiting if one is at it;
@@ -126,7 +175,7 @@ impl Store {
         path: &StorePath,
         waiting: &mut dyn FnMut(String),
     ) -> Result<ObjectLock, StoreError> {
-        todo!()
+        ObjectLock::new(&self.home, path, waiting)
     }
 
     /// Returns where the log of the step that makes an object goes.
@@ -137,37 +186,79 @@ impl Store {
     /// Keeps an object and all it refers to alive under a name, in place of what had the name.
     /// The name may have one `/`: `compilers/1.95.0`.
     pub fn set_root(&self, name: &str, path: &StorePath) -> Result<(), StoreError> {
-        todo!()
+        if !self.contains(path)? {
+            return Err(StoreError::Absent { path: path.clone() });
+        }
+        root::set(&self.home, name, path)
     }
 
     /// Returns all roots by name.
     pub fn roots(&self) -> Result<BTreeMap<String, StorePath>, StoreError> {
-        todo!()
+        root::all(&self.home)
     }
 
     /// Removes a root; returns whether there was one.
     pub fn remove_root(&self, name: &str) -> Result<bool, StoreError> {
-        todo!()
+        root::remove(&self.home, name)
     }
 
     /// Returns a profile, which need not exist yet.
     pub fn profile(&self, name: &str) -> Result<Profile, StoreError> {
-        todo!()
+        Profile::new(&self.home, name, self.now)
     }
 
     /// Returns the names of all profiles.
     pub fn profiles(&self) -> Result<Vec<String>, StoreError> {
-        todo!()
+        let folder = self.home.join("profiles");
+        let mut names = disk::names(&folder)?;
+        names.retain(|name| folder.join(name).is_dir());
+        Ok(names)
     }
 
     /// Finds what [`Store::gc`] would remove, changing nothing.
     pub fn plan_gc(&self) -> Result<GcPlan, StoreError> {
-        todo!()
+        gc::plan(self)
     }
 
     /// Removes every object that no root and no generation reaches, waiting until nobody uses the
-    /// store; `waiting` is told so.
+    /// store; `waiting` is told so. The caller must not hold a [`UseGuard`] itself.
     pub fn gc(&self, waiting: &mut dyn FnMut(String)) -> Result<GcReport, StoreError> {
-        todo!()
+        gc::run(self, waiting)
     }
+
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Returns what is reached from `roots`, whether they are in the store or not.
+    pub(crate) fn reachable(
+        &self,
+        roots: BTreeSet<StorePath>,
+    ) -> Result<BTreeSet<StorePath>, StoreError> {
+        let mut waiting: Vec<StorePath> = roots.iter().cloned().collect();
+        let mut reached = roots;
+        while let Some(path) = waiting.pop() {
+            for reference in self.database.references(&path)? {
+                if reached.insert(reference.clone()) {
+                    waiting.push(reference);
+                }
+            }
+        }
+        Ok(reached)
+    }
+}
+
+/// Makes the folders of a home and removes what dead processes have left there.
+fn prepare(home: &Utf8Path) -> Result<(), StoreError> {
+    for name in FOLDERS {
+        let folder = home.join(name);
+        disk::create_folder(&folder)?;
+        rustix::fs::access(folder.as_str(), Access::WRITE_OK | Access::EXEC_OK)
+            .context("write to", &folder)?;
+    }
+    staging::remove_leftovers(&home.join("staging"))
 }

@@ -1,13 +1,19 @@
 //! [`Generation`]: one state of a profile; [`NewGeneration`]: one that is about to be.
 
 use std::collections::BTreeSet;
+use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::error::StoreError;
+use crate::error::{Context as _, StoreError};
 use crate::path::StorePath;
+
+/// File names in a generation's folder.
+pub(super) const MANIFEST: &str = "manifest.toml";
+pub(super) const LOCK: &str = "lock.toml";
+pub(super) const RECORD: &str = "record.toml";
 
 /// What a new generation is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,11 +78,64 @@ impl Generation {
 
     /// Returns the manifest it was made from.
     pub fn manifest(&self) -> Result<String, StoreError> {
-        todo!()
+        read_text(&self.folder.join(MANIFEST))
     }
 
     /// Returns the lock file it was made from.
     pub fn lock(&self) -> Result<String, StoreError> {
-        todo!()
+        read_text(&self.folder.join(LOCK))
     }
+
+    /// Reads a generation; none if the folder is not a complete one.
+    pub(super) fn read(folder: Utf8PathBuf, number: u64) -> Result<Option<Self>, StoreError> {
+        let path = folder.join(RECORD);
+        let text = match fs_err::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).context("read", &path),
+        };
+        let record = toml::from_str(&text).map_err(|error| StoreError::Record {
+            path,
+            source: Box::new(error),
+        })?;
+        let Record {
+            parent,
+            created,
+            command,
+            keep,
+            apps,
+        } = record;
+        Ok(Some(Self {
+            number,
+            parent,
+            created,
+            command,
+            apps,
+            keep,
+            folder,
+        }))
+    }
+
+    /// Returns the objects that it keeps alive.
+    pub(super) fn kept(&self) -> BTreeSet<StorePath> {
+        let views = self.apps.iter().map(|app| &app.view);
+        views.chain(&self.keep).cloned().collect()
+    }
+}
+
+/// What `record.toml` holds.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Record {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) parent: Option<u64>,
+    pub(super) created: Timestamp,
+    pub(super) command: String,
+    pub(super) keep: BTreeSet<StorePath>,
+    #[serde(default)]
+    pub(super) apps: Vec<GenerationApp>,
+}
+
+fn read_text(path: &Utf8Path) -> Result<String, StoreError> {
+    fs_err::read_to_string(path).context("read", path)
 }

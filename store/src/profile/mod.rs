@@ -1,14 +1,32 @@
 //! [`Profile`]: a row of generations, one of them current.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `generation` | [`Generation`], [`NewGeneration`], the record on disk |
+//! | `build` | the folder of a generation, with its links |
+//! | `switch` | the link `current` |
+//!
+//! A generation is built in a folder of another name and renamed when it is on disk, so it is
+//! complete or absent. What it shows never changes afterwards.
 
+mod build;
 mod generation;
+mod switch;
+
+use std::collections::BTreeSet;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 
-pub use generation::{Generation, GenerationApp, NewGeneration};
-
+use self::generation::Record;
+pub use self::generation::{Generation, GenerationApp, NewGeneration};
 use crate::error::StoreError;
 use crate::lock::ProfileLock;
+use crate::path::StorePath;
+use crate::{disk, name, root, tree};
+
+/// The middle of the name of a generation in the making: `4.tmp-4711`.
+const UNFINISHED: &str = ".tmp-";
 
 /// A named row of generations.
 #[derive(Debug, Clone)]
@@ -20,7 +38,17 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// Returns its folder: `<home>/profiles/<name>`.
+    pub(crate) fn new(home: &Utf8Path, name: &str, now: Timestamp) -> Result<Self, StoreError> {
+        name::check("a profile", name)?;
+        Ok(Self {
+            home: home.to_owned(),
+            folder: home.join("profiles").join(name),
+            name: name.to_owned(),
+            now,
+        })
+    }
+
+    /// Returns its folder: `<home>/profiles/<name>`. It exists once [`Profile::lock`] was called.
     pub fn folder(&self) -> &Utf8Path {
         &self.folder
     }
@@ -42,37 +70,136 @@ impl Profile {
 
     /// Returns the current generation; none if there has never been one.
     pub fn current(&self) -> Result<Option<Generation>, StoreError> {
-        todo!()
+        self.current_number()?
+            .map(|number| self.generation(number))
+            .transpose()
     }
 
-    /// Returns all complete generations, oldest first.
+    /// Returns all complete generations, oldest first. One that somebody damaged is left out, and
+    /// [`Profile::generation`] tells what is wrong with it.
     pub fn generations(&self) -> Result<Vec<Generation>, StoreError> {
-        todo!()
+        let mut generations = Vec::new();
+        for number in self.numbers()? {
+            match Generation::read(self.generation_folder(number), number) {
+                Ok(generation) => generations.extend(generation),
+                Err(error) => tracing::warn!("generation {number} of {}: {error}", self.name),
+            }
+        }
+        Ok(generations)
     }
 
     /// Returns one generation.
     pub fn generation(&self, number: u64) -> Result<Generation, StoreError> {
-        todo!()
+        Generation::read(self.generation_folder(number), number)?.ok_or_else(|| {
+            StoreError::NoGeneration {
+                profile: self.name.clone(),
+                number,
+            }
+        })
     }
 
     /// Makes a generation and switches to it. The caller holds [`Profile::lock`].
     pub fn commit(&self, new: NewGeneration) -> Result<Generation, StoreError> {
-        todo!()
+        let NewGeneration {
+            command,
+            apps,
+            keep,
+            manifest,
+            lock,
+        } = new;
+        for path in &keep {
+            if !self.home.join("store").join(path.to_string()).is_dir() {
+                return Err(StoreError::Absent { path: path.clone() });
+            }
+        }
+        disk::create_folder(&self.folder)?;
+        let parent = self.current_number()?;
+        let number = self.numbers()?.last().map_or(1, |last| last + 1);
+        let record = Record {
+            parent,
+            created: self.now,
+            command,
+            keep,
+            apps,
+        };
+        let unfinished = self
+            .folder
+            .join(format!("{number}{UNFINISHED}{}", std::process::id()));
+        let built = build::build(&self.home, &unfinished, &record, &manifest, &lock)
+            .and_then(|()| disk::sync_file_system(&unfinished))
+            .and_then(|()| disk::rename(&unfinished, &self.generation_folder(number)));
+        if let Err(error) = built {
+            tree::remove(&unfinished)?;
+            return Err(error);
+        }
+        disk::sync_folder(&self.folder)?;
+        self.switch(number)
     }
 
     /// Makes another generation the current one. The caller holds [`Profile::lock`].
     pub fn switch(&self, number: u64) -> Result<Generation, StoreError> {
-        todo!()
+        let generation = self.generation(number)?;
+        self.point_to(number)?;
+        Ok(generation)
     }
 
     /// Removes a generation that is not the current one. The caller holds [`Profile::lock`].
     pub fn remove(&self, number: u64) -> Result<(), StoreError> {
-        todo!()
+        self.generation(number)?;
+        if self.current_number()? == Some(number) {
+            let profile = self.name.clone();
+            return Err(StoreError::CurrentGeneration { profile, number });
+        }
+        // Under its number it is complete until it is gone.
+        let leaving = self
+            .folder
+            .join(format!("{number}{UNFINISHED}{}", std::process::id()));
+        disk::rename(&self.generation_folder(number), &leaving)?;
+        disk::sync_folder(&self.folder)?;
+        tree::remove(&leaving)
     }
 
     /// Becomes the only writer of the profile, waiting if there is another; `waiting` is told for
-    /// whom.
+    /// whom. Makes the profile's folder, and removes what a writer that died has left there.
     pub fn lock(&self, waiting: &mut dyn FnMut(String)) -> Result<ProfileLock, StoreError> {
-        todo!()
+        let lock = ProfileLock::new(&self.home, &self.name, waiting)?;
+        disk::create_folder(&self.folder)?;
+        for name in disk::names(&self.folder)? {
+            if name.contains(UNFINISHED) || is_link_in_the_making(&name) {
+                tree::remove(&self.folder.join(name))?;
+            }
+        }
+        Ok(lock)
     }
+
+    /// Returns the numbers of all folders that are or were generations, in order.
+    fn numbers(&self) -> Result<BTreeSet<u64>, StoreError> {
+        let names = disk::names(&self.folder)?;
+        let number = |name: &String| name.parse().ok().filter(|n: &u64| n.to_string() == *name);
+        Ok(names.iter().filter_map(number).collect())
+    }
+
+    fn generation_folder(&self, number: u64) -> Utf8PathBuf {
+        self.folder.join(number.to_string())
+    }
+}
+
+/// Returns the objects that the generations of a profile keep alive. Of one whose record is
+/// damaged these are at least its views: it may be the current one, and in use.
+pub(crate) fn kept(profile: &Profile) -> Result<BTreeSet<StorePath>, StoreError> {
+    let generations = profile.generations()?;
+    let mut kept: BTreeSet<_> = generations.iter().flat_map(Generation::kept).collect();
+    for number in profile.numbers()? {
+        let views = profile.generation_folder(number).join("views");
+        for app in disk::names(&views)? {
+            kept.extend(root::target(&views.join(app))?);
+        }
+    }
+    Ok(kept)
+}
+
+/// See [`disk::replace_link`].
+fn is_link_in_the_making(name: &str) -> bool {
+    name.strip_prefix('.')
+        .is_some_and(|name| name.starts_with(|c: char| c.is_ascii_digit()))
 }

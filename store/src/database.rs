@@ -1,0 +1,410 @@
+//! [`Database`]: which objects are valid, and what is known of them. The only module that knows
+//! SQLite.
+//!
+//! An object is valid once it is registered here, and it is registered only after its tree is on
+//! disk under its final name. Nothing in here is the only truth about a tree: if the file is
+//! missing or damaged, it is made again from the store folder, see [`crate::reference`].
+//!
+//! Write-ahead logging, so that readers do not wait for writers. `synchronous = FULL`, so that a
+//! registration is on disk when [`Database::register`] returns: with `NORMAL` a power cut could
+//! take back the registration of an object that a generation already shows. The price is one
+//! `fsync` per object, about a millisecond beside a compilation.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, TransactionBehavior};
+use rusqlite::{Row, Transaction, params};
+
+use crate::derivation::{Derivation, Isolation};
+use crate::disk;
+use crate::error::StoreError;
+use crate::lock::{StepLock, SweepLock};
+use crate::path::StorePath;
+use crate::store::ObjectInfo;
+use crate::tree::Content;
+
+/// Version of the tables.
+const FORMAT: i64 = 1;
+
+/// How long to wait for another process's write.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const TABLES: &str = "
+    CREATE TABLE objects (
+        id INTEGER PRIMARY KEY,
+        path TEXT NOT NULL UNIQUE,
+        content TEXT NOT NULL,
+        bytes INTEGER NOT NULL,
+        files INTEGER NOT NULL,
+        registered TEXT NOT NULL,
+        isolation TEXT NOT NULL,
+        derivation TEXT
+    ) STRICT;
+    CREATE TABLE refs (
+        object INTEGER NOT NULL REFERENCES objects ON DELETE CASCADE,
+        reference TEXT NOT NULL,
+        PRIMARY KEY (object, reference)
+    ) STRICT, WITHOUT ROWID;
+    -- Files that another file with the same content can be linked to.
+    CREATE TABLE files (
+        hash BLOB NOT NULL,
+        executable INTEGER NOT NULL,
+        object INTEGER NOT NULL REFERENCES objects ON DELETE CASCADE,
+        path TEXT NOT NULL,
+        PRIMARY KEY (hash, executable, object, path)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX files_of_object ON files (object);
+";
+
+/// The register of objects.
+#[derive(Debug)]
+pub(crate) struct Database {
+    path: Utf8PathBuf,
+    connection: Mutex<Connection>,
+}
+
+/// All that is registered of one object.
+#[derive(Debug, Clone)]
+pub(crate) struct Record {
+    pub(crate) info: ObjectInfo,
+    pub(crate) derivation: Option<Derivation>,
+    /// Files worth sharing, by path inside the object.
+    pub(crate) files: Vec<(String, Content)>,
+}
+
+impl Database {
+    /// Opens the database of a home. If it is missing or damaged, makes it from what `rebuild`
+    /// finds in the store.
+    pub(crate) fn open(
+        home: &Utf8Path,
+        rebuild: &dyn Fn() -> Result<Vec<Record>, StoreError>,
+    ) -> Result<Self, StoreError> {
+        let path = home.join("db.sqlite");
+        if let Ok(Some(database)) = Self::open_present(&path) {
+            return Ok(database);
+        }
+        let _only_maker = StepLock::new(home, "database")?;
+        let _nobody_else = match Self::open_present(&path) {
+            Ok(Some(database)) => return Ok(database),
+            Ok(None) => None,
+            Err(StoreError::DatabaseDamaged { path }) => {
+                tracing::warn!("the database {path} is damaged; making it again from the store");
+                // Whoever has it open would go on writing to the file we replace.
+                let lock = SweepLock::try_new(home)?;
+                Some(lock.ok_or(StoreError::DatabaseDamaged { path })?)
+            }
+            Err(error) => return Err(error),
+        };
+        Self::create(path, &rebuild()?)
+    }
+
+    /// Returns none if the file does not exist or its making was interrupted.
+    fn open_present(path: &Utf8Path) -> Result<Option<Self>, StoreError> {
+        if !disk::exists(path)? {
+            return Ok(None);
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let database = Self::connect(path, flags)?;
+        let found = database.run("read the format", |connection| {
+            // The second statement reads all that SQLite has to know of the tables.
+            let found = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+            Ok(found)
+        })?;
+        match found {
+            0 => Ok(None),
+            FORMAT => Ok(Some(database)),
+            _ => Err(StoreError::DatabaseNewer {
+                path: path.to_owned(),
+                found,
+                known: FORMAT,
+            }),
+        }
+    }
+
+    /// Makes the file anew, complete or not at all.
+    fn create(path: Utf8PathBuf, records: &[Record]) -> Result<Self, StoreError> {
+        // A log without its database would be taken for the new one's.
+        for ending in ["", "-wal", "-shm"] {
+            disk::remove_file(&Utf8PathBuf::from(format!("{path}{ending}")))?;
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let database = Self::connect(&path, flags)?;
+        database.run("create the tables", |connection| {
+            // Stays with the file.
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            transaction.execute_batch(TABLES)?;
+            for record in records {
+                insert(&transaction, record)?;
+            }
+            transaction.pragma_update(None, "user_version", FORMAT)?;
+            transaction.commit()
+        })?;
+        Ok(database)
+    }
+
+    fn connect(path: &Utf8Path, flags: OpenFlags) -> Result<Self, StoreError> {
+        let connection = Connection::open_with_flags(path, flags).and_then(|connection| {
+            connection.busy_timeout(PATIENCE)?;
+            connection.pragma_update(None, "synchronous", "FULL")?;
+            connection.pragma_update(None, "foreign_keys", true)?;
+            Ok(connection)
+        });
+        let connection = connection.map_err(|error| failed("open the register", path, error))?;
+        Ok(Self {
+            path: path.to_owned(),
+            connection: Mutex::new(connection),
+        })
+    }
+
+    /// Registers an object, in place of what was registered under its path.
+    pub(crate) fn register(&self, record: &Record) -> Result<(), StoreError> {
+        self.change("register an object", |transaction| {
+            insert(transaction, record)
+        })
+    }
+
+    /// Makes objects invalid, all or none.
+    pub(crate) fn unregister(&self, paths: &BTreeSet<StorePath>) -> Result<(), StoreError> {
+        self.change("unregister objects", |transaction| {
+            let mut delete = transaction.prepare("DELETE FROM objects WHERE path = ?")?;
+            for path in paths {
+                delete.execute([path.to_string()])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Whether an object is registered.
+    pub(crate) fn contains(&self, path: &StorePath) -> Result<bool, StoreError> {
+        self.run("look for an object", |connection| {
+            connection
+                .prepare_cached("SELECT 1 FROM objects WHERE path = ?")?
+                .exists([path.to_string()])
+        })
+    }
+
+    /// Returns the paths of all registered objects.
+    pub(crate) fn paths(&self) -> Result<BTreeSet<StorePath>, StoreError> {
+        self.run("list objects", |connection| {
+            let mut select = connection.prepare("SELECT path FROM objects")?;
+            let rows = select.query_map([], |row| parsed(row, 0))?;
+            rows.collect()
+        })
+    }
+
+    /// Returns what an object refers to; nothing if it is not registered.
+    pub(crate) fn references(&self, path: &StorePath) -> Result<BTreeSet<StorePath>, StoreError> {
+        self.run("look for references", |connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT reference FROM refs JOIN objects ON object = id WHERE path = ?",
+            )?;
+            let rows = select.query_map([path.to_string()], |row| parsed(row, 0))?;
+            rows.collect()
+        })
+    }
+
+    /// Returns what is known of an object.
+    pub(crate) fn info(&self, path: &StorePath) -> Result<Option<ObjectInfo>, StoreError> {
+        let info = self.run("look for an object", |connection| {
+            connection
+                .prepare_cached(&format!("{SELECT_INFO} WHERE path = ?"))?
+                .query_row([path.to_string()], info)
+                .optional()
+        })?;
+        info.map(|info| self.with_references(info)).transpose()
+    }
+
+    /// Returns what is known of all objects, in the order of their paths.
+    pub(crate) fn infos(&self) -> Result<Vec<ObjectInfo>, StoreError> {
+        let infos: Vec<ObjectInfo> = self.run("list objects", |connection| {
+            let mut select = connection.prepare(&format!("{SELECT_INFO} ORDER BY path"))?;
+            let rows = select.query_map([], info)?;
+            rows.collect()
+        })?;
+        infos
+            .into_iter()
+            .map(|info| self.with_references(info))
+            .collect()
+    }
+
+    fn with_references(&self, mut info: ObjectInfo) -> Result<ObjectInfo, StoreError> {
+        info.references = self.references(&info.path)?;
+        Ok(info)
+    }
+
+    /// Returns the step that made an object, if it is known.
+    pub(crate) fn derivation(&self, path: &StorePath) -> Result<Option<Derivation>, StoreError> {
+        let text = self.run("look for a derivation", |connection| {
+            connection
+                .prepare_cached("SELECT derivation FROM objects WHERE path = ?")?
+                .query_row([path.to_string()], |row| row.get::<_, Option<String>>(0))
+                .optional()
+        })?;
+        let text = text.flatten();
+        text.map(|text| serde_json::from_str(&text))
+            .transpose()
+            .map_err(|error| StoreError::Database {
+                action: "read a derivation",
+                path: self.path.clone(),
+                source: error.into(),
+            })
+    }
+
+    /// Returns a file with this content: its object, and its path inside.
+    pub(crate) fn file(
+        &self,
+        content: &Content,
+    ) -> Result<Option<(StorePath, String)>, StoreError> {
+        self.run("look for a file", |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT objects.path, files.path FROM files JOIN objects ON object = id
+                     WHERE hash = ? AND executable = ? LIMIT 1",
+                )?
+                .query_row(
+                    params![content.hash.as_bytes(), content.executable],
+                    |row| Ok((parsed(row, 0)?, row.get(1)?)),
+                )
+                .optional()
+        })
+    }
+
+    fn change(
+        &self,
+        action: &'static str,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
+    ) -> Result<(), StoreError> {
+        self.run(action, |connection| {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            work(&transaction)?;
+            transaction.commit()
+        })
+    }
+
+    fn run<T>(
+        &self,
+        action: &'static str,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        work(&mut self.connection()).map_err(|error| failed(action, &self.path, error))
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        // A thread that panicked has rolled its transaction back.
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const SELECT_INFO: &str = "SELECT path, content, bytes, files, registered, isolation FROM objects";
+
+/// Reads a row of [`SELECT_INFO`], without the references.
+fn info(row: &Row<'_>) -> rusqlite::Result<ObjectInfo> {
+    let content: String = row.get(1)?;
+    let isolation: String = row.get(5)?;
+    Ok(ObjectInfo {
+        path: parsed(row, 0)?,
+        content: crate::digest::Digest::from_text(&content).ok_or_else(|| unreadable(1))?,
+        references: BTreeSet::new(),
+        bytes: row.get(2)?,
+        files: row.get(3)?,
+        registered: parsed(row, 4)?,
+        isolation: match isolation.as_str() {
+            "full" => Isolation::Full,
+            "none" => Isolation::None,
+            _ => return Err(unreadable(5)),
+        },
+    })
+}
+
+fn insert(transaction: &Transaction<'_>, record: &Record) -> rusqlite::Result<()> {
+    let Record {
+        info,
+        derivation,
+        files,
+    } = record;
+    let path = info.path.to_string();
+    let isolation = match info.isolation {
+        Isolation::Full => "full",
+        Isolation::None => "none",
+    };
+    let derivation = derivation.as_ref().map(serde_json::to_string).transpose();
+    let derivation =
+        derivation.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    transaction
+        .prepare_cached("DELETE FROM objects WHERE path = ?")?
+        .execute([&path])?;
+    let id = transaction
+        .prepare_cached(
+            "INSERT INTO objects
+             (path, content, bytes, files, registered, isolation, derivation)
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .insert(params![
+            path,
+            info.content.to_string(),
+            info.bytes,
+            info.files,
+            info.registered.to_string(),
+            isolation,
+            derivation,
+        ])?;
+    let mut insert = transaction.prepare_cached("INSERT INTO refs VALUES (?, ?)")?;
+    for reference in &info.references {
+        insert.execute(params![id, reference.to_string()])?;
+    }
+    let mut insert = transaction.prepare_cached("INSERT INTO files VALUES (?, ?, ?, ?)")?;
+    for (path, content) in files {
+        insert.execute(params![
+            content.hash.as_bytes(),
+            content.executable,
+            id,
+            path
+        ])?;
+    }
+    Ok(())
+}
+
+fn parsed<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
+where
+    T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
+{
+    let text: String = row.get(column)?;
+    text.parse().map_err(|error: T::Err| {
+        rusqlite::Error::FromSqlConversionFailure(
+            column,
+            rusqlite::types::Type::Text,
+            Box::new(error),
+        )
+    })
+}
+
+fn unreadable(column: usize) -> rusqlite::Error {
+    rusqlite::Error::InvalidColumnType(column, "text".to_owned(), rusqlite::types::Type::Text)
+}
+
+fn failed(action: &'static str, path: &Utf8Path, error: rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::DatabaseDamaged {
+            path: path.to_owned(),
+        },
+        Some(ErrorCode::DiskFull) => StoreError::DatabaseFull {
+            path: path.to_owned(),
+        },
+        _ => StoreError::Database {
+            action,
+            path: path.to_owned(),
+            source: Box::new(error),
+        },
+    }
+}

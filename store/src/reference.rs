@@ -1,0 +1,136 @@
+//! Finds out again what the database knew, from the trees in the store.
+//!
+//! A tree is in the store under its name only when it is complete, so every one of them is valid.
+//! Its digest and sizes follow from it. Its references are found as Nix finds them: an object
+//! refers to those whose digest stands somewhere in its files or links. The first
+//! [`SHORT`] digits count, because that much of it stands in the file names of crates, and with
+//! them in the metadata that rustc writes. So every library that a view loads is found (views lead
+//! to them by links), and every crate that a crate or link set names. What is only known to the
+//! step that made an object is lost: the step itself, its isolation (taken for none, the weaker
+//! claim), and references that left no trace; if gc takes the objects behind those, they are built
+//! again when they are needed, under the same names.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
+
+use camino::Utf8Path;
+use jiff::Timestamp;
+
+use crate::add;
+use crate::database::Record;
+use crate::derivation::Isolation;
+use crate::digest;
+use crate::disk;
+use crate::error::{Context as _, StoreError};
+use crate::path::StorePath;
+use crate::store::ObjectInfo;
+use crate::tree::{self, Kind, Tree};
+
+/// How many digits identify an object: those of [`StorePath::short`].
+const SHORT: usize = 16;
+
+/// Objects by the first digits of their digest.
+type Known = BTreeMap<[u8; SHORT], BTreeSet<StorePath>>;
+
+/// Returns a record of every tree in the store folder.
+pub(crate) fn rebuild(folder: &Utf8Path, now: Timestamp) -> Result<Vec<Record>, StoreError> {
+    let paths = trees(folder)?;
+    let mut known = Known::new();
+    for path in &paths {
+        if let Some(short) = path.short().as_bytes().first_chunk() {
+            known.entry(*short).or_default().insert(path.clone());
+        }
+    }
+    paths
+        .iter()
+        .map(|path| record(folder, path, &known, now))
+        .collect()
+}
+
+/// Returns the names in the store folder that are those of objects, valid or not.
+pub(crate) fn trees(folder: &Utf8Path) -> Result<BTreeSet<StorePath>, StoreError> {
+    Ok(disk::names(folder)?
+        .iter()
+        .filter_map(|name| name.parse().ok())
+        .collect())
+}
+
+fn record(
+    folder: &Utf8Path,
+    path: &StorePath,
+    known: &Known,
+    now: Timestamp,
+) -> Result<Record, StoreError> {
+    let object = folder.join(path.to_string());
+    // The last step of adding may not have reached the disk.
+    tree::seal_folder(&object)?;
+    let tree = Tree::read(&object)?;
+    let mut references = BTreeSet::new();
+    for entry in &tree.entries {
+        let mut scan = Scan {
+            known,
+            found: &mut references,
+            window: [0; SHORT],
+            run: 0,
+        };
+        match &entry.kind {
+            Kind::Folder => {}
+            Kind::File(_) => scan.file(&object.join(&entry.path))?,
+            Kind::Link { target } => scan.bytes(target.as_bytes()),
+        }
+    }
+    references.remove(path);
+    Ok(Record {
+        info: ObjectInfo {
+            path: path.clone(),
+            content: tree.digest(),
+            references,
+            bytes: tree.files().map(|(_, content)| content.length).sum(),
+            files: tree.files().count() as u64,
+            registered: now,
+            isolation: Isolation::None,
+        },
+        derivation: None,
+        files: add::shareable(&tree),
+    })
+}
+
+/// Looks for digests in a stream of bytes.
+struct Scan<'a> {
+    known: &'a Known,
+    found: &'a mut BTreeSet<StorePath>,
+    /// The last bytes, oldest first.
+    window: [u8; SHORT],
+    /// How many of the last bytes are digits of digests.
+    run: usize,
+}
+
+impl Scan<'_> {
+    fn file(&mut self, path: &Utf8Path) -> Result<(), StoreError> {
+        let mut file = fs_err::File::open(path).context("open", path)?;
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            match file.read(&mut buffer).context("read", path)? {
+                0 => return Ok(()),
+                count => self.bytes(&buffer[..count]),
+            }
+        }
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            if !digest::is_digit(byte) {
+                self.run = 0;
+                continue;
+            }
+            self.window.rotate_left(1);
+            self.window[SHORT - 1] = byte;
+            self.run += 1;
+            if self.run >= SHORT
+                && let Some(paths) = self.known.get(&self.window)
+            {
+                self.found.extend(paths.iter().cloned());
+            }
+        }
+    }
+}
