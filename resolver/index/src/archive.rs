@@ -72,14 +72,19 @@ fn read_entries(unpacked: impl Read, folder: &str) -> Result<Contents, ArchiveEr
     }
     Ok(Contents {
         manifest: manifest.ok_or(ArchiveError::NoManifest)?,
-        files: seen.into_iter().filter_map(|name| String::from_utf8(name).ok()).collect(),
+        files: seen
+            .into_iter()
+            .filter_map(|name| String::from_utf8(name).ok())
+            .collect(),
     })
 }
 
 /// Returns a path relative to `folder`, in its plainest form.
 fn inside(path: &[u8], folder: &str) -> Result<Vec<u8>, ArchiveError> {
-    let outside =
-        || ArchiveError::Outside { path: shown(path), folder: folder.to_owned() };
+    let outside = || ArchiveError::Outside {
+        path: shown(path),
+        folder: folder.to_owned(),
+    };
     if path.contains(&0) {
         return Err(outside());
     }
@@ -99,7 +104,10 @@ fn inside(path: &[u8], folder: &str) -> Result<Vec<u8>, ArchiveError> {
 
 fn manifest_text(entry: &mut impl Read) -> Result<String, ArchiveError> {
     let mut text = Vec::new();
-    entry.take(MANIFEST + 1).read_to_end(&mut text).map_err(ArchiveError::Damaged)?;
+    entry
+        .take(MANIFEST + 1)
+        .read_to_end(&mut text)
+        .map_err(ArchiveError::Damaged)?;
     if text.len() as u64 > MANIFEST {
         return Err(ArchiveError::NotText);
     }
@@ -107,7 +115,10 @@ fn manifest_text(entry: &mut impl Read) -> Result<String, ArchiveError> {
 }
 
 fn shown(path: &[u8]) -> String {
-    String::from_utf8_lossy(path).escape_debug().take(200).collect()
+    String::from_utf8_lossy(path)
+        .escape_debug()
+        .take(200)
+        .collect()
 }
 
 #[cfg(test)]
@@ -127,7 +138,13 @@ mod tests {
             Entry::File("demo-1.0.0/src/./lib.rs", ""),
         ]);
         let files = ["Cargo.toml", "src/lib.rs"].map(str::to_owned).into();
-        assert_eq!(contents, Ok(Contents { manifest: "text".to_owned(), files }));
+        assert_eq!(
+            contents,
+            Ok(Contents {
+                manifest: "text".to_owned(),
+                files
+            })
+        );
     }
 
     #[test]
@@ -142,7 +159,10 @@ mod tests {
             vec![good, Entry::File("./demo-1.0.0/x", "")],
             vec![good, Entry::File("demo-1.0.0/\u{1b}[31m/../x", "")],
             vec![good, Entry::Link("demo-1.0.0/src", "/tmp")],
-            vec![good, Entry::HardLink("demo-1.0.0/src", "demo-1.0.0/Cargo.toml")],
+            vec![
+                good,
+                Entry::HardLink("demo-1.0.0/src", "demo-1.0.0/Cargo.toml"),
+            ],
             vec![good, Entry::Pipe("demo-1.0.0/pipe")],
             vec![good, Entry::File("demo-1.0.0//Cargo.toml", "")],
             vec![good, Entry::File("demo-1.0.0/big", &big)],
@@ -150,7 +170,21 @@ mod tests {
             vec![],
         ]
         .map(|entries| read(&entries).unwrap_err());
-        insta::assert_snapshot!(errors.join("\n"), @"");
+        insta::assert_snapshot!(errors.join("\n"), @r"
+        it holds `demo-1.0.0/../../x`, which is not inside `demo-1.0.0`
+        it holds `demo-1.0.0/a/..`, which is not inside `demo-1.0.0`
+        it holds `/etc/passwd`, which is not inside `demo-1.0.0`
+        it holds `other-1.0.0/x`, which is not inside `demo-1.0.0`
+        it holds `./demo-1.0.0/x`, which is not inside `demo-1.0.0`
+        it holds `demo-1.0.0/\u{1b}[31m/../x`, which is not inside `demo-1.0.0`
+        it holds `demo-1.0.0/src`, which is neither a file nor a folder
+        it holds `demo-1.0.0/src`, which is neither a file nor a folder
+        it holds `demo-1.0.0/pipe`, which is neither a file nor a folder
+        it holds `demo-1.0.0//Cargo.toml` twice
+        it unpacks to more than 1048576 bytes
+        it holds no `Cargo.toml`
+        it holds no `Cargo.toml`
+        ");
     }
 
     #[test]
@@ -158,7 +192,10 @@ mod tests {
         let whole = archive(&[Entry::File("demo-1.0.0/Cargo.toml", "text")]);
         for at in [0, 1, 10, whole.len() / 2] {
             let error = read_stream(&whole[..at], "demo-1.0.0", 1 << 20).unwrap_err();
-            assert!(matches!(error, ArchiveError::Damaged(_)), "cut at {at}: {error}");
+            assert!(
+                matches!(error, ArchiveError::Damaged(_)),
+                "cut at {at}: {error}"
+            );
         }
         let error = read_stream(&b"<html>"[..], "demo-1.0.0", 1 << 20).unwrap_err();
         assert!(matches!(error, ArchiveError::Damaged(_)));

@@ -84,8 +84,7 @@ pub(crate) fn decode(mut file: Vec<u8>) -> Option<Known> {
     let end = file.iter().position(|byte| *byte == b'\n')?;
     let header: Header = serde_json::from_slice(&file[..end]).ok()?;
     file.drain(..=end);
-    let fits =
-        header.format == FORMAT && header.bytes == file.len() && header.crc == crc(&file);
+    let fits = header.format == FORMAT && header.bytes == file.len() && header.crc == crc(&file);
     fits.then_some(Known {
         fetched: header.fetched,
         validators: header.validators,
@@ -107,7 +106,10 @@ mod tests {
     fn known(body: Option<&[u8]>) -> Known {
         Known {
             fetched: time("2026-01-02T03:04:05Z"),
-            validators: Validators { etag: Some("\"a\"".to_owned()), last_modified: None },
+            validators: Validators {
+                etag: Some("\"a\"".to_owned()),
+                last_modified: None,
+            },
             body: body.map(<[u8]>::to_vec),
         }
     }
@@ -127,7 +129,9 @@ mod tests {
     fn a_file_broken_anywhere_is_as_good_as_missing() {
         let (_keep, home) = folder();
         let cache = Cache::new(home.clone());
-        cache.store("3/a/abc", &known(Some(b"{\"name\":\"abc\"}\n"))).unwrap();
+        cache
+            .store("3/a/abc", &known(Some(b"{\"name\":\"abc\"}\n")))
+            .unwrap();
         let path = home.join("3/a/abc");
         let whole = fs_err::read(&path).unwrap();
         let body = whole.iter().position(|byte| *byte == b'\n').unwrap();

@@ -33,12 +33,24 @@ pub struct Archive<'a> {
 impl Archive<'_> {
     /// Returns what it is called in messages: name and version.
     pub fn title(&self) -> String {
-        format!("{} {}", self.name, self.version).escape_debug().take(160).collect()
+        format!("{} {}", self.name, self.version)
+            .escape_debug()
+            .take(160)
+            .collect()
     }
 
     fn file_name(&self) -> Result<String, DownloadError> {
-        let Self { name, version, checksum } = self;
-        let invalid = |field| Err(DownloadError::Invalid { name: self.title(), field });
+        let Self {
+            name,
+            version,
+            checksum,
+        } = self;
+        let invalid = |field| {
+            Err(DownloadError::Invalid {
+                name: self.title(),
+                field,
+            })
+        };
         let fits = |text: &str, more: &str, longest: usize| {
             let good = |c: char| c.is_ascii_alphanumeric() || more.contains(c);
             !text.is_empty() && text.len() <= longest && text.chars().all(good)
@@ -49,7 +61,11 @@ impl Archive<'_> {
         if !fits(version, "-.+", 100) {
             return invalid("version");
         }
-        if checksum.len() != 64 || !checksum.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+        if checksum.len() != 64
+            || !checksum
+                .bytes()
+                .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        {
             return invalid("checksum");
         }
         Ok(format!("{name}-{version}-{}.crate", &checksum[..16]))
@@ -66,13 +82,22 @@ pub(crate) struct Downloads {
 
 impl Downloads {
     pub(crate) fn new(folder: Utf8PathBuf) -> Self {
-        Self { folder, checked: Mutex::default() }
+        Self {
+            folder,
+            checked: Mutex::default(),
+        }
     }
 
     /// Returns the file of an archive if it is here and right; removes one that is not right.
-    pub(crate) fn present(&self, archive: &Archive<'_>) -> Result<Option<Utf8PathBuf>, DownloadError> {
+    pub(crate) fn present(
+        &self,
+        archive: &Archive<'_>,
+    ) -> Result<Option<Utf8PathBuf>, DownloadError> {
         let path = self.folder.join(archive.file_name()?);
-        let failed = |source| DownloadError::File { name: archive.title(), source };
+        let failed = |source| DownloadError::File {
+            name: archive.title(),
+            source,
+        };
         if self.is_checked(&path) && path.exists() {
             return Ok(Some(path));
         }
@@ -87,7 +112,7 @@ impl Downloads {
             Ok(())
         })
         .map_err(failed)?;
-        if hex(hasher) == archive.checksum {
+        if hex(&hasher.finalize()) == archive.checksum {
             self.mark(&path);
             return Ok(Some(path));
         }
@@ -109,9 +134,12 @@ impl Downloads {
             Place::Address(address) => self.fetch(archive, address, http, progress),
             Place::File(from) => self.copy(archive, from, progress),
         };
-        arrived.and_then(|arrived| self.accept(archive, arrived, path)).inspect_err(|_| {
-            progress.failed(&archive.title());
-        }).inspect(|_| progress.finished(&archive.title()))
+        arrived
+            .and_then(|arrived| self.accept(archive, arrived, path))
+            .inspect_err(|_| {
+                progress.failed(&archive.title());
+            })
+            .inspect(|_| progress.finished(&archive.title()))
     }
 
     fn fetch(
@@ -137,9 +165,10 @@ impl Downloads {
         match http.get(address, &Validators::default(), &mut take) {
             Ok(Answer::Found(arrived)) => Ok(arrived),
             // Nothing was asked that could be unchanged.
-            Ok(Answer::Absent | Answer::Unchanged) => {
-                Err(DownloadError::Absent { name, address: address.to_string() })
-            }
+            Ok(Answer::Absent | Answer::Unchanged) => Err(DownloadError::Absent {
+                name,
+                address: address.to_string(),
+            }),
             Err(HttpError::Keep { source, .. }) => Err(DownloadError::File { name, source }),
             Err(source) => Err(DownloadError::Transfer { name, source }),
         }
@@ -152,17 +181,26 @@ impl Downloads {
         progress: &dyn Progress,
     ) -> Result<Arrived, DownloadError> {
         let name = archive.title();
-        let failed = |source| DownloadError::File { name: archive.title(), source };
+        let failed = |source| DownloadError::File {
+            name: archive.title(),
+            source,
+        };
         let mut file = match fs_err::File::open(from) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(DownloadError::Absent { name, address: from.to_string() });
+                return Err(DownloadError::Absent {
+                    name,
+                    address: from.to_string(),
+                });
             }
             Err(error) => return Err(failed(error)),
         };
         progress.started(&name, file.metadata().ok().map(|metadata| metadata.len()));
         let mut arrived = self.arriving().map_err(failed)?;
-        copy(&mut file, &mut |bytes| arrived.write(bytes, &name, progress)).map_err(failed)?;
+        copy(&mut file, &mut |bytes| {
+            arrived.write(bytes, &name, progress)
+        })
+        .map_err(failed)?;
         Ok(arrived)
     }
 
@@ -173,28 +211,43 @@ impl Downloads {
         arrived: Arrived,
         path: Utf8PathBuf,
     ) -> Result<Utf8PathBuf, DownloadError> {
-        let actual = hex(arrived.hasher);
+        let actual = hex(&arrived.hasher.finalize());
         if actual != archive.checksum {
             let expected = archive.checksum.to_owned();
-            return Err(DownloadError::Checksum { name: archive.title(), expected, actual });
+            return Err(DownloadError::Checksum {
+                name: archive.title(),
+                expected,
+                actual,
+            });
         }
-        files::keep(arrived.file, &path)
-            .map_err(|source| DownloadError::File { name: archive.title(), source })?;
+        files::keep(arrived.file, &path).map_err(|source| DownloadError::File {
+            name: archive.title(),
+            source,
+        })?;
         self.mark(&path);
         Ok(path)
     }
 
     fn arriving(&self) -> io::Result<Arrived> {
         fs_err::create_dir_all(&self.folder)?;
-        Ok(Arrived { file: files::temporary(&self.folder)?, hasher: Sha256::new() })
+        Ok(Arrived {
+            file: files::temporary(&self.folder)?,
+            hasher: Sha256::new(),
+        })
     }
 
     fn is_checked(&self, path: &Utf8Path) -> bool {
-        self.checked.lock().unwrap_or_else(PoisonError::into_inner).contains(path)
+        self.checked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(path)
     }
 
     fn mark(&self, path: &Utf8Path) {
-        self.checked.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned());
+        self.checked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(path.to_owned());
     }
 }
 
@@ -213,10 +266,7 @@ impl Arrived {
     }
 }
 
-fn copy(
-    file: &mut fs_err::File,
-    sink: &mut dyn FnMut(&[u8]) -> io::Result<()>,
-) -> io::Result<()> {
+fn copy(file: &mut fs_err::File, sink: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         match file.read(&mut buffer)? {
@@ -226,8 +276,11 @@ fn copy(
     }
 }
 
-fn hex(hasher: Sha256) -> String {
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+/// Writes bytes in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 #[cfg(test)]
@@ -237,7 +290,14 @@ mod tests {
     #[test]
     fn only_valid_parts_become_a_file_name() {
         let sum = "0123456789abcdef".repeat(4);
-        let name = |name, version, checksum| Archive { name, version, checksum }.file_name();
+        let name = |name, version, checksum| {
+            Archive {
+                name,
+                version,
+                checksum,
+            }
+            .file_name()
+        };
         assert_eq!(
             name("a-b_c", "1.0.0-rc.1+x", &sum).unwrap(),
             "a-b_c-1.0.0-rc.1+x-0123456789abcdef.crate"

@@ -70,11 +70,15 @@ pub(crate) fn name(body: &[u8]) -> Option<PackageName> {
         name: PackageName,
     }
     let line = body.split(|byte| *byte == b'\n').next()?;
-    serde_json::from_slice::<Named>(line).ok().map(|named| named.name)
+    serde_json::from_slice::<Named>(line)
+        .ok()
+        .map(|named| named.name)
 }
 
 fn start(line: &[u8]) -> String {
-    String::from_utf8_lossy(&line[..line.len().min(24)]).escape_debug().to_string()
+    String::from_utf8_lossy(&line[..line.len().min(24)])
+        .escape_debug()
+        .to_string()
 }
 
 /// One line as it is written.
@@ -148,8 +152,10 @@ fn dependency(line: LineDependency) -> Result<Option<ReleaseDependency>, String>
             _ => Err(format!("`{}` is of another registry", line.name)),
         };
     }
-    let requirement =
-        line.req.parse().map_err(|error| format!("`{} {}`: {error}", line.name, line.req))?;
+    let requirement = line
+        .req
+        .parse()
+        .map_err(|error| format!("`{} {}`: {error}", line.name, line.req))?;
     let name = String::from(line.name.clone());
     Ok(Some(ReleaseDependency {
         name,
@@ -181,13 +187,19 @@ mod tests {
 
     fn versions(body: &str) -> Vec<String> {
         let releases = releases(&name("demo"), body.as_bytes()).unwrap();
-        releases.iter().map(|release| release.version.to_string()).collect()
+        releases
+            .iter()
+            .map(|release| release.version.to_string())
+            .collect()
     }
 
     #[test]
     fn entries_lie_where_cargo_looks_for_them() {
         let paths = ["a", "ab", "Abc", "serde", "fd-find"].map(|text| path(&name(text)));
-        assert_eq!(paths, ["1/a", "2/ab", "3/a/abc", "se/rd/serde", "fd/-f/fd-find"]);
+        assert_eq!(
+            paths,
+            ["1/a", "2/ab", "3/a/abc", "se/rd/serde", "fd/-f/fd-find"]
+        );
     }
 
     #[test]
@@ -205,7 +217,44 @@ mod tests {
         )
         .replace('\n', " ");
         let found = releases(&name("demo"), body.as_bytes()).unwrap();
-        insta::assert_json_snapshot!(found, @"");
+        insta::assert_snapshot!(serde_json::to_string_pretty(&found).unwrap(), @r#"
+        [
+          {
+            "name": "demo",
+            "version": "1.2.3+meta",
+            "checksum": "00000000000000000000000000000000000000000000000000000000000000aa",
+            "dependencies": [
+              {
+                "name": "alias",
+                "package": "real",
+                "requirement": "^1",
+                "features": [
+                  "x"
+                ],
+                "default_features": false,
+                "optional": true,
+                "kind": "build",
+                "target": "cfg(unix)"
+              }
+            ],
+            "features": {
+              "a": [
+                "dep:alias"
+              ],
+              "b": [
+                "alias?/y"
+              ],
+              "default": [
+                "a"
+              ]
+            },
+            "yanked": true,
+            "links": "z",
+            "rust_version": "1.70",
+            "published": "2024-05-06T07:08:09Z"
+          }
+        ]
+        "#);
     }
 
     #[test]
@@ -236,7 +285,12 @@ mod tests {
     fn what_is_no_entry_is_refused() {
         let parse = |body: &str| releases(&name("demo"), body.as_bytes()).unwrap_err();
         let page = parse("<!DOCTYPE html>\n<html>\u{1b}[0m");
-        assert_eq!(page, EntryError::NotJson { start: "<!DOCTYPE html>".to_owned() });
+        assert_eq!(
+            page,
+            EntryError::NotJson {
+                start: "<!DOCTYPE html>".to_owned()
+            }
+        );
         let cut = format!("{}{}", line("1.0.0", ""), &line("1.1.0", "")[..40]);
         assert_eq!(parse(&cut), EntryError::Cut { line: 2 });
         assert_eq!(versions(""), Vec::<String>::new());
@@ -244,7 +298,10 @@ mod tests {
 
     #[test]
     fn an_entry_tells_its_name() {
-        assert_eq!(super::name(line("1.0.0", "").as_bytes()), Some(name("demo")));
+        assert_eq!(
+            super::name(line("1.0.0", "").as_bytes()),
+            Some(name("demo"))
+        );
         assert_eq!(super::name(b"<html>"), None);
     }
 

@@ -100,7 +100,7 @@ pub enum HttpError {
     #[error("set up secure connections")]
     Setup(#[source] reqwest::Error),
     /// No connection, or it broke.
-    #[error("no answer from `{address}`, tried {tries} times")]
+    #[error("no answer from `{address}`{}", after(*tries))]
     Connection {
         /// What was asked for.
         address: String,
@@ -111,7 +111,7 @@ pub enum HttpError {
         source: reqwest::Error,
     },
     /// The answer broke off or came too slowly.
-    #[error("the answer of `{address}` broke off, tried {tries} times")]
+    #[error("the answer of `{address}` broke off{}", after(*tries))]
     Body {
         /// What was asked for.
         address: String,
@@ -122,7 +122,7 @@ pub enum HttpError {
         source: io::Error,
     },
     /// The server refuses.
-    #[error("`{address}` answers with status {status}, tried {tries} times")]
+    #[error("`{address}` answers with status {status}{}", after(*tries))]
     Status {
         /// What was asked for.
         address: String,
@@ -156,6 +156,55 @@ pub enum HttpError {
         #[source]
         source: io::Error,
     },
+}
+
+/// Tells how often something was tried, if that is worth a word.
+fn after(tries: u32) -> String {
+    if tries > 1 {
+        format!(", tried {tries} times")
+    } else {
+        String::new()
+    }
+}
+
+/// Why a file of an index is not at hand.
+#[derive(Debug)]
+pub(crate) enum IndexFileError {
+    Offline,
+    Http(HttpError),
+    File(io::Error),
+}
+
+impl From<HttpError> for IndexFileError {
+    fn from(error: HttpError) -> Self {
+        Self::Http(error)
+    }
+}
+
+impl From<io::Error> for IndexFileError {
+    fn from(error: io::Error) -> Self {
+        Self::File(error)
+    }
+}
+
+impl From<IndexFileError> for Reason {
+    fn from(error: IndexFileError) -> Self {
+        match error {
+            IndexFileError::Offline => Self::Offline,
+            IndexFileError::Http(error) => Self::Http(error),
+            IndexFileError::File(error) => Self::File(error),
+        }
+    }
+}
+
+impl From<IndexFileError> for TemplateError {
+    fn from(error: IndexFileError) -> Self {
+        match error {
+            IndexFileError::Offline => Self::Offline,
+            IndexFileError::Http(error) => Self::Http(error),
+            IndexFileError::File(error) => Self::File(error),
+        }
+    }
 }
 
 /// A transfer that is slower than anybody should wait for.
@@ -244,7 +293,9 @@ pub enum DownloadError {
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
     /// Its `config.json` is not on this machine.
-    #[error("`config.json` of the index is not on this machine and `--offline` forbids to fetch it")]
+    #[error(
+        "`config.json` of the index is not on this machine and `--offline` forbids to fetch it"
+    )]
     Offline,
     /// It is not there.
     #[error("the index has no `config.json` at `{address}`")]

@@ -45,12 +45,22 @@ impl Facts {
     }
 
     pub(crate) fn store(&self, release: &Release, package: &Package) -> io::Result<()> {
-        let file = File { format: FORMAT, checksum: release.checksum.clone(), package };
+        let file = File {
+            format: FORMAT,
+            checksum: release.checksum.clone(),
+            package,
+        };
         files::write(&self.path(release), &[&serde_json::to_vec(&file)?])
     }
 
     fn path(&self, release: &Release) -> Utf8PathBuf {
-        let Release { name, version, checksum, .. } = release;
-        self.folder.join(format!("{name}-{version}-{}.json", &checksum[..16]))
+        let Release {
+            name,
+            version,
+            checksum,
+            ..
+        } = release;
+        self.folder
+            .join(format!("{name}-{version}-{}.json", &checksum[..16]))
     }
 }

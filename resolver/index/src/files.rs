@@ -18,7 +18,9 @@ pub(crate) fn write(path: &Utf8Path, parts: &[&[u8]]) -> io::Result<()> {
 
 /// Returns a new file that disappears unless it is kept.
 pub(crate) fn temporary(folder: &Utf8Path) -> io::Result<NamedTempFile> {
-    tempfile::Builder::new().prefix(".part-").tempfile_in(folder)
+    tempfile::Builder::new()
+        .prefix(".part-")
+        .tempfile_in(folder)
 }
 
 /// Gives a temporary file its name.

@@ -1,6 +1,6 @@
 //! Requests with patience: retries, time-outs, limits.
 
-use std::io::{self, Read};
+use std::io::{self, Read as _};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -89,7 +89,10 @@ pub(crate) struct Http {
 
 impl Http {
     pub(crate) fn new(patience: Patience) -> Self {
-        Self { patience, client: Mutex::new(None) }
+        Self {
+            patience,
+            client: Mutex::new(None),
+        }
     }
 
     /// Asks for `address` and gives the body to `take`, again from the start after a failure.
@@ -111,7 +114,10 @@ impl Http {
             if !failure.again || tries >= self.patience.tries {
                 return Err((failure.error)(tries));
             }
-            let wanted = failure.pause.unwrap_or(pause).min(self.patience.longest_pause);
+            let wanted = failure
+                .pause
+                .unwrap_or(pause)
+                .min(self.patience.longest_pause);
             std::thread::sleep(wanted);
             pause = pause.saturating_mul(3);
             tries += 1;
@@ -126,11 +132,15 @@ impl Http {
         take: &mut dyn FnMut(Body) -> Result<T, BodyError>,
     ) -> Result<Answer<T>, Failure> {
         let request = client.get(address.clone()).headers(conditions(validators));
-        let response = request.send().map_err(|error| connection_failure(address, error))?;
+        let response = request
+            .send()
+            .map_err(|error| connection_failure(address, error))?;
         match response.status() {
             StatusCode::OK => {}
             StatusCode::NOT_MODIFIED => return Ok(Answer::Unchanged),
-            StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS => {
+            StatusCode::NOT_FOUND
+            | StatusCode::GONE
+            | StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS => {
                 return Ok(Answer::Absent);
             }
             status => return Err(status_failure(address, status, response.headers())),
@@ -152,7 +162,9 @@ impl Http {
             return Ok(client.clone());
         }
         // Fails if the program has chosen a provider already, which is as good.
-        rustls::crypto::ring::default_provider().install_default().ok();
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
         let new = Client::builder()
             .user_agent(USER_AGENT)
             .connect_timeout(self.patience.connect)
@@ -167,7 +179,11 @@ impl Http {
 
 impl Failure {
     fn last(error: HttpError) -> Self {
-        Self { pause: None, again: false, error: Box::new(|_| error) }
+        Self {
+            pause: None,
+            again: false,
+            error: Box::new(|_| error),
+        }
     }
 }
 
@@ -180,7 +196,14 @@ pub(crate) struct Body {
 
 impl Body {
     fn new(response: Response, window: Duration) -> Self {
-        Self { response, pace: Pace { window, since: Instant::now(), bytes: 0 } }
+        Self {
+            response,
+            pace: Pace {
+                window,
+                since: Instant::now(),
+                bytes: 0,
+            },
+        }
     }
 
     /// Returns the number of bytes the server announced.
@@ -236,7 +259,10 @@ impl Pace {
             return Ok(());
         }
         if self.bytes < BYTES_PER_SECOND * self.window.as_secs() {
-            let error = TooSlow { bytes: self.bytes, window: self.window };
+            let error = TooSlow {
+                bytes: self.bytes,
+                window: self.window,
+            };
             return Err(io::Error::new(io::ErrorKind::TimedOut, error));
         }
         self.since = Instant::now();
@@ -248,7 +274,10 @@ impl Pace {
 fn conditions(validators: &Validators) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let mut add = |name, value: &Option<String>| {
-        if let Some(value) = value.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
+        if let Some(value) = value
+            .as_deref()
+            .and_then(|text| HeaderValue::from_str(text).ok())
+        {
             headers.insert(name, value);
         }
     };
@@ -262,13 +291,18 @@ fn conditions(validators: &Validators) -> HeaderMap {
 /// Follows a redirection that neither leaves encryption nor carries credentials.
 fn redirection(attempt: redirect::Attempt<'_>) -> redirect::Action {
     let leaves_encryption = attempt.url().scheme() != "https"
-        && attempt.previous().last().is_some_and(|last| last.scheme() == "https");
+        && attempt
+            .previous()
+            .last()
+            .is_some_and(|last| last.scheme() == "https");
     if attempt.previous().len() > REDIRECTIONS {
         attempt.error("there are too many redirections")
     } else if leaves_encryption {
         attempt.error("it redirects to an address without encryption")
     } else if let Err(reason) = check_address(attempt.url()) {
-        attempt.error(format!("it redirects to an address that cannot be used: {reason}"))
+        attempt.error(format!(
+            "it redirects to an address that cannot be used: {reason}"
+        ))
     } else {
         attempt.follow()
     }
@@ -282,18 +316,28 @@ fn connection_failure(address: &Url, error: reqwest::Error) -> Failure {
     Failure {
         pause: None,
         again,
-        error: Box::new(move |tries| HttpError::Connection { address, tries, source }),
+        error: Box::new(move |tries| HttpError::Connection {
+            address,
+            tries,
+            source,
+        }),
     }
 }
 
 fn status_failure(address: &Url, status: StatusCode, headers: &HeaderMap) -> Failure {
-    let seconds = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    let seconds = headers
+        .get(header::RETRY_AFTER)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
     let address = address.to_string();
     let status_code = status.as_u16();
     Failure {
         pause: seconds.map(Duration::from_secs),
         again: status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error(),
-        error: Box::new(move |tries| HttpError::Status { address, status: status_code, tries }),
+        error: Box::new(move |tries| HttpError::Status {
+            address,
+            status: status_code,
+            tries,
+        }),
     }
 }
 
@@ -303,7 +347,11 @@ fn body_failure(address: &Url, error: BodyError) -> Failure {
         BodyError::Broken(source) => Failure {
             pause: None,
             again: true,
-            error: Box::new(move |tries| HttpError::Body { address, tries, source }),
+            error: Box::new(move |tries| HttpError::Body {
+                address,
+                tries,
+                source,
+            }),
         },
         BodyError::TooBig(limit) => Failure::last(HttpError::TooBig { address, limit }),
         BodyError::Keep(source) => Failure::last(HttpError::Keep { address, source }),

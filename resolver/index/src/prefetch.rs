@@ -43,10 +43,20 @@ fn step<'scope>(
         return;
     };
     let key = (name.clone(), newest.version.clone());
-    if !seen.lock().unwrap_or_else(PoisonError::into_inner).insert(key) {
+    if !seen
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .insert(key)
+    {
         return;
     }
-    for ReleaseDependency { package, requirement, kind, .. } in newest.dependencies.clone() {
+    for ReleaseDependency {
+        package,
+        requirement,
+        kind,
+        ..
+    } in newest.dependencies.clone()
+    {
         if kind != DependencyKind::Dev {
             scope.spawn(move |scope| step(scope, &package, &requirement, read, seen));
         }

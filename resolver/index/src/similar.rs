@@ -12,7 +12,10 @@ const MOST: usize = 3;
 pub(crate) fn twins(name: &PackageName) -> Vec<PackageName> {
     let text = name.as_str();
     let both = [text.replace('_', "-"), text.replace('-', "_")];
-    both.iter().filter(|twin| *twin != text).filter_map(|twin| twin.parse().ok()).collect()
+    both.iter()
+        .filter(|twin| *twin != text)
+        .filter_map(|twin| twin.parse().ok())
+        .collect()
 }
 
 /// Returns the best few names: `twins` first, then by distance.
@@ -27,7 +30,11 @@ pub(crate) fn best(
         .filter_map(|other| Some((distance(name.as_str(), other.as_str())?, other)))
         .collect();
     ranked.sort();
-    twins.into_iter().chain(ranked.into_iter().map(|(_, other)| other)).take(MOST).collect()
+    twins
+        .into_iter()
+        .chain(ranked.into_iter().map(|(_, other)| other))
+        .take(MOST)
+        .collect()
 }
 
 /// Returns the names of the entries in the layout of an index whose files are called like `name`,
@@ -43,8 +50,12 @@ pub(crate) fn names_in(
         for entry in folder.read_dir_utf8().into_iter().flatten().flatten() {
             let path = entry.path();
             match entry.file_type() {
-                Ok(kind) if kind.is_dir() && depth < 2 => folders.push((path.to_owned(), depth + 1)),
-                Ok(kind) if kind.is_file() && distance(name.as_str(), entry.file_name()).is_some() => {
+                Ok(kind) if kind.is_dir() && depth < 2 => {
+                    folders.push((path.to_owned(), depth + 1))
+                }
+                Ok(kind)
+                    if kind.is_file() && distance(name.as_str(), entry.file_name()).is_some() =>
+                {
                     names.extend(fs_err::read(path).ok().and_then(read));
                 }
                 _ => {}
@@ -85,7 +96,14 @@ mod tests {
 
     #[test]
     fn the_nearest_come_first() {
-        let known = ["ripgrep", "ripgerp", "rigrep", "grep", "ripgrep-all", "RipGrep"];
+        let known = [
+            "ripgrep",
+            "ripgerp",
+            "rigrep",
+            "grep",
+            "ripgrep-all",
+            "RipGrep",
+        ];
         let known: BTreeSet<_> = names(&known).into_iter().collect();
         assert_eq!(
             best(&name("ripgrpe"), vec![], known.clone()),

@@ -61,14 +61,18 @@ impl Source {
     /// Returns what takes the place of crates.io in Cargo's configuration: the texts of its files
     /// with their paths, the most important one first.
     pub fn from_cargo_config(texts: &[(&Utf8Path, &str)]) -> Result<Self, SourceError> {
-        let configurations =
-            texts.iter().map(|(path, text)| read(path, text)).collect::<Result<Vec<_>, _>>()?;
+        let configurations = texts
+            .iter()
+            .map(|(path, text)| read(path, text))
+            .collect::<Result<Vec<_>, _>>()?;
         let find = |name: &str| -> Definition {
             let tables = configurations.iter().filter_map(|one| one.source.get(name));
-            tables.fold(Definition::default(), |merged, next| merged.or(next))
+            tables.fold(Definition::default(), Definition::or)
         };
         let index = |name: &str| {
-            let mut found = configurations.iter().filter_map(|one| one.registries.get(name));
+            let mut found = configurations
+                .iter()
+                .filter_map(|one| one.registries.get(name));
             found.find_map(|one| one.index.clone())
         };
         let mut name = CRATES_IO.to_owned();
@@ -89,15 +93,6 @@ impl Source {
                 definition.registry = index(&name);
             }
             return definition.source(name);
-        }
-    }
-
-    /// Returns the address of the index, ending with `/`; none for a folder.
-    pub(crate) fn address(&self) -> Result<Option<Url>, OpenError> {
-        match self {
-            Self::CratesIo => index_address(tame_index::CRATES_IO_HTTP_INDEX).map(Some),
-            Self::Sparse(address) => index_address(address).map(Some),
-            Self::Directory(_) => Ok(None),
         }
     }
 }
@@ -139,13 +134,23 @@ impl Definition {
 
     fn source(self, name: String) -> Result<Source, SourceError> {
         let kind = match self {
-            Self { directory: Some(_), .. } => "a folder of unpacked packages",
-            Self { local_registry: Some(_), .. } => "a local registry",
+            Self {
+                directory: Some(_), ..
+            } => "a folder of unpacked packages",
+            Self {
+                local_registry: Some(_),
+                ..
+            } => "a local registry",
             Self { git: Some(_), .. } => "a git repository",
-            Self { registry: Some(address), .. } if address.starts_with("sparse+") => {
+            Self {
+                registry: Some(address),
+                ..
+            } if address.starts_with("sparse+") => {
                 return Ok(Source::Sparse(address));
             }
-            Self { registry: Some(_), .. } => "a registry whose index is a git repository",
+            Self {
+                registry: Some(_), ..
+            } => "a registry whose index is a git repository",
             _ => return Err(SourceError::Undefined { name }),
         };
         Err(SourceError::Unsupported { name, kind })
@@ -159,11 +164,13 @@ fn read(path: &Utf8Path, text: &str) -> Result<Configuration, SourceError> {
     })
 }
 
-/// Checks the address of an index and gives it its final form.
-fn index_address(text: &str) -> Result<Url, OpenError> {
+/// Checks the address of an index and gives it its final form, with a `/` at its end.
+pub(crate) fn index_address(text: &str) -> Result<Url, OpenError> {
     let plain = text.strip_prefix("sparse+").unwrap_or(text);
-    let refuse =
-        |address: &str, reason: String| OpenError::Address { address: address.to_owned(), reason };
+    let refuse = |address: &str, reason: String| OpenError::Address {
+        address: address.to_owned(),
+        reason,
+    };
     let mut url = Url::parse(plain).map_err(|error| refuse(plain, error.to_string()))?;
     check_address(&url).map_err(|reason| refuse(&without_credentials(&url), reason.to_owned()))?;
     if url.query().is_some() || url.fragment().is_some() {
@@ -191,7 +198,9 @@ pub(crate) fn check_address(url: &Url) -> Result<(), &'static str> {
 pub(crate) fn without_credentials(url: &Url) -> String {
     let mut url = url.clone();
     // An address that cannot carry credentials has none to remove.
-    url.set_username("").and_then(|()| url.set_password(None)).ok();
+    url.set_username("")
+        .and_then(|()| url.set_password(None))
+        .ok();
     url.to_string()
 }
 
@@ -200,20 +209,27 @@ mod tests {
     use super::*;
 
     fn source(texts: &[&str]) -> Result<Source, String> {
-        let texts: Vec<_> =
-            texts.iter().map(|text| (Utf8Path::new("home/config.toml"), *text)).collect();
+        let texts: Vec<_> = texts
+            .iter()
+            .map(|text| (Utf8Path::new("home/config.toml"), *text))
+            .collect();
         Source::from_cargo_config(&texts).map_err(|error| error.to_string())
     }
 
     #[test]
     fn without_a_replacement_it_is_crates_io() {
         assert_eq!(source(&[]), Ok(Source::CratesIo));
-        assert_eq!(source(&["[build]\njobs = 2\n[source.other]\nregistry = 'x'"]), Ok(Source::CratesIo));
+        assert_eq!(
+            source(&["[build]\njobs = 2\n[source.other]\nregistry = 'x'"]),
+            Ok(Source::CratesIo)
+        );
     }
 
     #[test]
     fn a_replacement_is_followed_through_names_and_files() {
-        let mirror = Ok(Source::Sparse("sparse+https://mirror.test/index/".to_owned()));
+        let mirror = Ok(Source::Sparse(
+            "sparse+https://mirror.test/index/".to_owned(),
+        ));
         let one = "[source.crates-io]\nreplace-with = 'a'\n[source.a]\nreplace-with = 'b'";
         let two = "[source.b]\nregistry = 'sparse+https://mirror.test/index/'";
         assert_eq!(source(&[one, two]), mirror);
@@ -244,25 +260,58 @@ mod tests {
             replaced("[source.m]\nreplace-with = 'crates-io'"),
             source(&["[source"]).unwrap_err(),
         ];
-        insta::assert_snapshot!(errors.join("\n"), @"");
+        insta::assert_snapshot!(errors.join("\n"), @r#"
+        Cargo's configuration replaces crates.io with `m`, a folder of unpacked packages; Orlop needs a sparse index, `registry = "sparse+…"`
+        Cargo's configuration replaces crates.io with `m`, a local registry; Orlop needs a sparse index, `registry = "sparse+…"`
+        Cargo's configuration replaces crates.io with `m`, a registry whose index is a git repository; Orlop needs a sparse index, `registry = "sparse+…"`
+        Cargo's configuration replaces a source with `m`, which it does not define
+        Cargo's configuration replaces the source `crates-io` with itself
+        read Cargo's configuration `home/config.toml`: TOML parse error at line 1, column 8
+          |
+        1 | [source
+          |        ^
+        unclosed table, expected `]`
+        "#);
     }
 
     #[test]
     fn addresses_are_checked_and_normalised() {
         let address = |text: &str| {
-            let found = Source::Sparse(text.to_owned()).address();
-            found.map(|url| url.map(String::from)).map_err(|error| error.to_string())
+            index_address(text)
+                .map(String::from)
+                .map_err(|error| error.to_string())
         };
-        assert_eq!(address("https://H.test/a/../b"), Ok(Some("https://h.test/b/".to_owned())));
-        assert_eq!(address("sparse+http://h.test:81/%2e%2e/x/"), Ok(Some("http://h.test:81/x/".to_owned())));
-        let errors = ["file:///x", "https://user:secret@h.test/", "nonsense", "https://h.test/?q"]
-            .map(|text| address(text).unwrap_err());
-        insta::assert_snapshot!(errors.join("\n"), @"");
+        assert_eq!(
+            address("https://H.test/a/../b"),
+            Ok("https://h.test/b/".to_owned())
+        );
+        assert_eq!(
+            address("sparse+http://h.test:81/%2e%2e/x/"),
+            Ok("http://h.test:81/x/".to_owned())
+        );
+        let errors = [
+            "file:///x",
+            "https://user:secret@h.test/",
+            "nonsense",
+            "https://h.test/?q",
+        ]
+        .map(|text| address(text).unwrap_err());
+        insta::assert_snapshot!(errors.join("\n"), @"
+        use the registry `file:///x`: only `https` and `http` are allowed
+        use the registry `https://h.test/`: it carries credentials
+        use the registry `nonsense`: relative URL without a base
+        use the registry `https://h.test/?q`: it has a query or a fragment
+        ");
         assert!(!errors.concat().contains("secret"));
     }
 
     #[test]
     fn crates_io_has_an_address() {
-        assert_eq!(Source::CratesIo.address().unwrap().unwrap().scheme(), "https");
+        assert_eq!(
+            index_address(tame_index::CRATES_IO_HTTP_INDEX)
+                .unwrap()
+                .scheme(),
+            "https"
+        );
     }
 }

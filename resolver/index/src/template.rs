@@ -43,17 +43,33 @@ impl Template {
         address: &str,
         folder: Option<&Utf8Path>,
     ) -> Result<Self, TemplateError> {
-        let config: Config = serde_json::from_slice(text)
-            .map_err(|source| TemplateError::Json { address: address.to_owned(), source })?;
+        let config: Config =
+            serde_json::from_slice(text).map_err(|source| TemplateError::Json {
+                address: address.to_owned(),
+                source,
+            })?;
         if config.auth_required {
             return Err(TemplateError::Login);
         }
-        let mut template = Self { dl: config.dl, folder: folder.map(Utf8Path::to_owned) };
-        let markers = ["{crate}", "{version}", "{prefix}", "{lowerprefix}", "{sha256-checksum}"];
+        let mut template = Self {
+            dl: config.dl,
+            folder: folder.map(Utf8Path::to_owned),
+        };
+        let markers = [
+            "{crate}",
+            "{version}",
+            "{prefix}",
+            "{lowerprefix}",
+            "{sha256-checksum}",
+        ];
         if !markers.iter().any(|marker| template.dl.contains(marker)) {
             template.dl = format!("{}{SUFFIX}", template.dl.trim_end_matches('/'));
         }
-        let example = Archive { name: "abcd", version: "1.0.0", checksum: "00" };
+        let example = Archive {
+            name: "abcd",
+            version: "1.0.0",
+            checksum: "00",
+        };
         template.place(&example)?;
         Ok(template)
     }
@@ -65,7 +81,10 @@ impl Template {
             .replace("{crate}", archive.name)
             .replace("{version}", archive.version)
             .replace("{prefix}", &entry::prefix(archive.name))
-            .replace("{lowerprefix}", &entry::prefix(&archive.name.to_ascii_lowercase()))
+            .replace(
+                "{lowerprefix}",
+                &entry::prefix(&archive.name.to_ascii_lowercase()),
+            )
             .replace("{sha256-checksum}", archive.checksum);
         let Some(folder) = &self.folder else {
             return self.address(&text);
@@ -81,8 +100,12 @@ impl Template {
 
     fn address(&self, text: &str) -> Result<Place, TemplateError> {
         let refuse = |reason: String| {
-            let shown = Url::parse(text).map_or_else(|_| self.dl.clone(), |url| without_credentials(&url));
-            TemplateError::Address { address: shown, reason }
+            let shown =
+                Url::parse(text).map_or_else(|_| self.dl.clone(), |url| without_credentials(&url));
+            TemplateError::Address {
+                address: shown,
+                reason,
+            }
         };
         let url = Url::parse(text).map_err(|error| refuse(error.to_string()))?;
         check_address(&url).map_err(|reason| refuse(reason.to_owned()))?;
@@ -94,13 +117,19 @@ impl Template {
 mod tests {
     use super::*;
 
-    const ARCHIVE: Archive<'static> =
-        Archive { name: "Serde-x", version: "1.0.0+a", checksum: "0123" };
+    const ARCHIVE: Archive<'static> = Archive {
+        name: "Serde-x",
+        version: "1.0.0+a",
+        checksum: "0123",
+    };
 
     fn place(dl: &str, folder: Option<&str>) -> Result<String, String> {
         let config = serde_json::json!({ "dl": dl, "api": "x" }).to_string();
-        let template =
-            Template::parse(config.as_bytes(), "x/config.json", folder.map(Utf8Path::new));
+        let template = Template::parse(
+            config.as_bytes(),
+            "x/config.json",
+            folder.map(Utf8Path::new),
+        );
         match template.and_then(|template| template.place(&ARCHIVE)) {
             Ok(Place::Address(url)) => Ok(url.to_string()),
             Ok(Place::File(path)) => Ok(path.into_string()),
@@ -111,10 +140,19 @@ mod tests {
     #[test]
     fn markers_are_replaced_or_the_usual_suffix_is_added() {
         let ok = |text: &str| Ok(text.to_owned());
-        assert_eq!(place("https://a.test/c", None), ok("https://a.test/c/Serde-x/1.0.0+a/download"));
-        assert_eq!(place("https://a.test/c/", None), ok("https://a.test/c/Serde-x/1.0.0+a/download"));
         assert_eq!(
-            place("https://a.test/{prefix}/{lowerprefix}/{crate}-{version}.crate?{sha256-checksum}", None),
+            place("https://a.test/c", None),
+            ok("https://a.test/c/Serde-x/1.0.0+a/download")
+        );
+        assert_eq!(
+            place("https://a.test/c/", None),
+            ok("https://a.test/c/Serde-x/1.0.0+a/download")
+        );
+        assert_eq!(
+            place(
+                "https://a.test/{prefix}/{lowerprefix}/{crate}-{version}.crate?{sha256-checksum}",
+                None
+            ),
             ok("https://a.test/Se/rd/se/rd/Serde-x-1.0.0+a.crate?0123")
         );
     }
@@ -122,9 +160,15 @@ mod tests {
     #[test]
     fn a_folder_may_point_to_files() {
         let ok = |text: &str| Ok(text.to_owned());
-        assert_eq!(place("archives/{crate}", Some("/r")), ok("/r/archives/Serde-x"));
+        assert_eq!(
+            place("archives/{crate}", Some("/r")),
+            ok("/r/archives/Serde-x")
+        );
         assert_eq!(place("file:///m/{crate}", Some("/r")), ok("/m/Serde-x"));
-        assert_eq!(place("https://a.test/{crate}", Some("/r")), ok("https://a.test/Serde-x"));
+        assert_eq!(
+            place("https://a.test/{crate}", Some("/r")),
+            ok("https://a.test/Serde-x")
+        );
     }
 
     #[test]
@@ -133,12 +177,24 @@ mod tests {
             place("file:///etc/{crate}", None).unwrap_err(),
             place("archives", None).unwrap_err(),
             place("https://user:secret@a.test/", None).unwrap_err(),
-            Template::parse(b"{\"dl\":\"https://a.test\",\"auth-required\":true}", "a", None)
+            Template::parse(
+                b"{\"dl\":\"https://a.test\",\"auth-required\":true}",
+                "a",
+                None,
+            )
+            .unwrap_err()
+            .to_string(),
+            Template::parse(b"<html>", "https://a.test/config.json", None)
                 .unwrap_err()
                 .to_string(),
-            Template::parse(b"<html>", "https://a.test/config.json", None).unwrap_err().to_string(),
         ];
-        insta::assert_snapshot!(errors.join("\n"), @"");
+        insta::assert_snapshot!(errors.join("\n"), @"
+        `dl` is `file:///etc/abcd`: only `https` and `http` are allowed
+        `dl` is `archives/{crate}/{version}/download`: relative URL without a base
+        `dl` is `https://a.test/abcd/1.0.0/download`: it carries credentials
+        the registry demands a login (`auth-required`), which Orlop does not do
+        `https://a.test/config.json` is not the configuration of an index
+        ");
         assert!(!errors.concat().contains("secret"));
     }
 }

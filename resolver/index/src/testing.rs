@@ -13,6 +13,8 @@ use orlop_recipes::PackageName;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
+use crate::download::hex;
+
 pub(crate) fn name(text: &str) -> PackageName {
     text.parse().unwrap()
 }
@@ -28,7 +30,7 @@ pub(crate) fn folder() -> (TempDir, Utf8PathBuf) {
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
 }
 
 /// An entry of an archive, its name taken as it is.
@@ -88,7 +90,11 @@ impl Reply {
         bytes.push_str("Connection: close\r\n\r\n");
         let mut bytes = bytes.into_bytes();
         bytes.extend_from_slice(body);
-        Self { bytes, hangs: false, drip: None }
+        Self {
+            bytes,
+            hangs: false,
+            drip: None,
+        }
     }
 
     pub(crate) fn ok(body: impl AsRef<[u8]>) -> Self {
@@ -141,7 +147,10 @@ impl Server {
 
     /// Returns the paths of the requests so far, and forgets them.
     pub(crate) fn paths(&self) -> Vec<String> {
-        self.requests().into_iter().map(|request| request.path).collect()
+        self.requests()
+            .into_iter()
+            .map(|request| request.path)
+            .collect()
     }
 }
 
@@ -149,15 +158,24 @@ fn serve(mut stream: TcpStream, log: &Mutex<Vec<Request>>, handler: &Handler) ->
     let mut lines = BufReader::new(stream.try_clone().ok()?).lines();
     let first = lines.next()?.ok()?;
     let mut headers = BTreeMap::new();
-    for line in lines.map_while(Result::ok).take_while(|line| !line.is_empty()) {
+    for line in lines
+        .map_while(Result::ok)
+        .take_while(|line| !line.is_empty())
+    {
         let (name, value) = line.split_once(": ")?;
         headers.insert(name.to_ascii_lowercase(), value.to_owned());
     }
-    let request = Request { path: first.split(' ').nth(1)?.to_owned(), headers };
+    let request = Request {
+        path: first.split(' ').nth(1)?.to_owned(),
+        headers,
+    };
     let before = {
         let mut log = log.lock().unwrap();
         log.push(request.clone());
-        log.iter().filter(|other| other.path == request.path).count() - 1
+        log.iter()
+            .filter(|other| other.path == request.path)
+            .count()
+            - 1
     };
     let reply = handler(&request, before);
     match reply.drip {

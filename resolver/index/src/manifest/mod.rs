@@ -37,9 +37,16 @@ pub(crate) fn package(
         let found = found.escape_debug().to_string();
         return Err(ManifestError::OtherPackage { found, expected });
     }
-    let edition = table.edition.clone().unwrap_or_else(|| FIRST_EDITION.to_owned());
+    let edition = table
+        .edition
+        .clone()
+        .unwrap_or_else(|| FIRST_EDITION.to_owned());
     check_edition(&edition)?;
-    let ground = targets::Ground { name, edition: &edition, files: &contents.files };
+    let ground = targets::Ground {
+        name,
+        edition: &edition,
+        files: &contents.files,
+    };
     let library = ground.library(manifest.lib.as_ref(), table.autolib)?;
     Ok(Package {
         name: name.clone(),
@@ -66,7 +73,7 @@ fn resolver(written: Option<&str>, edition: &str) -> Result<ResolverVersion, Man
     match (written, edition) {
         (Some("1"), _) | (None, "2015" | "2018") => Ok(ResolverVersion::One),
         (Some("2"), _) | (None, "2021") => Ok(ResolverVersion::Two),
-        (Some("3"), _) | (None, _) => Ok(ResolverVersion::Three),
+        (Some("3") | None, _) => Ok(ResolverVersion::Three),
         (Some(other), _) => Err(field("resolver", other, "only `1`, `2` and `3` are known")),
     }
 }
@@ -75,7 +82,9 @@ fn resolver(written: Option<&str>, edition: &str) -> Result<ResolverVersion, Man
 /// `dep:`.
 fn declared_features(manifest: &Manifest) -> BTreeSet<String> {
     let values = manifest.features.values().flatten();
-    let named: BTreeSet<&str> = values.filter_map(|value| value.strip_prefix("dep:")).collect();
+    let named: BTreeSet<&str> = values
+        .filter_map(|value| value.strip_prefix("dep:"))
+        .collect();
     let tables = std::iter::once(&manifest.dependencies).chain(manifest.target.values());
     let implicit = tables
         .flat_map(DependencyTables::optional)
@@ -104,13 +113,21 @@ fn readme(written: Option<&TextOrBool>, files: &BTreeSet<String>) -> String {
         Some(TextOrBool::Bool(false)) => String::new(),
         None => {
             let usual = ["README.md", "README.txt", "README"];
-            usual.into_iter().find(|name| files.contains(*name)).unwrap_or_default().to_owned()
+            usual
+                .into_iter()
+                .find(|name| files.contains(*name))
+                .unwrap_or_default()
+                .to_owned()
         }
     }
 }
 
 fn field(field: &'static str, value: &str, reason: &'static str) -> ManifestError {
-    ManifestError::Field { field, value: value.escape_debug().take(100).collect(), reason }
+    ManifestError::Field {
+        field,
+        value: value.escape_debug().take(100).collect(),
+        reason,
+    }
 }
 
 type Table<T> = BTreeMap<String, T>;

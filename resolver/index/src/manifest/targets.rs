@@ -27,16 +27,25 @@ impl Ground<'_> {
         written: Option<&TargetTable>,
         discover: Option<bool>,
     ) -> Result<Option<LibraryTarget>, ManifestError> {
-        let usual = self.file("src/lib.rs").filter(|_| written.is_some() || discover != Some(false));
+        let usual = self
+            .file("src/lib.rs")
+            .filter(|_| written.is_some() || discover != Some(false));
         let default = TargetTable::default();
         let target = match (written, &usual) {
             (Some(target), _) => target,
             (None, Some(_)) => &default,
             (None, None) => return Ok(None),
         };
-        let crate_name = target.name.clone().unwrap_or_else(|| self.name.crate_name());
+        let crate_name = target
+            .name
+            .clone()
+            .unwrap_or_else(|| self.name.crate_name());
         if crate_name.is_empty() || !crate_name.chars().all(|c| c.is_alphanumeric() || c == '_') {
-            return Err(field("lib.name", &crate_name, "it is not a name in Rust code"));
+            return Err(field(
+                "lib.name",
+                &crate_name,
+                "it is not a name in Rust code",
+            ));
         }
         let legacy = || self.legacy(format!("src/{crate_name}.rs"));
         let path = match &target.path {
@@ -50,7 +59,13 @@ impl Ground<'_> {
         let proc_macro =
             target.proc_macro == Some(true) || crate_types.iter().any(|kind| kind == "proc-macro");
         let edition = self.edition_of(target)?;
-        Ok(Some(LibraryTarget { crate_name, path, edition, proc_macro, crate_types }))
+        Ok(Some(LibraryTarget {
+            crate_name,
+            path,
+            edition,
+            proc_macro,
+            crate_types,
+        }))
     }
 
     pub(super) fn programs(
@@ -68,9 +83,17 @@ impl Ground<'_> {
         let usually = written.is_none() || self.edition != FIRST_EDITION;
         if discover.unwrap_or(usually) {
             for (name, path) in found {
-                if !programs.iter().any(|known| known.name == name || known.path == path) {
+                if !programs
+                    .iter()
+                    .any(|known| known.name == name || known.path == path)
+                {
                     let edition = self.edition.to_owned();
-                    programs.push(BinaryTarget { name, path, edition, required_features: vec![] });
+                    programs.push(BinaryTarget {
+                        name,
+                        path,
+                        edition,
+                        required_features: vec![],
+                    });
                 }
             }
         }
@@ -78,7 +101,9 @@ impl Ground<'_> {
         for program in &programs {
             check_program_name(&program.name)?;
             if !names.insert(&program.name) {
-                return Err(ManifestError::TwoPrograms { name: program.name.clone() });
+                return Err(ManifestError::TwoPrograms {
+                    name: program.name.clone(),
+                });
             }
         }
         Ok(programs)
@@ -94,7 +119,10 @@ impl Ground<'_> {
             Some(TextOrBool::Text(path)) => Some(relative("build", path)?),
             None => self.file("build.rs"),
         };
-        Ok(path.map(|path| ScriptTarget { path, edition: self.edition.to_owned() }))
+        Ok(path.map(|path| ScriptTarget {
+            path,
+            edition: self.edition.to_owned(),
+        }))
     }
 
     fn program(
@@ -111,7 +139,12 @@ impl Ground<'_> {
             None => self.program_path(&name, found, has_library)?,
         };
         let required_features = target.required_features.clone();
-        Ok(BinaryTarget { name, path, edition: self.edition_of(target)?, required_features })
+        Ok(BinaryTarget {
+            name,
+            path,
+            edition: self.edition_of(target)?,
+            required_features,
+        })
     }
 
     fn program_path(
@@ -120,16 +153,24 @@ impl Ground<'_> {
         found: &[(String, String)],
         has_library: bool,
     ) -> Result<String, ManifestError> {
-        let mut fitting = found.iter().filter(|(other, _)| other == name).map(|(_, path)| path);
+        let mut fitting = found
+            .iter()
+            .filter(|(other, _)| other == name)
+            .map(|(_, path)| path);
         let legacy = || {
             let own = (!has_library).then(|| format!("src/{name}.rs"));
             let usual = ["src/main.rs", "src/bin/main.rs"].map(str::to_owned);
-            own.into_iter().chain(usual).find_map(|path| self.legacy(path))
+            own.into_iter()
+                .chain(usual)
+                .find_map(|path| self.legacy(path))
         };
         let name = name.to_owned();
         match (fitting.next(), fitting.next()) {
             (Some(path), None) => Ok(path.clone()),
-            (None, _) => legacy().ok_or(ManifestError::NoFile { kind: "program", name }),
+            (None, _) => legacy().ok_or(ManifestError::NoFile {
+                kind: "program",
+                name,
+            }),
             (Some(first), Some(second)) => legacy().ok_or_else(|| ManifestError::TwoFiles {
                 name,
                 first: first.clone(),
@@ -140,7 +181,9 @@ impl Ground<'_> {
 
     /// Returns the programs that the layout of the files implies: names and paths.
     fn found_programs(&self) -> Vec<(String, String)> {
-        let main = self.file("src/main.rs").map(|path| (self.name.as_str().to_owned(), path));
+        let main = self
+            .file("src/main.rs")
+            .map(|path| (self.name.as_str().to_owned(), path));
         let others = self.files.iter().filter_map(|path| {
             let inside = path.strip_prefix("src/bin/")?;
             let name = match inside.split_once('/') {
@@ -183,7 +226,11 @@ fn crate_types(target: &TargetTable) -> Vec<String> {
 fn check_program_name(name: &str) -> Result<(), ManifestError> {
     let odd = |c: char| c == '/' || c == '\\' || c.is_control() || c.is_whitespace();
     if name.is_empty() || name.starts_with(['.', '-']) || name.contains(odd) {
-        return Err(field("bin.name", name, "it cannot be the name of a program"));
+        return Err(field(
+            "bin.name",
+            name,
+            "it cannot be the name of a program",
+        ));
     }
     Ok(())
 }
@@ -196,11 +243,10 @@ fn relative(field_name: &'static str, path: &str) -> Result<String, ManifestErro
             "" if parts.is_empty() => {
                 return Err(field(field_name, path, "it is not inside the package"));
             }
-            "" | "." => {}
             ".." if parts.pop().is_none() => {
                 return Err(field(field_name, path, "it is not inside the package"));
             }
-            ".." => {}
+            "" | "." | ".." => {}
             _ if part.contains(char::is_control) => {
                 return Err(field(field_name, path, "it holds control characters"));
             }

@@ -90,7 +90,8 @@ enum Dependency {
 
 impl Manifest {
     pub(super) fn parse(text: &str) -> Result<Self, ManifestError> {
-        toml::from_str(text).map_err(|error| ManifestError::Toml(error.to_string().trim_end().to_owned()))
+        toml::from_str(text)
+            .map_err(|error| ManifestError::Toml(error.to_string().trim_end().to_owned()))
     }
 }
 

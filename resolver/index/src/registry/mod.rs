@@ -12,12 +12,12 @@ use reqwest::Url;
 use sha2::{Digest as _, Sha256};
 
 use crate::cache::{Cache, Known, Validators};
-use crate::download::{Archive, Downloads};
-use crate::error::{DownloadError, OpenError, Reason, TemplateError};
+use crate::download::{Archive, Downloads, hex};
+use crate::error::{DownloadError, HttpError, IndexFileError, OpenError, Reason, TemplateError};
 use crate::facts::Facts;
 use crate::http::{Answer, Body, Http, Patience};
 use crate::progress::Progress;
-use crate::source::{Source, check_address, without_credentials};
+use crate::source::{Source, check_address, index_address, without_credentials};
 use crate::template::{Place, Template};
 use crate::{archive, entry, files, manifest, prefetch, similar};
 
@@ -88,13 +88,16 @@ impl<'a> Registry<'a> {
     pub fn open(options: RegistryOptions<'a>) -> Result<Self, OpenError> {
         let index = options.home.join("index");
         fs_err::create_dir_all(&index).map_err(OpenError::Cache)?;
-        let origin = match (options.source.address()?, options.source) {
-            (Some(address), _) => {
-                Origin::Network { cache: Cache::new(index.join(folder_name(&address))), address }
-            }
-            (None, Source::Directory(path)) if path.join(CONFIG).is_file() => Origin::Folder(path),
-            (None, Source::Directory(path)) => return Err(OpenError::NotARegistry { path }),
-            (None, Source::CratesIo | Source::Sparse(_)) => unreachable!("both have an address"),
+        let network = |address: &str| -> Result<Origin, OpenError> {
+            let address = index_address(address)?;
+            let cache = Cache::new(index.join(folder_name(&address)));
+            Ok(Origin::Network { address, cache })
+        };
+        let origin = match options.source {
+            Source::CratesIo => network(tame_index::CRATES_IO_HTTP_INDEX)?,
+            Source::Sparse(address) => network(&address)?,
+            Source::Directory(path) if path.join(CONFIG).is_file() => Origin::Folder(path),
+            Source::Directory(path) => return Err(OpenError::NotARegistry { path }),
         };
         Ok(Self {
             origin,
@@ -126,9 +129,13 @@ impl<'a> Registry<'a> {
     /// Returns the file of an archive of this registry, downloading it if need be.
     pub fn download(&self, archive: &Archive<'_>) -> Result<Utf8PathBuf, DownloadError> {
         self.bring(archive, &|| {
-            let failed =
-                |source| DownloadError::Template { name: archive.title(), source };
-            self.template().and_then(|template| template.place(archive)).map_err(failed)
+            let failed = |source| DownloadError::Template {
+                name: archive.title(),
+                source,
+            };
+            self.template()
+                .and_then(|template| template.place(archive))
+                .map_err(failed)
         })
     }
 
@@ -139,11 +146,13 @@ impl<'a> Registry<'a> {
         address: &str,
     ) -> Result<Utf8PathBuf, DownloadError> {
         self.bring(archive, &|| {
-            let refuse = |address: String, reason: String| {
-                DownloadError::Address { name: archive.title(), address, reason }
+            let refuse = |address: String, reason: String| DownloadError::Address {
+                name: archive.title(),
+                address,
+                reason,
             };
-            let url =
-                Url::parse(address).map_err(|error| refuse(address.to_owned(), error.to_string()))?;
+            let url = Url::parse(address)
+                .map_err(|error| refuse(address.to_owned(), error.to_string()))?;
             check_address(&url)
                 .map_err(|reason| refuse(without_credentials(&url), reason.to_owned()))?;
             Ok(Place::Address(url))
@@ -159,36 +168,39 @@ impl<'a> Registry<'a> {
             return Ok(path);
         }
         let place = match place() {
-            Err(DownloadError::Template { source: TemplateError::Offline, name }) => {
+            Err(DownloadError::Template {
+                source: TemplateError::Offline,
+                name,
+            }) => {
                 return Err(DownloadError::Offline { name });
             }
             other => other?,
         };
         if self.offline && matches!(place, Place::Address(_)) {
-            return Err(DownloadError::Offline { name: archive.title() });
+            return Err(DownloadError::Offline {
+                name: archive.title(),
+            });
         }
-        self.downloads.bring(archive, &place, &self.http, self.progress)
+        self.downloads
+            .bring(archive, &place, &self.http, self.progress)
     }
 
     fn template(&self) -> Result<Template, TemplateError> {
         if let Some(template) = get(&self.template, &()) {
             return Ok(template);
         }
-        let file = self.index_file(CONFIG).map_err(|reason| match reason {
-            Reason::Http(error) => TemplateError::Http(error),
-            Reason::File(error) => TemplateError::File(error),
-            // The two others that reading a file of the index can end with.
-            _ => TemplateError::Offline,
-        })?;
+        let file = self.index_file(CONFIG)?;
         let Some(body) = &file.body else {
-            return Err(TemplateError::Absent { address: file.shown });
+            return Err(TemplateError::Absent {
+                address: file.shown,
+            });
         };
         let folder = match &self.origin {
             Origin::Folder(folder) => Some(folder.as_path()),
             Origin::Network { .. } => None,
         };
         let template = Template::parse(body, &file.shown, folder)?;
-        self.remember(CONFIG, file.news).map_err(TemplateError::File)?;
+        self.remember(CONFIG, file.news)?;
         put(&self.template, (), template.clone());
         Ok(template)
     }
@@ -198,8 +210,10 @@ impl<'a> Registry<'a> {
         let path = entry::path(name);
         let mut file = self.index_file(&path)?;
         let parsed = entry::releases(name, file.body.as_deref().unwrap_or_default());
-        let releases =
-            parsed.map_err(|source| Reason::Entry { address: file.shown.clone(), source })?;
+        let releases = parsed.map_err(|source| Reason::Entry {
+            address: file.shown.clone(),
+            source,
+        })?;
         if let Some(news) = file.news.take() {
             self.remember(&path, Some(news))?;
             self.progress.entry(name);
@@ -208,13 +222,17 @@ impl<'a> Registry<'a> {
     }
 
     /// Returns a file of the index, from the cache if that is known to be new enough.
-    fn index_file(&self, path: &str) -> Result<IndexFile, Reason> {
+    fn index_file(&self, path: &str) -> Result<IndexFile, IndexFileError> {
         let (address, cache) = match &self.origin {
             Origin::Network { address, cache } => (address, cache),
             Origin::Folder(folder) => {
                 let path = folder.join(path);
                 let body = files::read(&path)?;
-                return Ok(IndexFile { shown: path.into_string(), body, news: None });
+                return Ok(IndexFile {
+                    shown: path.into_string(),
+                    body,
+                    news: None,
+                });
             }
         };
         let known = cache.load(path)?;
@@ -222,23 +240,32 @@ impl<'a> Registry<'a> {
         // Whatever was published until the snapshot is in a file fetched later.
         let is_new_enough = |known: &Known| self.offline || known.fetched >= self.snapshot;
         match known {
-            Some(known) if is_new_enough(&known) => {
-                Ok(IndexFile { shown, body: known.body, news: None })
-            }
-            _ if self.offline => Err(Reason::Offline),
+            Some(known) if is_new_enough(&known) => Ok(IndexFile {
+                shown,
+                body: known.body,
+                news: None,
+            }),
+            _ if self.offline => Err(IndexFileError::Offline),
             known => {
                 let news = self.fetch(&shown, known)?;
-                Ok(IndexFile { shown, body: news.body.clone(), news: Some(news) })
+                Ok(IndexFile {
+                    shown,
+                    body: news.body.clone(),
+                    news: Some(news),
+                })
             }
         }
     }
 
     /// Asks the network for a file of the index, `known` from an earlier time.
-    fn fetch(&self, address: &str, known: Option<Known>) -> Result<Known, Reason> {
+    fn fetch(&self, address: &str, known: Option<Known>) -> Result<Known, HttpError> {
         let url = Url::parse(address).expect("an address with a path of plain characters");
         // That there was no such file is nothing a server can confirm.
         let known = known.filter(|known| known.body.is_some());
-        let validators = known.as_ref().map(|known| known.validators.clone()).unwrap_or_default();
+        let validators = known
+            .as_ref()
+            .map(|known| known.validators.clone())
+            .unwrap_or_default();
         let mut take = |body: Body| {
             let validators = body.validators();
             let mut bytes = Vec::new();
@@ -249,16 +276,25 @@ impl<'a> Registry<'a> {
             Ok((validators, bytes))
         };
         let fetched = self.now;
-        let known = match (self.http.get(&url, &validators, &mut take)?, known) {
-            (Answer::Found((validators, bytes)), _) => {
-                Known { fetched, validators, body: Some(bytes) }
-            }
-            (Answer::Unchanged, Some(known)) => Known { fetched, ..known },
-            (Answer::Unchanged | Answer::Absent, _) => {
-                Known { fetched, validators: Validators::default(), body: None }
-            }
-        };
-        Ok(known)
+        match (self.http.get(&url, &validators, &mut take)?, known) {
+            (Answer::Found((validators, bytes)), _) => Ok(Known {
+                fetched,
+                validators,
+                body: Some(bytes),
+            }),
+            (Answer::Unchanged, Some(known)) => Ok(Known { fetched, ..known }),
+            // An answer to a question that was not put.
+            (Answer::Unchanged, None) => Err(HttpError::Status {
+                address: url.into(),
+                status: 304,
+                tries: 1,
+            }),
+            (Answer::Absent, _) => Ok(Known {
+                fetched,
+                validators: Validators::default(),
+                body: None,
+            }),
+        }
     }
 
     fn remember(&self, path: &str, news: Option<Known>) -> std::io::Result<()> {
@@ -273,17 +309,24 @@ impl<'a> Registry<'a> {
         let release = releases
             .iter()
             .find(|release| release.version == *version)
-            .ok_or_else(|| Reason::NoSuchRelease { version: version.clone() })?;
+            .ok_or_else(|| Reason::NoSuchRelease {
+                version: version.clone(),
+            })?;
         if let Some(package) = self.facts.load(release)? {
             return Ok(package);
         }
         let folder = format!("{name}-{version}");
         let text = version.to_string();
-        let wanted =
-            Archive { name: name.as_str(), version: &text, checksum: &release.checksum };
+        let wanted = Archive {
+            name: name.as_str(),
+            version: &text,
+            checksum: &release.checksum,
+        };
         let path = self.download(&wanted)?;
-        let contents = archive::read(&path, &folder)
-            .map_err(|source| Reason::Archive { path: path.clone(), source })?;
+        let contents = archive::read(&path, &folder).map_err(|source| Reason::Archive {
+            path: path.clone(),
+            source,
+        })?;
         let package = manifest::package(name, version, &contents)?;
         self.facts.store(release, &package)?;
         Ok(package)
@@ -315,10 +358,16 @@ impl Index for Registry<'_> {
         if let Some(package) = get(&self.packages, &key) {
             return Ok(package);
         }
-        let package = self.read_package(name, version).map(Arc::new).map_err(|reason| {
-            let action = format!("read the manifest of `{name} {version}`");
-            IndexError { action, source: reason.into() }
-        })?;
+        let package = self
+            .read_package(name, version)
+            .map(Arc::new)
+            .map_err(|reason| {
+                let action = format!("read the manifest of `{name} {version}`");
+                IndexError {
+                    action,
+                    source: reason.into(),
+                }
+            })?;
         put(&self.packages, key, package.clone());
         Ok(package)
     }
@@ -326,7 +375,9 @@ impl Index for Registry<'_> {
     fn expect(&self, wanted: &[(PackageName, Version)]) -> Result<(), IndexError> {
         let wanted: BTreeSet<_> = wanted.iter().collect();
         prefetch::many(|| {
-            let all = wanted.par_iter().map(|(name, version)| self.package(name, version).map(drop));
+            let all = wanted
+                .par_iter()
+                .map(|(name, version)| self.package(name, version).map(drop));
             // The first failure in the order of names, whichever came first in time.
             all.collect::<Vec<_>>().into_iter().collect()
         })
@@ -334,34 +385,43 @@ impl Index for Registry<'_> {
 
     fn similar(&self, name: &PackageName) -> Vec<PackageName> {
         let mut names = match &self.origin {
-            Origin::Folder(folder) => {
-                similar::names_in(folder, name, &|file| entry::name(&file))
-            }
+            Origin::Folder(folder) => similar::names_in(folder, name, &|file| entry::name(&file)),
             Origin::Network { cache, .. } => similar::names_in(cache.folder(), name, &|file| {
                 entry::name(&crate::cache::decode(file)?.body?)
             }),
         };
         names.extend(self.known.iter().cloned());
-        let twins = similar::twins(name)
-            .into_iter()
-            .filter(|twin| self.entry_of(twin).is_ok_and(|releases| !releases.is_empty()));
+        let twins = similar::twins(name).into_iter().filter(|twin| {
+            self.entry_of(twin)
+                .is_ok_and(|releases| !releases.is_empty())
+        });
         similar::best(name, twins.collect(), names)
     }
 }
 
 /// Returns a folder name for an index: its host for people, a digest against confusion.
 fn folder_name(address: &Url) -> String {
-    let digest: String =
-        Sha256::digest(address.as_str()).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("{}-{digest}", address.host_str().unwrap_or_default().replace(['[', ']', ':'], "_"))
+    let digest = hex(&Sha256::digest(address.as_str())[..8]);
+    format!(
+        "{}-{digest}",
+        address
+            .host_str()
+            .unwrap_or_default()
+            .replace(['[', ']', ':'], "_")
+    )
 }
 
 fn get<K: Ord, V: Clone>(memo: &Memo<K, V>, key: &K) -> Option<V> {
-    memo.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    memo.lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(key)
+        .cloned()
 }
 
 fn put<K: Ord, V>(memo: &Memo<K, V>, key: K, value: V) {
-    memo.lock().unwrap_or_else(PoisonError::into_inner).insert(key, value);
+    memo.lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .insert(key, value);
 }
 
 #[cfg(test)]
