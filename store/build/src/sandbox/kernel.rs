@@ -1,0 +1,32 @@
+//! The two system calls that Rust has no safe name for.
+#![expect(unsafe_code, reason = "nothing safe offers unshare and close_range")]
+
+use std::io;
+
+use rustix::thread::UnshareFlags;
+
+/// Moves this process into new namespaces. For a process with a single thread.
+pub(super) fn unshare(namespaces: UnshareFlags) -> rustix::io::Result<()> {
+    debug_assert!(!namespaces.contains(UnshareFlags::FILES));
+    // SAFETY: only `FILES` could take file descriptors away from another thread, and it is not
+    // among the namespaces.
+    unsafe { rustix::thread::unshare_unsafe(namespaces) }
+}
+
+/// Closes every file beyond the standard three whenever a program is started from here on.
+pub(super) fn close_others_on_exec() -> io::Result<()> {
+    // SAFETY: the call takes no pointers, and closes nothing in this process: it only marks.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            3_u32,
+            u32::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    };
+    if answer == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}

@@ -1,0 +1,116 @@
+//! [`Unconfined`]: no sandbox at all.
+
+use std::io;
+use std::os::unix::process::ExitStatusExt as _;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use orlop_store::derivation::Isolation;
+use orlop_store::{ExitStatus, Finished, Job, JobOutput, JobView, RunError, Runner};
+
+use super::{command, outputs, read_captured};
+
+/// The name under which the program records link sets.
+const RECORDER: &str = "orlop-linker";
+
+/// Runs jobs on the bare machine, with its own `/usr`: [`Isolation::None`]. Only on explicit wish.
+/// The environment is the job's own all the same.
+#[derive(Debug)]
+pub struct Unconfined {
+    store: Utf8PathBuf,
+    recorder: Utf8PathBuf,
+}
+
+impl Unconfined {
+    /// Makes a runner. A link to `program`, which must record link sets under the name
+    /// `orlop-linker`, is made in `folder`; both must last as long as the runner. `store` is the
+    /// folder of store objects.
+    pub fn new(program: &Utf8Path, store: &Utf8Path, folder: &Utf8Path) -> io::Result<Self> {
+        let recorder = folder.join(RECORDER);
+        fs_err::os::unix::fs::symlink(program, &recorder)?;
+        Ok(Self {
+            store: store.to_owned(),
+            recorder,
+        })
+    }
+}
+
+impl Runner for Unconfined {
+    fn isolation(&self) -> Isolation {
+        Isolation::None
+    }
+
+    fn view(&self) -> JobView {
+        JobView {
+            store: self.store.clone(),
+            recorder: self.recorder.clone(),
+            build: None,
+        }
+    }
+
+    fn run(&self, job: &Job) -> Result<Finished, RunError> {
+        let place = job
+            .output
+            .as_ref()
+            .map(|output| Place::show(&self.store, output));
+        let answer = place.transpose().and_then(|_place| run(job));
+        answer.map_err(|source| RunError::Io {
+            name: job.name.clone(),
+            source,
+        })
+    }
+}
+
+fn run(job: &Job) -> io::Result<Finished> {
+    let (stdout, stderr) = outputs(job)?;
+    let mut child = command(&job.program)
+        .args(&job.args)
+        .env_clear()
+        .envs(&job.environment)
+        .current_dir(&job.folder)
+        .stdin(std::process::Stdio::null())
+        .stdout(stdout)
+        .stderr(stderr)
+        .spawn()
+        .map_err(|error| {
+            io::Error::new(
+                error.kind(),
+                format!("start `{}` in `{}`: {error}", job.program, job.folder),
+            )
+        })?;
+    let captured = read_captured(&mut child);
+    if captured.is_err() {
+        child.kill()?;
+    }
+    let status = child.wait()?;
+    let status = match status.code() {
+        Some(code) => ExitStatus::Code(code),
+        None => ExitStatus::Signal(status.signal().unwrap_or(0)),
+    };
+    Ok(Finished {
+        status,
+        stdout: captured?,
+    })
+}
+
+/// A link that shows an output folder at the place of the object it will be: without mounts there
+/// is no other way for a job to write where its output will lie.
+struct Place(Utf8PathBuf);
+
+impl Place {
+    fn show(store: &Utf8Path, output: &JobOutput) -> io::Result<Self> {
+        let place = store.join(output.path.to_string());
+        // One left behind by a run that was killed.
+        if place.is_symlink() {
+            fs_err::remove_file(&place)?;
+        }
+        fs_err::os::unix::fs::symlink(&output.staged, &place)?;
+        Ok(Self(place))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // What stays behind is replaced by the next run.
+        fs_err::remove_file(&self.0).ok();
+    }
+}
