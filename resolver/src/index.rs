@@ -18,6 +18,13 @@ pub trait Index {
     /// ascending order of version; an empty list if there is no such package.
     fn releases(&self, name: &PackageName) -> Result<Arc<[Release]>, IndexError>;
 
+    /// Announces packages whose [`Index::releases`] will be asked next, so that an implementation
+    /// can get them in parallel. Some of them may not exist, and some may never be asked for.
+    fn expect_releases(&self, names: &[PackageName]) -> Result<(), IndexError> {
+        let _: &[PackageName] = names;
+        Ok(())
+    }
+
     /// Returns the manifest of one release.
     fn package(&self, name: &PackageName, version: &Version) -> Result<Arc<Package>, IndexError>;
 

@@ -2,15 +2,46 @@
 //!
 //! Read [`resolve()`] first, then [`Resolution`]. The crate is pure: no file, network, clock or
 //! environment; what it knows of the world comes through [`Index`].
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`error`] | why a request has no answer, with hints |
+//! | `feature_values` | what the features of a release switch on |
+//! | `features` | phase B: which features are active, by Cargo's rules |
+//! | [`index`] | what the resolver asks of a registry |
+//! | [`memory`] | a registry in memory, for tests |
+//! | [`package`] | what one published package says of itself |
+//! | `platform` | whether a dependency is for a platform |
+//! | [`request`] | what is asked |
+//! | [`resolution`] | the answer |
+//! | `toolchain` | which releases a compiler is too old for |
+//! | `variants` | from active features to the graph of variants |
+//! | `versions` | phase A: which version of each package |
 
+pub mod error;
+mod feature_values;
+mod features;
 pub mod index;
+pub mod memory;
 pub mod package;
+mod platform;
 pub mod request;
 pub mod resolution;
+mod toolchain;
+mod variants;
+mod versions;
 
+pub use error::ResolveError;
 pub use index::{DependencyKind, Index, IndexError, Release, ReleaseDependency};
-pub use package::{
-    About, BinaryTarget, LibraryTarget, Package, ResolverVersion, ScriptTarget,
-};
+pub use package::{About, BinaryTarget, LibraryTarget, Package, ResolverVersion, ScriptTarget};
 pub use request::{Platform, Request};
 pub use resolution::{Dependency, Resolution, Side, Variant};
+
+/// Finds the variants an app is compiled from: first a version of each package, as
+/// `cargo install` picks them, then the features of each, as Cargo activates them.
+///
+/// The answer depends on the request and the index alone.
+pub fn resolve(request: &Request, index: &dyn Index) -> Result<Resolution, ResolveError> {
+    let selection = versions::solve(request, index)?;
+    variants::build(&selection, request, index)
+}

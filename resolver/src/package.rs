@@ -58,7 +58,10 @@ impl LibraryTarget {
     /// Whether other crates can link it: `lib`, `rlib`, `dylib` or a proc macro.
     pub fn linkable(&self) -> bool {
         self.proc_macro
-            || self.crate_types.iter().any(|kind| matches!(kind.as_str(), "lib" | "rlib" | "dylib"))
+            || self
+                .crate_types
+                .iter()
+                .any(|kind| matches!(kind.as_str(), "lib" | "rlib" | "dylib"))
     }
 }
 

@@ -1,0 +1,404 @@
+//! Why a request has no answer: [`ResolveError`], and what the user can do about it.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use orlop_recipes::{FeatureName, NameError, PackageName, Version, VersionReq};
+
+use crate::index::IndexError;
+
+/// Why a request has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    /// Nobody published a package of that name.
+    #[error("there is no package named `{name}`{chain:#}")]
+    UnknownPackage {
+        /// The name.
+        name: PackageName,
+        /// Who asked for it.
+        chain: Chain,
+        /// Names that look like it, best first.
+        similar: Vec<PackageName>,
+    },
+    /// No release that may be chosen matches a requirement.
+    #[error("{0}")]
+    NoVersion(Box<NoVersion>),
+    /// A release does not have a feature.
+    #[error("`{package} {version}` has no feature `{feature}`{chain:#}")]
+    UnknownFeature {
+        /// The package.
+        package: PackageName,
+        /// The release that was looked at.
+        version: Version,
+        /// The feature.
+        feature: String,
+        /// Who asked for it.
+        chain: Chain,
+        /// Its features that look like it, best first.
+        similar: Vec<FeatureName>,
+    },
+    /// A dependency that is always on was asked for as a feature.
+    #[error(
+        "`{package} {version}` has no feature `{feature}`, only a required dependency of that \
+         name, which is always on{chain:#}"
+    )]
+    RequiredDependency {
+        /// The package.
+        package: PackageName,
+        /// The release that was looked at.
+        version: Version,
+        /// The dependency.
+        feature: String,
+        /// Who asked for it.
+        chain: Chain,
+    },
+    /// An optional dependency was asked for as a feature, but has none of its name.
+    #[error(
+        "`{package} {version}` has no feature `{feature}`, only an optional dependency of that \
+         name, which other features switch on{chain:#}"
+    )]
+    HiddenDependency {
+        /// The package.
+        package: PackageName,
+        /// The release that was looked at.
+        version: Version,
+        /// The dependency.
+        feature: String,
+        /// Who asked for it.
+        chain: Chain,
+        /// The features that switch it on.
+        switches: Vec<FeatureName>,
+    },
+    /// Two packages link one native library.
+    #[error(
+        "the native library `{library}` would be linked twice: by `{}` ({first}) and by `{}` \
+         ({second})",
+        .first.last(), .second.last()
+    )]
+    Links {
+        /// The library.
+        library: String,
+        /// From the app to the first package that links it.
+        first: Box<Chain>,
+        /// From the app to the second.
+        second: Box<Chain>,
+    },
+    /// Requirements contradict each other.
+    #[error("no set of versions fits `{app} {version}`:{}", lines(.facts))]
+    Conflict {
+        /// The app.
+        app: PackageName,
+        /// Its release.
+        version: Version,
+        /// The requirements that cannot hold together, from the app inwards.
+        facts: Vec<String>,
+    },
+    /// What was chosen needs a newer compiler.
+    #[error("rustc {compiler} is too old for {}", too_new(.packages))]
+    NeedsCompiler {
+        /// The release of the compiler.
+        compiler: Version,
+        /// What needs a newer one.
+        packages: Vec<TooNew>,
+    },
+    /// Packages need each other.
+    #[error("packages need each other in a circle: {}", .chain.join(" → "))]
+    Cycle {
+        /// The way round; the first is named again at the end.
+        chain: Vec<String>,
+    },
+    /// A release names a platform that cannot be read.
+    #[error("`{package} {version}` has a dependency for `{target}`, which cannot be read")]
+    Platform {
+        /// The package.
+        package: PackageName,
+        /// Its release.
+        version: Version,
+        /// The text.
+        target: String,
+        /// Why.
+        #[source]
+        source: Box<cfg_expr::ParseError>,
+    },
+    /// A release has a feature that is not a name.
+    #[error("cannot use a feature of `{package} {version}`")]
+    FeatureName {
+        /// The package.
+        package: PackageName,
+        /// Its release.
+        version: Version,
+        /// Why.
+        #[source]
+        source: NameError,
+    },
+    /// The index could not answer.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+}
+
+/// The way from the app to a package: `ripgrep 15.2.0 → grep 0.4.1`.
+///
+/// Empty when the user asked for the package. In a message it follows what it explains.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Chain(pub Vec<String>);
+
+impl Chain {
+    /// Returns the end of the way.
+    pub(crate) fn last(&self) -> &str {
+        self.0.last().map_or("", String::as_str)
+    }
+
+    /// Whether the user asked for it, rather than a package.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Display for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_slice() {
+            [] => Ok(()),
+            links if f.alternate() => write!(f, ", needed by `{}`", links.join(" → ")),
+            links => f.write_str(&links.join(" → ")),
+        }
+    }
+}
+
+/// No release that may be chosen matches a requirement; what there is instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoVersion {
+    /// The package.
+    pub name: PackageName,
+    /// What was asked for.
+    pub requirement: VersionReq,
+    /// Who asked for it.
+    pub chain: Chain,
+    /// What there is instead.
+    pub instead: Instead,
+}
+
+/// What there is when no release matches, the most helpful fact of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Instead {
+    /// A release that matches, published after the snapshot.
+    Later {
+        /// The first such release.
+        version: Version,
+        /// When it was published.
+        published: Timestamp,
+        /// The date that was looked at.
+        snapshot: Timestamp,
+    },
+    /// Releases that match, all withdrawn by their owner; newest first.
+    Withdrawn(Vec<Version>),
+    /// A pre-release that would match if it was asked for.
+    PreRelease(Version),
+    /// Releases that do not match: the newest, and others next to what was asked for.
+    Other {
+        /// The newest release.
+        newest: Version,
+        /// The nearest ones, the newest left out.
+        nearest: Vec<Version>,
+    },
+    /// Nothing that may be chosen.
+    Nothing,
+}
+
+/// A package that needs a newer compiler.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TooNew {
+    /// The package.
+    pub package: PackageName,
+    /// Its release.
+    pub version: Version,
+    /// The oldest compiler it works with, as it says.
+    pub needs: String,
+}
+
+impl fmt::Display for NoVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            name,
+            requirement,
+            chain,
+            instead,
+        } = self;
+        write!(
+            f,
+            "no release of `{name}` matches `{requirement}`{chain:#}: "
+        )?;
+        match instead {
+            Instead::Later {
+                version,
+                published,
+                snapshot,
+            } => write!(
+                f,
+                "{version} came on {}, after the snapshot of {}",
+                published.strftime("%F"),
+                snapshot.strftime("%F")
+            ),
+            Instead::Withdrawn(versions) => {
+                write!(f, "all that do are withdrawn ({})", list(versions))
+            }
+            Instead::PreRelease(version) => write!(f, "only the pre-release {version} comes close"),
+            Instead::Other { newest, nearest } => {
+                write!(f, "the newest is {newest}")?;
+                if nearest.is_empty() {
+                    Ok(())
+                } else {
+                    write!(f, ", near it {}", list(nearest))
+                }
+            }
+            Instead::Nothing => f.write_str("it has no release that may be chosen"),
+        }
+    }
+}
+
+impl ResolveError {
+    /// Returns what the user can do, as whole sentences with commands that work, best first.
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::UnknownPackage { chain, similar, .. } => similar
+                .iter()
+                .take(1)
+                .map(|name| {
+                    if chain.is_empty() {
+                        format!("did you mean `{name}`? `orlop install {name}`")
+                    } else {
+                        format!("did its author mean `{name}`?")
+                    }
+                })
+                .collect(),
+            Self::NoVersion(error) => error.hints(),
+            Self::UnknownFeature {
+                package,
+                version,
+                chain,
+                similar,
+                ..
+            } => similar
+                .iter()
+                .take(1)
+                .map(|feature| {
+                    if chain.is_empty() {
+                        format!(
+                            "did you mean `{feature}`? \
+                             `orlop install {package} --features {feature}`"
+                        )
+                    } else {
+                        format!("`{package} {version}` has the feature `{feature}`")
+                    }
+                })
+                .collect(),
+            Self::HiddenDependency {
+                package,
+                switches,
+                chain,
+                ..
+            } => switches
+                .iter()
+                .take(1)
+                .map(|feature| {
+                    if chain.is_empty() {
+                        format!(
+                            "`{feature}` switches it on: \
+                             `orlop install {package} --features {feature}`"
+                        )
+                    } else {
+                        format!("the feature `{feature}` switches it on")
+                    }
+                })
+                .collect(),
+            Self::RequiredDependency { .. } => {
+                vec!["leave the feature out: the dependency is there anyway".to_owned()]
+            }
+            Self::NeedsCompiler { packages, .. } => newest_need(packages)
+                .map(|release| format!("import a newer compiler: `orlop compiler add {release}`"))
+                .into_iter()
+                .collect(),
+            Self::Links { .. }
+            | Self::Conflict { .. }
+            | Self::Cycle { .. }
+            | Self::Platform { .. }
+            | Self::FeatureName { .. }
+            | Self::Index(_) => Vec::new(),
+        }
+    }
+}
+
+impl NoVersion {
+    fn hints(&self) -> Vec<String> {
+        let name = &self.name;
+        match &self.instead {
+            Instead::Later {
+                version, published, ..
+            } => vec![format!(
+                "a snapshot of {} or later has {name} {version}: set `snapshot` in orlop.toml",
+                day_after(*published)
+            )],
+            Instead::PreRelease(version) if self.chain.is_empty() => {
+                vec![format!(
+                    "ask for the pre-release: `orlop install {name}@{version}`"
+                )]
+            }
+            Instead::Other { newest, .. } if self.chain.is_empty() => {
+                vec![format!(
+                    "take the newest: `orlop install {name}@{}`",
+                    short(newest)
+                )]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Returns the day after a moment: a snapshot of a day is its first second.
+fn day_after(moment: Timestamp) -> String {
+    let later = moment
+        .checked_add(jiff::SignedDuration::from_hours(24))
+        .unwrap_or(moment);
+    later.strftime("%F").to_string()
+}
+
+/// Returns the shortest requirement that a release matches as its bucket's newest.
+fn short(version: &Version) -> String {
+    match (version.major, version.minor) {
+        _ if !version.pre.is_empty() => version.to_string(),
+        (0, 0) => version.to_string(),
+        (0, minor) => format!("0.{minor}"),
+        (major, _) => major.to_string(),
+    }
+}
+
+fn newest_need(packages: &[TooNew]) -> Option<&str> {
+    let number =
+        |text: &str| -> Vec<u64> { text.split('.').map_while(|p| p.parse().ok()).collect() };
+    packages
+        .iter()
+        .map(|package| package.needs.as_str())
+        .max_by_key(|text| number(text))
+}
+
+fn too_new(packages: &[TooNew]) -> String {
+    let one = |p: &TooNew| format!("`{} {}` (needs {})", p.package, p.version, p.needs);
+    packages.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn lines(facts: &[String]) -> String {
+    facts.iter().map(|fact| format!("\n  {fact}")).collect()
+}
+
+/// Lists a few versions.
+pub(crate) fn list(versions: &[Version]) -> String {
+    const SHOWN: usize = 3;
+    let mut text: Vec<String> = versions
+        .iter()
+        .take(SHOWN)
+        .map(Version::to_string)
+        .collect();
+    if versions.len() > SHOWN {
+        text.push("…".to_owned());
+    }
+    text.join(", ")
+}
