@@ -25,7 +25,7 @@ pub struct RecipeError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecipeErrorKind {
     /// The file is longer than any honest one.
-    #[error("it has {bytes} bytes, more than the {limit} that are read")]
+    #[error("it has {bytes} bytes, and no more than {limit} are read")]
     TooLong {
         /// Its length.
         bytes: usize,
@@ -210,8 +210,27 @@ pub(crate) fn unknown_key(table: &str, key: &str, expected: Vec<&'static str>) -
 /// Returns a text from outside as a message may show it: short, and without control characters,
 /// which must not reach a terminal.
 pub(crate) fn literal(text: &str) -> String {
-    const LONGEST: usize = 80;
-    text.escape_debug().take(LONGEST).collect()
+    shown(text, 80)
+}
+
+/// Returns the words of another library as a message may show them; they may quote the file.
+pub(crate) fn reason(error: &impl fmt::Display) -> String {
+    shown(&error.to_string(), 240)
+}
+
+fn shown(text: &str, longest: usize) -> String {
+    let mut shown = String::new();
+    for (count, c) in text.chars().enumerate() {
+        match c {
+            _ if count == longest => {
+                shown.push('…');
+                break;
+            }
+            '\'' | '"' | '\\' => shown.push(c),
+            _ => shown.extend(c.escape_debug()),
+        }
+    }
+    shown
 }
 
 /// Returns a text as a snippet may show it: each control character replaced by a visible one of
@@ -227,4 +246,20 @@ fn printable(text: &str) -> Arc<str> {
         })
         .collect::<String>()
         .into()
+}
+
+/// Renders an error as a terminal without colour shows it.
+#[cfg(test)]
+pub(crate) fn rendered(error: &RecipeError) -> String {
+    use miette::{GraphicalReportHandler, GraphicalTheme};
+    let mut text = String::new();
+    GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor())
+        .with_width(100)
+        .render_report(&mut text, error)
+        .unwrap();
+    // Editors cut white space at the end of lines, in snapshots as well.
+    text.lines()
+        .map(str::trim_end)
+        .collect::<Vec<_>>()
+        .join("\n")
 }

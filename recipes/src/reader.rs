@@ -11,7 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::choice::Choice;
-use crate::error::{RecipeError, RecipeErrorKind, literal, unknown_key};
+use crate::error::{RecipeError, RecipeErrorKind, literal, reason, unknown_key};
 
 /// The schema of manifests and recipes that is read and written.
 pub(crate) const SCHEMA: i64 = 1;
@@ -70,7 +70,7 @@ impl<'t> Table<'t> {
         }
         let root = DeTable::parse(text).map_err(|error| {
             let kind = RecipeErrorKind::Syntax {
-                reason: literal(error.message()),
+                reason: reason(&error.message()),
             };
             source.error(error.span().unwrap_or(0..0), kind)
         })?;

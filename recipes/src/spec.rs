@@ -1,6 +1,7 @@
 //! [`AppSpec`]: an app as a user names it on the command line.
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 
 use miette::Diagnostic;
@@ -75,7 +76,7 @@ impl FromStr for AppSpec {
         if text.is_empty() {
             return Err(SpecError::Empty);
         }
-        if text.contains('/') || text.ends_with(".toml") {
+        if text.contains('/') || Path::new(text).extension().is_some_and(|end| end == "toml") {
             return text::recipe_path(text)
                 .map(Self::Recipe)
                 .map_err(|reason| SpecError::Path { reason });
@@ -211,7 +212,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_spec_is_read_as_it_is_written(
-            text in "[a-z][a-z0-9_-]{0,8}(@[=^~]?[0-9]{1,2}(\\.[0-9]{1,2}){0,2})?",
+            text in "[a-z][a-z0-9_-]{0,8}(@[=^~]?[1-9][0-9]?(\\.[1-9]){0,2})?",
         ) {
             let spec: AppSpec = text.parse().unwrap();
             prop_assert_eq!(spec.to_string().parse::<AppSpec>(), Ok(spec));

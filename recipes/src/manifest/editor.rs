@@ -10,7 +10,7 @@ use std::fmt;
 use std::ops::Range;
 
 use jiff::Timestamp;
-use toml_edit::{Array, Document, DocumentMut, InlineTable, Item, Table, TableLike, Value};
+use toml_edit::{Array, Document, DocumentMut, Item, Table, TableLike, Value};
 
 use super::{Manifest, PackageRequest};
 use crate::choice::Choice as _;
@@ -226,7 +226,7 @@ fn package(request: &PackageRequest) -> Value {
     let fields = fields(request)
         .into_iter()
         .filter_map(|(key, value)| Some((key, value?)));
-    Value::InlineTable(InlineTable::from_iter(fields))
+    Value::InlineTable(fields.collect())
 }
 
 fn is_plain(request: &PackageRequest) -> bool {
@@ -251,7 +251,7 @@ fn fields(request: &PackageRequest) -> [(&'static str, Option<Value>); 7] {
     } = request;
     let default = PackageRequest::default();
     let version = text::requirement_text(requirement);
-    let features_written = Array::from_iter(features.iter().map(FeatureName::as_str));
+    let features_written: Array = features.iter().map(FeatureName::as_str).collect();
     [
         (
             "version",
@@ -294,6 +294,13 @@ fn change_fields(item: &mut Item, old: &PackageRequest, new: &PackageRequest) {
             }
         }
     }
+    if table.is_empty() {
+        // Without any field, dotted keys say nothing at all.
+        table.insert(
+            "version",
+            Item::Value(text::requirement_text(&new.requirement).into()),
+        );
+    }
     if let Item::Value(Value::InlineTable(table)) = item {
         table.fmt();
     }
@@ -304,4 +311,255 @@ fn replace(value: &mut Value, new: Value) {
     let decor = value.decor().clone();
     *value = new;
     *value.decor_mut() = decor;
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{AppSpec, LinkageChoice, Policy};
+
+    const COMMENTED: &str = r#"# What I use.
+schema = 1 # the first
+
+# Search.
+[packages] # all of them
+# finds text
+ripgrep   =   "14"   # not 15 yet
+fd-find = { version = "10",   features = ["x"] } # finds files
+
+# bat = "0.26"
+# The end.
+"#;
+
+    /// Texts in every way in which TOML writes a table of packages.
+    const SHAPES: [&str; 11] = [
+        "schema = 1\n",
+        "schema = 1\n\n# first\n[packages.a]\n# what\nversion = \"1\"\n\n# last\n",
+        FRESH,
+        COMMENTED,
+        "schema = 1\npackages.a = \"1\"\n# end\n",
+        "schema = 1\npackages = { a = \"1\", b = \"2\" }\n",
+        "schema = 1\n\n[packages]\na.version = \"1\"\na.policy = \"locked\"\n\n[packages.b]\n",
+        "schema = 1\r\n\r\n[packages]\r\na = \"1\"\r\n",
+        "schema = 1\n[packages]\na = \"1\"",
+        "\u{feff}schema = 1\n[packages]\n",
+        "schema = 1\n[packages]\n  a = \"1\"\n\n  # b\n  b = \"1\"\n",
+    ];
+
+    /// The first shapes have no place for a package on a line of its own. It is made, and stays.
+    const WITHOUT_PLACE: usize = 2;
+
+    fn name(text: &str) -> PackageName {
+        text.parse().unwrap()
+    }
+
+    fn plain(requirement: &str) -> PackageRequest {
+        format!("x@{requirement}")
+            .parse::<AppSpec>()
+            .unwrap()
+            .into()
+    }
+
+    #[track_caller]
+    fn edited(text: &str, edit: impl FnOnce(&mut ManifestEditor)) -> String {
+        let mut editor = ManifestEditor::new("orlop.toml", text).unwrap();
+        edit(&mut editor);
+        let text = editor.to_string();
+        let read = Manifest::parse("orlop.toml", &text).unwrap_or_else(|e| panic!("{e}\n{text}"));
+        assert_eq!(&read, editor.manifest(), "{text}");
+        text
+    }
+
+    #[test]
+    fn a_new_manifest() {
+        let text = edited("", |editor| {
+            editor.set(&name("ripgrep"), &plain("15"));
+            editor.set(&name("bat"), &plain("latest"));
+        });
+        assert_snapshot!(text, @r#"
+        schema = 1
+
+        [packages]
+        ripgrep = "15"
+        bat = "*"
+        "#);
+        assert_eq!(edited("\n# mine\n", |_| {}), format!("# mine\n\n{FRESH}"));
+    }
+
+    #[test]
+    fn all_fields_on_one_line() {
+        let request = PackageRequest {
+            features: vec!["x".parse().unwrap(), "y".parse().unwrap()],
+            default_features: false,
+            policy: Policy::Locked,
+            linkage: Some(LinkageChoice::Crate),
+            compiler: Some("1.95.0".to_owned()),
+            recipe: Some("./it's.toml".to_owned()),
+            ..plain(">=1, <3")
+        };
+        assert_snapshot!(edited("", |editor| editor.set(&name("a"), &request)), @r#"
+        schema = 1
+
+        [packages]
+        a = { version = ">=1, <3", features = ["x", "y"], default-features = false, policy = "locked", linkage = "crate", compiler = "1.95.0", recipe = "./it's.toml" }
+        "#);
+    }
+
+    #[test]
+    fn changes_keep_comments_order_and_spaces() {
+        let text = edited(COMMENTED, |editor| {
+            editor.set(&name("ripgrep"), &plain("15"));
+            editor.set(&name("hexyl"), &plain("0.16"));
+            let linkage = Some(LinkageChoice::Static);
+            editor.set(
+                &name("fd-find"),
+                &PackageRequest {
+                    linkage,
+                    ..plain("11")
+                },
+            );
+            editor.set_snapshot(Some("2026-11-22T23:59:59Z".parse().unwrap()));
+        });
+        assert_snapshot!(text, @r#"
+        # What I use.
+        schema = 1 # the first
+        snapshot = "2026-11-22"
+
+        # Search.
+        [packages] # all of them
+        # finds text
+        ripgrep   =   "15"   # not 15 yet
+        fd-find = { version = "11", linkage = "static" } # finds files
+        hexyl = "0.16"
+
+        # bat = "0.26"
+        # The end.
+        "#);
+    }
+
+    #[test]
+    fn removal_keeps_all_other_lines() {
+        let text = edited(COMMENTED, |editor| {
+            assert!(editor.remove(&name("ripgrep")));
+            assert!(!editor.remove(&name("ripgrep")));
+        });
+        let rest: Vec<&str> = COMMENTED
+            .lines()
+            .filter(|line| !line.starts_with("ripgrep"))
+            .collect();
+        assert_eq!(text, rest.join("\n") + "\n");
+    }
+
+    #[test]
+    fn every_shape_can_be_emptied_and_filled() {
+        for text in SHAPES {
+            let comments = |text: &str| text.matches("\n#").count();
+            let emptied = edited(text, |editor| {
+                for package in editor.manifest().clone().packages.keys() {
+                    assert!(editor.remove(package));
+                }
+            });
+            assert_eq!(comments(&emptied), comments(text), "{emptied}");
+            edited(&emptied, |editor| editor.set(&name("a"), &plain("1")));
+        }
+    }
+
+    #[test]
+    fn every_shape_can_be_changed() {
+        let rich = PackageRequest {
+            default_features: false,
+            ..plain("7")
+        };
+        for text in SHAPES {
+            for request in [&rich, &plain("8"), &plain("*")] {
+                let text = edited(text, |editor| editor.set(&name("a"), request));
+                edited(&text, |editor| editor.set(&name("a"), &plain("9")));
+            }
+        }
+    }
+
+    #[test]
+    fn a_snapshot_can_be_set_and_removed() {
+        for text in SHAPES {
+            let point = "2026-11-22T08:00:00Z".parse().unwrap();
+            let with = edited(text, |editor| editor.set_snapshot(Some(point)));
+            assert!(
+                with.contains("snapshot = \"2026-11-22T08:00:00Z\""),
+                "{with}"
+            );
+            assert_eq!(edited(&with, |editor| editor.set_snapshot(None)), text);
+        }
+    }
+
+    #[test]
+    fn nothing_changes_where_nothing_is_new() {
+        for text in SHAPES {
+            let same = edited(text, |editor| {
+                for (package, request) in editor.manifest().clone().packages {
+                    editor.set(&package, &request);
+                }
+            });
+            assert_eq!(same, text);
+        }
+    }
+
+    fn requests() -> impl Strategy<Value = PackageRequest> {
+        (
+            prop::sample::select(vec!["*", "1", "=1.2.3", ">=1, <3", "0.1.0-rc.1"]),
+            prop::collection::vec("[a-z][a-z0-9-]{0,5}", 0..3),
+            any::<bool>(),
+            prop::sample::select(vec![Policy::Latest, Policy::Locked, Policy::Shared]),
+            prop::option::of(Just(LinkageChoice::Static)),
+            prop::option::of("[0-9a-z.-]{1,8}"),
+            prop::option::of("[ -~äß]{0,8}\\.toml"),
+        )
+            .prop_map(
+                |(requirement, features, default_features, policy, linkage, compiler, recipe)| {
+                    PackageRequest {
+                        features: features.iter().map(|name| name.parse().unwrap()).collect(),
+                        default_features,
+                        policy,
+                        linkage,
+                        compiler,
+                        recipe: recipe.filter(|path| !path.contains("://")),
+                        ..plain(requirement)
+                    }
+                },
+            )
+    }
+
+    proptest! {
+        #[test]
+        fn adding_then_removing_changes_no_byte(
+            text in prop::sample::select(SHAPES[WITHOUT_PLACE..].to_vec()),
+            package in "new-[a-z0-9_-]{0,8}",
+            request in requests(),
+        ) {
+            let with = edited(text, |editor| editor.set(&name(&package), &request));
+            prop_assert_ne!(&with, text);
+            let without = edited(&with, |editor| assert!(editor.remove(&name(&package))));
+            prop_assert_eq!(without, text);
+        }
+
+        #[test]
+        fn any_edits_are_read_back(
+            text in prop::sample::select(SHAPES.to_vec()),
+            edits in prop::collection::vec(("[a-d]", prop::option::of(requests())), 0..6),
+        ) {
+            // `edited` compares what is read with what was asked.
+            edited(text, |editor| {
+                for (package, request) in edits {
+                    match request {
+                        Some(request) => editor.set(&name(&package), &request),
+                        None => {
+                            editor.remove(&name(&package));
+                        }
+                    }
+                }
+            });
+        }
+    }
 }

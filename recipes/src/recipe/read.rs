@@ -144,3 +144,245 @@ fn packages(
 fn package(text: &str) -> Result<PackageName, RecipeErrorKind> {
     Ok(text.parse()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+    use crate::Version;
+    use crate::error::rendered;
+
+    const CHECKSUM: &str = "ff20308ecabd635a2dc1dd5834a86c462cca20efba1d5d3ddab1f8aea3455cb2";
+
+    #[track_caller]
+    fn parsed(text: &str) -> Recipe {
+        Recipe::parse("hello.toml", text).unwrap_or_else(|error| panic!("{}", rendered(&error)))
+    }
+
+    #[track_caller]
+    fn refused(text: &str) -> String {
+        rendered(&Recipe::parse("hello.toml", text).unwrap_err())
+    }
+
+    fn names(names: &[&str]) -> BTreeSet<PackageName> {
+        names.iter().map(|name| name.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn app_with_every_field() {
+        let text = r#"
+            schema = 1
+            [app]
+            name = "hello"
+            crate = "hello-cli"
+            version = "2"
+            features = ["x"]
+            default-features = false
+            binaries = ["hello"]
+            aliases = ["hi"]
+            summary = "Says hello"
+            test = "hello --version"
+        "#;
+        let expected = AppRecipe {
+            name: "hello".parse().unwrap(),
+            package: "hello-cli".parse().unwrap(),
+            requirement: VersionReq::parse("2").unwrap(),
+            features: vec!["x".parse().unwrap()],
+            default_features: false,
+            binaries: BTreeSet::from(["hello".to_owned()]),
+            aliases: names(&["hi"]),
+            summary: Some("Says hello".to_owned()),
+            test: Some("hello --version".to_owned()),
+        };
+        assert_eq!(parsed(text), Recipe::App(expected));
+    }
+
+    #[test]
+    fn override_with_every_field() {
+        let text = r#"
+            schema = 1
+            [crate]
+            name = "hello-sys"
+            versions = ">=1, <3"
+            native = ["zlib"]
+            environment = { HELLO_STATIC = "1" }
+        "#;
+        let expected = CrateOverride {
+            name: "hello-sys".parse().unwrap(),
+            versions: VersionReq::parse(">=1, <3").unwrap(),
+            native: names(&["zlib"]),
+            environment: BTreeMap::from([("HELLO_STATIC".to_owned(), "1".to_owned())]),
+        };
+        assert_eq!(parsed(text), Recipe::Crate(expected));
+    }
+
+    #[test]
+    fn library_with_each_source() {
+        let text = |source: &str| {
+            format!(
+                "schema = 1\n[library]\nname = \"z\"\nversion = \"1.3\"\nsource = {source}\n\
+                 script = \"make\"\nnative = [\"y\"]\nenvironment = {{ A = \"b\" }}\n"
+            )
+        };
+        let expected = |source| {
+            Recipe::Library(LibraryRecipe {
+                name: "z".parse().unwrap(),
+                version: "1.3".to_owned(),
+                source,
+                script: "make".to_owned(),
+                native: names(&["y"]),
+                environment: BTreeMap::from([("A".to_owned(), "b".to_owned())]),
+            })
+        };
+        let source = format!(
+            r#"{{ crate = "z-sys", version = "=1.1.20", checksum = "{CHECKSUM}", folder = "src/z" }}"#
+        );
+        let carried = LibrarySource::Crate {
+            name: "z-sys".parse().unwrap(),
+            version: Version::new(1, 1, 20),
+            checksum: CHECKSUM.to_owned(),
+            folder: Some("src/z".to_owned()),
+        };
+        assert_eq!(parsed(&text(&source)), expected(carried));
+        let source =
+            format!(r#"{{ url = "https://example.com/z.tar.gz", sha256 = "{CHECKSUM}" }}"#);
+        let published = LibrarySource::Url {
+            url: "https://example.com/z.tar.gz".to_owned(),
+            sha256: CHECKSUM.to_owned(),
+            folder: None,
+        };
+        assert_eq!(parsed(&text(&source)), expected(published));
+    }
+
+    #[test]
+    fn not_exactly_one_kind() {
+        assert_snapshot!(refused("schema = 1\n"), @r#"
+         × read `hello.toml`: the recipe has none of the tables `app`, `crate`, `library`
+          ╭─[hello.toml:1:1]
+        1 │ schema = 1
+          · ▲
+          · ╰── a recipe of what?
+          ╰────
+         help: `[app]` is a program, `[crate]` changes how a crate is built, `[library]` is a native
+               library
+        "#);
+        assert_snapshot!(refused("schema = 1\n[aap]\nname = \"hello\"\n"), @r#"
+         × read `hello.toml`: unknown key `aap`
+          ╭─[hello.toml:2:2]
+        1 │ schema = 1
+        2 │ [aap]
+          ·  ─┬─
+          ·   ╰── has no meaning here
+        3 │ name = "hello"
+          ╰────
+         help: known here: `schema`, `app`, `crate`, `library`
+        "#);
+        assert_snapshot!(
+            refused("schema = 1\n[app]\nname = \"hello\"\n\n[library]\nname = \"hello\"\n"),
+            @r#"
+         × read `hello.toml`: the recipe has both `[app]` and `[library]`
+          ╭─[hello.toml:5:2]
+        4 │
+        5 │ [library]
+          ·  ───┬───
+          ·     ╰── the second one
+        6 │ name = "hello"
+          ╰────
+         help: write one file for each
+        "#
+        );
+    }
+
+    #[test]
+    fn missing_key() {
+        assert_snapshot!(refused("schema = 1\n[app]\nsummary = \"Says hello\"\n"), @r#"
+         × read `hello.toml`: the key `app.name` is missing
+          ╭─[hello.toml:2:1]
+        1 │ schema = 1
+        2 │ [app]
+          · ──┬──
+          ·   ╰── missing here
+        3 │ summary = "Says hello"
+          ╰────
+         help: add `name = "hello"`
+        "#);
+        assert_snapshot!(refused("schema = 1\n[app]\nnmae = \"hello\"\n"), @r#"
+         × read `hello.toml`: unknown key `app.nmae`
+          ╭─[hello.toml:3:1]
+        2 │ [app]
+        3 │ nmae = "hello"
+          · ──┬─
+          ·   ╰── has no meaning here
+          ╰────
+         help: did you mean `name`?
+        "#);
+    }
+
+    #[test]
+    fn bad_checksum_and_folder() {
+        let text = |checksum: &str, folder: &str| {
+            format!(
+                "schema = 1\n[library]\nname = \"z\"\nversion = \"1\"\nscript = \"make\"\n\n\
+                 [library.source]\nurl = \"https://example.com/z.tar.gz\"\n\
+                 sha256 = \"{checksum}\"\nfolder = \"{folder}\"\n"
+            )
+        };
+        assert_snapshot!(refused(&text("", "z")), @r#"
+         × read `hello.toml`: `` is not a SHA-256 digest: 64 digits in lower-case hexadecimal are needed
+           ╭─[hello.toml:9:10]
+         8 │ url = "https://example.com/z.tar.gz"
+         9 │ sha256 = ""
+           ·          ─┬
+           ·           ╰── not a SHA-256 digest
+        10 │ folder = "z"
+           ╰────
+        "#);
+        assert_snapshot!(refused(&text(CHECKSUM, "../../etc")), @r#"
+         × read `hello.toml`: `../../etc` is not a folder: letters, digits, `.`, `+`, `-`, `_` between
+         │ single `/` are allowed, no `..`
+           ╭─[hello.toml:10:10]
+         9 │ sha256 = "ff20308ecabd635a2dc1dd5834a86c462cca20efba1d5d3ddab1f8aea3455cb2"
+        10 │ folder = "../../etc"
+           ·          ─────┬─────
+           ·               ╰── not a folder
+           ╰────
+        "#);
+    }
+
+    #[test]
+    fn a_source_is_of_one_kind() {
+        let text = format!(
+            "schema = 1\n[library]\nname = \"z\"\nversion = \"1\"\nscript = \"make\"\n\n\
+             [library.source]\ncrate = \"z-sys\"\nversion = \"=1.0.0\"\n\
+             checksum = \"{CHECKSUM}\"\nurl = \"https://example.com/z.tar.gz\"\n"
+        );
+        assert_snapshot!(refused(&text), @r#"
+         × read `hello.toml`: unknown key `library.source.url`
+           ╭─[hello.toml:11:1]
+        10 │ checksum = "ff20308ecabd635a2dc1dd5834a86c462cca20efba1d5d3ddab1f8aea3455cb2"
+        11 │ url = "https://example.com/z.tar.gz"
+           · ─┬─
+           ·  ╰── has no meaning here
+           ╰────
+         help: known here: `crate`, `version`, `checksum`, `folder`
+        "#);
+    }
+
+    #[test]
+    fn bad_variable() {
+        assert_snapshot!(
+            refused("schema = 1\n[crate]\nname = \"z-sys\"\nenvironment = { \"A=B\" = \"1\" }\n"),
+            @r#"
+         × read `hello.toml`: `A=B` is not the name of an environment variable: only ASCII letters,
+         │ digits and `_` are allowed, and no digit first
+          ╭─[hello.toml:4:17]
+        3 │ name = "z-sys"
+        4 │ environment = { "A=B" = "1" }
+          ·                 ──┬──
+          ·                   ╰── not the name of an environment variable
+          ╰────
+        "#
+        );
+    }
+}
