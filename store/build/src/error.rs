@@ -79,7 +79,7 @@ pub struct FailedBuild {
     pub name: String,
     /// The object that would have been made.
     pub path: StorePath,
-    /// How it ended: ``rustc` ended with exit code 1`.
+    /// How it ended, with the program's name.
     pub end: String,
     /// The log.
     pub log: Utf8PathBuf,

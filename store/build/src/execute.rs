@@ -218,3 +218,430 @@ fn label(derivation: &Derivation) -> String {
         Step::Native(_) => derivation.name.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use orlop_store::ExitStatus;
+    use orlop_store::derivation::{NativeBuild, Origin, RustcCall};
+
+    use super::*;
+    use crate::testing::{Lab, call, object, run, rustc, script, source, tools};
+
+    /// A package with a build script, and a package that uses it.
+    struct Packages {
+        leaf_source: Derivation,
+        script: Derivation,
+        run: Derivation,
+        leaf: Derivation,
+        user_source: Derivation,
+        user: Derivation,
+    }
+
+    impl Packages {
+        fn new() -> Self {
+            let script = rustc(call("leaf", CrateKind::BuildScript, &[]));
+            let run = crate::testing::script(run("leaf", &script));
+            let leaf = call("leaf", CrateKind::Library, &[]);
+            let leaf = rustc(RustcCall {
+                script: Some(run.path()),
+                ..leaf
+            });
+            let user = RustcCall {
+                reachable_scripts: [run.path()].into(),
+                ..call("user", CrateKind::Library, &[&leaf])
+            };
+            Self {
+                leaf_source: source("leaf"),
+                script,
+                run,
+                leaf,
+                user_source: source("user"),
+                user: rustc(user),
+            }
+        }
+
+        fn all(&self) -> [&Derivation; 6] {
+            let Self {
+                leaf_source,
+                script,
+                run,
+                leaf,
+                user_source,
+                user,
+            } = self;
+            [leaf_source, script, run, leaf, user_source, user]
+        }
+    }
+
+    fn args(lab: &Lab, name: &str) -> Vec<String> {
+        let jobs = lab.runner.jobs.lock().unwrap();
+        let job = jobs.iter().find(|job| job.name == name).unwrap();
+        job.args
+            .iter()
+            .map(|argument| argument.to_str().unwrap().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn a_plan_becomes_true() {
+        let mut lab = Lab::new();
+        let said = "cargo:rustc-cfg=from_script\ncargo:rustc-link-search=/elsewhere\n";
+        lab.runner
+            .says
+            .insert("leaf 1.0.0 (build script run)", said);
+        let packages = Packages::new();
+        lab.execute(&packages.all()).unwrap();
+
+        assert_eq!(lab.read(&packages.leaf_source, "Cargo.toml"), "[package]");
+        assert_eq!(
+            lab.read(&packages.script, "build-script"),
+            "leaf 1.0.0 (build script)"
+        );
+        assert_eq!(
+            lab.read(&packages.run, "out/generated.rs"),
+            "leaf 1.0.0 (build script run)"
+        );
+        let library = format!("libuser-{}.rlib", packages.user.path().short());
+        assert_eq!(lab.read(&packages.user, &library), "user 1.0.0");
+
+        // What the script said reaches its own crate, and what uses it.
+        assert!(args(&lab, "leaf 1.0.0").ends_with(&["--cfg".into(), "from_script".into()]));
+        assert!(args(&lab, "user 1.0.0").ends_with(&["-L".into(), "/elsewhere".into()]));
+
+        let info = lab.store.info(&packages.user.path()).unwrap().unwrap();
+        assert_eq!(info.references, packages.user.references());
+        assert_eq!(info.isolation, Isolation::Full);
+        let log = fs_err::read_to_string(lab.store.log_path(&packages.run.path())).unwrap();
+        assert!(
+            log.contains("OUT_DIR=/orlop/store/") && log.contains("cargo:rustc-cfg"),
+            "{log}"
+        );
+
+        let lines = lab.reports.lines();
+        assert_eq!(lines[0], "planned Build 6");
+        for (derivation, name) in packages.all().iter().zip([
+            "leaf 1.0.0 (source)",
+            "leaf 1.0.0 (build script)",
+            "leaf 1.0.0 (build script run)",
+            "leaf 1.0.0",
+            "user 1.0.0 (source)",
+            "user 1.0.0",
+        ]) {
+            assert_eq!(label(derivation), name);
+            let started = lines
+                .iter()
+                .position(|line| *line == format!("started {name}"));
+            let finished = lines
+                .iter()
+                .position(|line| *line == format!("finished {name}"));
+            assert!(started.unwrap() < finished.unwrap());
+        }
+        assert_eq!(lines.len(), 13);
+    }
+
+    #[test]
+    fn what_is_true_is_not_made_again() {
+        let lab = Lab::new();
+        let packages = Packages::new();
+        lab.execute(&packages.all()).unwrap();
+        let before = lab.runner.names();
+        assert_eq!(before.len(), 4);
+        lab.execute(&packages.all()).unwrap();
+        assert_eq!(lab.runner.names(), before);
+        // Nothing to do is nothing to tell.
+        lab.reports.take();
+        lab.execute(&[]).unwrap();
+        assert_eq!(lab.reports.take(), []);
+    }
+
+    #[test]
+    fn a_failure_names_the_build_and_keeps_what_is_finished() {
+        let mut lab = Lab::new();
+        lab.runner.ends.insert("leaf 1.0.0", ExitStatus::Code(1));
+        let packages = Packages::new();
+        let error = lab.execute(&packages.all()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "build `leaf 1.0.0`: `rustc` ended with exit code 1"
+        );
+        let BuildError::Failed(failed) = error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(failed.path, packages.leaf.path());
+        assert_eq!(failed.log, lab.store.log_path(&packages.leaf.path()));
+        assert_eq!(failed.last_lines.last().unwrap(), "leaf 1.0.0 was here");
+        assert!(
+            failed
+                .last_lines
+                .iter()
+                .any(|line| line.contains("bin/rustc --crate-name leaf"))
+        );
+        assert!(fs_err::metadata(&failed.log).is_ok());
+
+        assert!(lab.has(&packages.script) && lab.has(&packages.run));
+        assert!(!lab.has(&packages.leaf) && !lab.has(&packages.user));
+        assert!(!lab.runner.names().contains(&"user 1.0.0".to_owned()));
+        assert_eq!(lab.reports.lines().last().unwrap(), "failed leaf 1.0.0");
+        let left = fs_err::read_dir(lab.store.home().join("staging"))
+            .unwrap()
+            .count();
+        assert_eq!(left, 0);
+
+        lab.runner.ends.clear();
+        lab.execute(&packages.all()).unwrap();
+        assert!(lab.has(&packages.user));
+    }
+
+    #[track_caller]
+    fn check_failure(lab: &Lab, build: &[&Derivation], expected: &str) {
+        let error = lab.execute(build).unwrap_err().to_string();
+        assert_eq!(error, expected);
+        assert!(!lab.has(build.last().unwrap()));
+    }
+
+    #[test]
+    fn a_build_script_may_fail_with_exit_code_0() {
+        let packages = Packages::new();
+        let run = "leaf 1.0.0 (build script run)";
+        let mut lab = Lab::new();
+        lab.runner.says.insert(run, "cargo::error=no cmake\n");
+        check_failure(
+            &lab,
+            &packages.all()[..3],
+            "build `leaf 1.0.0 (build script run)`: its build script reports: no cmake",
+        );
+        lab.runner.says.insert(run, "cargo::nonsense=1\n");
+        check_failure(
+            &lab,
+            &packages.all()[..3],
+            "build `leaf 1.0.0 (build script run)`: its build script is not understood: it says \
+             `cargo::nonsense=1`, but there is no directive `nonsense`",
+        );
+        lab.runner.ends.insert(run, ExitStatus::Signal(11));
+        check_failure(
+            &lab,
+            &packages.all()[..3],
+            "build `leaf 1.0.0 (build script run)`: `build-script` ended with signal 11",
+        );
+    }
+
+    #[test]
+    fn an_output_is_exactly_what_was_asked_for() {
+        let packages = Packages::new();
+        let file = format!("libleaf-{}.rlib", packages.leaf.path().short());
+        let mut lab = Lab::new();
+        lab.runner.makes_nothing.push("leaf 1.0.0");
+        let build = &packages.all()[..4];
+        let asked =
+            format!("build `leaf 1.0.0`: `rustc` should have made `{file}` alone, but made");
+        check_failure(&lab, build, &format!("{asked} []"));
+        lab.runner.leaves.insert("leaf 1.0.0", "smuggled");
+        check_failure(&lab, build, &format!("{asked} [\"smuggled\"]"));
+
+        lab.runner.makes_nothing = vec!["leaf 1.0.0 (build script)"];
+        let script = rustc(RustcCall {
+            edition: "2021".into(),
+            ..call("leaf", CrateKind::BuildScript, &[])
+        });
+        let error = lab.execute(&[&packages.leaf_source, &script]).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("build `leaf 1.0.0 (build script)`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_program_is_its_link_set() {
+        let program = rustc(call(
+            "tool",
+            CrateKind::Program {
+                name: "tool".into(),
+            },
+            &[],
+        ));
+        let mut lab = Lab::new();
+        lab.runner.makes_nothing.push("tool 1.0.0 (program tool)");
+        check_failure(
+            &lab,
+            &[&source("tool"), &program],
+            "build `tool 1.0.0 (program tool)`: `rustc` linked nothing, so that no link set was \
+             recorded",
+        );
+        lab.runner.makes_nothing.clear();
+        lab.execute(&[&program]).unwrap();
+        assert!(lab.has(&program));
+    }
+
+    #[test]
+    fn archives_are_not_trusted() {
+        let lab = Lab::new();
+        let error = lab.execute(&[&source("evil")]).unwrap_err();
+        assert_eq!(error.to_string(), "unpack `evil 1.0.0`");
+        let reason = std::error::Error::source(&error).unwrap().to_string();
+        assert!(
+            reason.contains("is not below the folder `evil-1.0.0`"),
+            "{reason}"
+        );
+        let error = lab.execute(&[&source("absent")]).unwrap_err();
+        assert!(matches!(error, BuildError::Fetch(_)));
+    }
+
+    #[test]
+    fn nothing_starts_when_something_will_be_missing() {
+        let lab = Lab::new();
+        let packages = Packages::new();
+        let Packages {
+            leaf_source,
+            script,
+            run: _,
+            leaf,
+            ..
+        } = &packages;
+        let error = lab.execute(&[leaf_source, script, leaf]).unwrap_err();
+        let BuildError::MissingInput { name, input } = error else {
+            panic!("{error:?}")
+        };
+        assert_eq!((name.as_str(), input), ("leaf 1.0.0", packages.run.path()));
+        assert_eq!(lab.reports.take(), []);
+        // An input that comes later in the plan comes too late.
+        let mut wrong_order = packages.all();
+        wrong_order.reverse();
+        assert!(matches!(
+            lab.execute(&wrong_order),
+            Err(BuildError::MissingInput { .. })
+        ));
+    }
+
+    #[test]
+    fn isolation_is_never_lowered_silently() {
+        let lab = Lab::new();
+        let mut unconfined = call("leaf", CrateKind::Library, &[]);
+        unconfined.tools.isolation = Isolation::None;
+        check_failure(
+            &lab,
+            &[&source("leaf"), &rustc(unconfined)],
+            "build `leaf 1.0.0`: it is planned with the isolation None, but builds run with Full \
+             here",
+        );
+        assert_eq!(lab.runner.names(), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn what_another_process_makes_is_waited_for() {
+        let lab = Lab::new();
+        let library = rustc(call("leaf", CrateKind::Library, &[]));
+        lab.execute(&[&source("leaf")]).unwrap();
+        let lock = lab
+            .store
+            .lock_object(&library.path(), &mut |_| panic!("it is free"))
+            .unwrap();
+        lab.reports.take();
+        std::thread::scope(|scope| {
+            let build = scope.spawn(|| lab.execute(&[&library]));
+            let mut lines = Vec::new();
+            while !lines.contains(&"waiting leaf 1.0.0".to_owned()) {
+                assert!(!build.is_finished(), "{lines:?}");
+                lines.extend(lab.reports.lines());
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            // The other process ends well.
+            let staged = lab.store.stage().unwrap();
+            fs_err::write(staged.folder().join("theirs"), "").unwrap();
+            let registration = Registration {
+                references: [].into(),
+                derivation: Some(library.clone()),
+                isolation: Isolation::Full,
+            };
+            lab.store
+                .add(staged, &library.path(), &registration)
+                .unwrap();
+            drop(lock);
+            build.join().unwrap().unwrap();
+        });
+        assert_eq!(lab.runner.names(), [] as [&str; 0]);
+        assert_eq!(lab.read(&library, "theirs"), "");
+    }
+
+    #[test]
+    fn a_recipe_builds_in_a_copy_of_its_source() {
+        let lab = Lab::new();
+        let archive = Source {
+            name: "zlib".into(),
+            version: "1.0.0".into(),
+            checksum: "zlib".into(),
+            origin: Origin::Url("made up".into()),
+        };
+        let unpacked = Derivation {
+            name: "zlib-src".into(),
+            step: Step::Unpack(archive),
+        };
+        let build = NativeBuild {
+            tools: tools(),
+            source: unpacked.path(),
+            script: "make DESTDIR=$out".into(),
+            natives: [].into(),
+            environment: [("CFLAGS".into(), "-O2".into())].into(),
+        };
+        let zlib = Derivation {
+            name: "zlib-1.3".into(),
+            step: Step::Native(Box::new(build)),
+        };
+        lab.execute(&[&unpacked, &zlib]).unwrap();
+        assert_eq!(lab.read(&zlib, "made"), "zlib-1.3");
+
+        let jobs = lab.runner.jobs.lock().unwrap();
+        assert_eq!(jobs[0].program, "/bin/sh");
+        assert_eq!(jobs[0].args, ["-eu", "/orlop/build/script.sh"]);
+        assert_eq!(jobs[0].folder, "/orlop/build/source");
+        assert_eq!(jobs[0].environment["CFLAGS"], "-O2");
+        assert_eq!(
+            jobs[0].environment["out"],
+            format!("/orlop/store/{}", zlib.path())
+        );
+        assert!(!jobs[0].environment.contains_key("CPATH"));
+        let inputs = BTreeSet::from([object("c-tools"), unpacked.path()]);
+        assert_eq!(jobs[0].inputs, inputs);
+    }
+
+    #[test]
+    fn scripts_see_what_scripts_of_dependencies_say() {
+        let mut lab = Lab::new();
+        let said = "cargo:include=/z/include\n";
+        lab.runner
+            .says
+            .insert("leaf 1.0.0 (build script run)", said);
+        let Packages {
+            leaf_source,
+            script: program,
+            run: leaf,
+            ..
+        } = Packages::new();
+        let user_program = rustc(call("user", CrateKind::BuildScript, &[]));
+        let mut user = run("user", &user_program);
+        user.dependencies
+            .push(orlop_store::derivation::DependencyScript {
+                links: "z-ng".into(),
+                run: leaf.path(),
+            });
+        let user = script(user);
+        lab.execute(&[
+            &leaf_source,
+            &program,
+            &leaf,
+            &source("user"),
+            &user_program,
+            &user,
+        ])
+        .unwrap();
+        let jobs = lab.runner.jobs.lock().unwrap();
+        let job = jobs
+            .iter()
+            .find(|job| job.name == "user 1.0.0 (build script run)")
+            .unwrap();
+        assert_eq!(job.environment["DEP_Z_NG_INCLUDE"], "/z/include");
+    }
+}

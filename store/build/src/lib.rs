@@ -38,6 +38,8 @@ mod rustc;
 pub mod sandbox;
 mod schedule;
 pub mod script;
+#[cfg(test)]
+mod testing;
 mod tree;
 pub mod unpack;
 mod workplace;

@@ -23,7 +23,7 @@ pub(crate) fn start(log: &Utf8Path, name: &str, path: &StorePath) -> io::Result<
 pub(crate) fn command(log: &Utf8Path, job: &Job) -> io::Result<()> {
     let mut text = format!("# in {}\n", job.folder);
     for (name, value) in &job.environment {
-        text.push_str(&format!("{name}={} \\\n", quoted(value)));
+        text.extend([name.as_str(), "=", &quoted(value), " \\\n"]);
     }
     text.push_str(&quoted(job.program.as_str()));
     for argument in &job.args {

@@ -421,3 +421,480 @@ fn check_target(path: &Utf8Path, target: &str) -> Result<(), Fault> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use insta::assert_snapshot;
+    use tar::Header;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// One entry, written byte by byte: writers of archives refuse most of what is tried here.
+    struct Raw<'a> {
+        name: &'a [u8],
+        kind: u8,
+        link: &'a [u8],
+        mode: u32,
+        data: &'a [u8],
+    }
+
+    impl Default for Raw<'_> {
+        fn default() -> Self {
+            Self {
+                name: b"",
+                kind: b'0',
+                link: b"",
+                mode: 0o644,
+                data: b"",
+            }
+        }
+    }
+
+    fn file<'a>(name: &'a str, data: &'a [u8]) -> Raw<'a> {
+        Raw {
+            name: name.as_bytes(),
+            data,
+            ..Raw::default()
+        }
+    }
+
+    fn folder(name: &str) -> Raw<'_> {
+        Raw {
+            name: name.as_bytes(),
+            kind: b'5',
+            ..Raw::default()
+        }
+    }
+
+    fn link<'a>(name: &'a str, link: &'a str) -> Raw<'a> {
+        Raw {
+            name: name.as_bytes(),
+            kind: b'2',
+            link: link.as_bytes(),
+            ..Raw::default()
+        }
+    }
+
+    impl Raw<'_> {
+        fn write(&self, archive: &mut Vec<u8>) {
+            let mut header = Header::new_ustar();
+            header.as_old_mut().name[..self.name.len()].copy_from_slice(self.name);
+            header.as_old_mut().linkname[..self.link.len()].copy_from_slice(self.link);
+            header.as_old_mut().linkflag = [self.kind];
+            header.set_mode(self.mode);
+            header.set_size(self.data.len() as u64);
+            header.set_cksum();
+            archive.extend_from_slice(header.as_bytes());
+            archive.extend_from_slice(self.data);
+            archive.resize(archive.len().next_multiple_of(512), 0);
+        }
+    }
+
+    fn archive(entries: &[Raw<'_>]) -> Vec<u8> {
+        let mut archive = Vec::new();
+        for entry in entries {
+            entry.write(&mut archive);
+        }
+        archive.resize(archive.len() + 1024, 0);
+        compressed(&archive)
+    }
+
+    fn compressed(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn crate_rules() -> Rules {
+        let top = Some("evil-1.0.0".to_owned());
+        Rules {
+            top,
+            links: false,
+            bytes: 1 << 20,
+            entries: 100,
+        }
+    }
+
+    fn recipe_rules() -> Rules {
+        Rules {
+            top: None,
+            links: true,
+            ..crate_rules()
+        }
+    }
+
+    /// Unpacks next to a decoy, which must stay as it is.
+    fn unpacked(bytes: &[u8], rules: &Rules) -> (TempDir, Result<(), UnpackError>) {
+        let work = tempfile::tempdir().unwrap();
+        let place = Utf8Path::from_path(work.path()).unwrap();
+        fs_err::write(place.join("x.crate"), bytes).unwrap();
+        fs_err::write(place.join("decoy"), "untouched").unwrap();
+        fs_err::create_dir(place.join("tree")).unwrap();
+        let result = unpack(&place.join("x.crate"), &place.join("tree"), rules);
+        assert_eq!(
+            fs_err::read_to_string(place.join("decoy")).unwrap(),
+            "untouched"
+        );
+        assert_eq!(fs_err::read_dir(place).unwrap().count(), 3);
+        (work, result)
+    }
+
+    /// Lists a tree: mode, path, content or target.
+    fn tree(bytes: &[u8], rules: &Rules) -> String {
+        let (work, result) = unpacked(bytes, rules);
+        result.unwrap();
+        let mut text = String::new();
+        let mut open = vec![work.path().join("tree")];
+        while let Some(path) = open.pop() {
+            let data = fs_err::symlink_metadata(&path).unwrap();
+            let name = path.strip_prefix(work.path()).unwrap().display();
+            let content = if data.is_dir() {
+                open.extend(
+                    fs_err::read_dir(&path)
+                        .unwrap()
+                        .map(|entry| entry.unwrap().path()),
+                );
+                open.sort();
+                open.reverse();
+                "/".to_owned()
+            } else if data.is_symlink() {
+                format!(" -> {}", fs_err::read_link(&path).unwrap().display())
+            } else {
+                format!(" = {}", fs_err::read_to_string(&path).unwrap())
+            };
+            let executable = data.is_file() && data.permissions().mode() & 0o100 != 0;
+            writeln!(
+                text,
+                "{}{name}{content}",
+                if executable { "* " } else { "" }
+            )
+            .unwrap();
+        }
+        text
+    }
+
+    fn refusal(entries: &[Raw<'_>], rules: &Rules) -> String {
+        let (_work, result) = unpacked(&archive(entries), rules);
+        result.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_crate_is_unpacked_without_its_top_folder() {
+        let entries = [
+            file("evil-1.0.0/Cargo.toml", b"[package]"),
+            file("evil-1.0.0/src/lib.rs", b"pub fn f() {}"),
+            Raw {
+                mode: 0o4_777,
+                ..file("./evil-1.0.0/configure", b"#!/bin/sh")
+            },
+            Raw {
+                mode: 0,
+                ..file("evil-1.0.0/-rf", b"")
+            },
+            folder("evil-1.0.0/empty/"),
+            folder("evil-1.0.0/empty/"),
+            // The way of very old archives.
+            file("evil-1.0.0/old/", b""),
+        ];
+        assert_snapshot!(tree(&archive(&entries), &crate_rules()), @"
+        tree/
+        tree/-rf = 
+        tree/Cargo.toml = [package]
+        * tree/configure = #!/bin/sh
+        tree/empty/
+        tree/old/
+        tree/src/
+        tree/src/lib.rs = pub fn f() {}
+        ");
+    }
+
+    #[test]
+    fn names_that_lead_elsewhere_are_refused() {
+        let names: [&[u8]; 12] = [
+            b"../decoy",
+            b"evil-1.0.0/../../decoy",
+            b"evil-1.0.0/a/..",
+            b"/etc/passwd",
+            b"//etc/passwd",
+            b"other-1.0.0/Cargo.toml",
+            b"EVIL-1.0.0/Cargo.toml",
+            b"evil-1.0.0",
+            b"./",
+            b"evil-1.0.0/a\x1b[31m",
+            b"evil-1.0.0/a\nb",
+            b"evil-1.0.0/\xff",
+        ];
+        let refusals = names.map(|name| {
+            refusal(
+                &[Raw {
+                    name,
+                    ..Raw::default()
+                }],
+                &crate_rules(),
+            )
+        });
+        assert_snapshot!(refusals.join("\n"), @r"
+        its entry `../decoy` leads upwards
+        its entry `evil-1.0.0/../../decoy` leads upwards
+        its entry `evil-1.0.0/a/..` leads upwards
+        its entry `/etc/passwd` is absolute
+        its entry `//etc/passwd` is absolute
+        its entry `other-1.0.0/Cargo.toml` is not below the folder `evil-1.0.0` on the archive's top
+        its entry `EVIL-1.0.0/Cargo.toml` is not below the folder `evil-1.0.0` on the archive's top
+        its entry `evil-1.0.0` should be a folder: everything else lies below it
+        its entry `./` has no name
+        its entry `evil-1.0.0/a\x1b[31m` has control letters in its name
+        its entry `evil-1.0.0/a\nb` has control letters in its name
+        its entry `evil-1.0.0/\xff` has a name that is not UTF-8
+        ");
+    }
+
+    #[test]
+    fn whatever_is_not_a_file_or_a_folder_is_refused() {
+        let kinds = *b"123467SDZ";
+        let refusals = kinds.map(|kind| {
+            let name = b"evil-1.0.0/x";
+            refusal(
+                &[Raw {
+                    name,
+                    kind,
+                    link: b"Cargo.toml",
+                    ..Raw::default()
+                }],
+                &crate_rules(),
+            )
+        });
+        assert_snapshot!(refusals.join("\n"), @"
+        its entry `evil-1.0.0/x` is a hard link
+        its entry `evil-1.0.0/x` is a symbolic link, which a crate may not hold
+        its entry `evil-1.0.0/x` is a device
+        its entry `evil-1.0.0/x` is a device
+        its entry `evil-1.0.0/x` is a device
+        its entry `evil-1.0.0/x` is of the unknown type '7'
+        it is not a whole `.tar.gz` archive
+        its entry `evil-1.0.0/x` is of the unknown type 'D'
+        its entry `evil-1.0.0/x` is of the unknown type 'Z'
+        ");
+    }
+
+    #[test]
+    fn nothing_is_written_through_a_link() {
+        let through = [link("a/d", "b"), folder("a/b"), file("a/d/f", b"x")];
+        assert_snapshot!(refusal(&through, &recipe_rules()), @"its entry `a/d/f` occurs twice, or below something that is not a folder");
+        let onto = [link("a/d", "b"), file("a/d", b"x")];
+        assert_snapshot!(refusal(&onto, &recipe_rules()), @"its entry `a/d` occurs twice, or below something that is not a folder");
+        let folder_onto = [link("a/d", "b"), folder("a/d")];
+        assert_snapshot!(refusal(&folder_onto, &recipe_rules()), @"its entry `a/d` occurs twice, or below something that is not a folder");
+        let above = [link("a", "/tmp"), file("a/f", b"x")];
+        assert_snapshot!(refusal(&above, &recipe_rules()), @"its entry `a` should be a folder: everything else lies below it");
+    }
+
+    #[test]
+    fn links_of_recipes_stay_inside() {
+        let inside = [
+            file("a/lib/x.so.1", b"x"),
+            link("a/lib/x.so", "x.so.1"),
+            link("a/sub/deep/up", "../../lib/./x.so"),
+            link("a/sub/root", ".."),
+            link("a/dangling", "nowhere/at/all"),
+        ];
+        assert_snapshot!(tree(&archive(&inside), &recipe_rules()), @"
+        tree/
+        tree/dangling -> nowhere/at/all
+        tree/lib/
+        tree/lib/x.so -> x.so.1
+        tree/lib/x.so.1 = x
+        tree/sub/
+        tree/sub/deep/
+        tree/sub/deep/up -> ../../lib/./x.so
+        tree/sub/root -> ..
+        ");
+        let targets = ["/etc", "..", "../x", "b/../../x", "sub/..", "", "a\nb"];
+        let refusals = targets.map(|target| refusal(&[link("a/l", target)], &recipe_rules()));
+        assert_snapshot!(refusals.join("\n"), @r"
+        its entry `a/l` is a link to `/etc`, outside of it
+        its entry `a/l` is a link to `..`, outside of it
+        its entry `a/l` is a link to `../x`, outside of it
+        its entry `a/l` is a link to `b/../../x`, outside of it
+        its entry `a/l` is a link to `sub/..`, outside of it
+        its entry `a/l` is a link to ``, outside of it
+        its entry `a/l` is a link to `a\nb`, outside of it
+        ");
+        let hard = Raw {
+            kind: b'1',
+            ..link("a/l", "a/x")
+        };
+        assert_snapshot!(refusal(&[hard], &recipe_rules()), @"its entry `a/l` is a hard link");
+    }
+
+    #[test]
+    fn names_are_unique_on_every_file_system() {
+        let twice = [file("evil-1.0.0/a", b"1"), file("evil-1.0.0/a", b"2")];
+        assert_snapshot!(refusal(&twice, &crate_rules()), @"its entry `evil-1.0.0/a` occurs twice, or below something that is not a folder");
+        let case = [
+            file("evil-1.0.0/SRC/a", b"1"),
+            file("evil-1.0.0/src/b", b"2"),
+        ];
+        assert_snapshot!(refusal(&case, &crate_rules()), @"its entry `evil-1.0.0/src/b` collides with `SRC` where case does not count");
+        let below = [file("evil-1.0.0/a", b"1"), file("evil-1.0.0/a/b", b"2")];
+        assert_snapshot!(refusal(&below, &crate_rules()), @"its entry `evil-1.0.0/a/b` occurs twice, or below something that is not a folder");
+        let file_for_folder = [file("evil-1.0.0/a/b", b"1"), file("evil-1.0.0/a", b"2")];
+        assert_snapshot!(refusal(&file_for_folder, &crate_rules()), @"its entry `evil-1.0.0/a` occurs twice, or below something that is not a folder");
+    }
+
+    #[test]
+    fn bombs_are_refused() {
+        let zeros = vec![0; 2 << 20];
+        let (_work, result) = unpacked(
+            &archive(&[file("evil-1.0.0/zeros", &zeros)]),
+            &crate_rules(),
+        );
+        let error = result.unwrap_err();
+        let source = std::error::Error::source(&error).unwrap();
+        assert_snapshot!(format!("{error}: {source}"), @"it is not a whole `.tar.gz` archive: it unpacks to more than 1048576 bytes");
+
+        // The end of an archive may be a bomb as well.
+        let mut padded = Vec::new();
+        file("evil-1.0.0/a", b"a").write(&mut padded);
+        padded.extend(zeros);
+        assert!(unpacked(&compressed(&padded), &crate_rules()).1.is_err());
+
+        let names: Vec<_> = (0..101)
+            .map(|number| format!("evil-1.0.0/{number}"))
+            .collect();
+        let many: Vec<_> = names.iter().map(|name| file(name, b"")).collect();
+        assert_snapshot!(refusal(&many, &crate_rules()), @"it has more than 100 entries");
+
+        let deep = ["a/"; 50].concat();
+        let name = format!("evil-1.0.0/{}{}", &deep[..80], "b");
+        assert!(
+            unpacked(&archive(&[file(&name, b"")]), &crate_rules())
+                .1
+                .is_ok()
+        );
+        let overlong = format!("path=evil-1.0.0/{}", "a/".repeat(1000));
+        assert_snapshot!(refusal(&[extended(&overlong), file("x", b"")], &crate_rules()), @"its entry `evil-1.0.0/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a` has an overlong name");
+        let part = format!("path=evil-1.0.0/{}", "a".repeat(256));
+        assert_snapshot!(refusal(&[extended(&part), file("x", b"")], &crate_rules()), @"its entry `evil-1.0.0/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa` has an overlong name");
+    }
+
+    /// An extended header for the next entry.
+    fn extended(record: &str) -> Raw<'static> {
+        let mut length = record.len() + 2;
+        while length.to_string().len() + record.len() + 2 != length {
+            length += 1;
+        }
+        let data = format!("{length} {record}\n").into_bytes().leak();
+        Raw {
+            name: b"pax",
+            kind: b'x',
+            data,
+            ..Raw::default()
+        }
+    }
+
+    #[test]
+    fn extended_headers_are_read_or_refused() {
+        let long = format!("evil-1.0.0/{}", "long/".repeat(60));
+        let record = format!("path={long}x");
+        let entries = [extended(&record), file("evil-1.0.0/short", b"1")];
+        assert!(tree(&archive(&entries), &crate_rules()).contains("long/long/x = 1"));
+
+        let sparse = [extended("GNU.sparse.major=1"), file("evil-1.0.0/x", b"1")];
+        assert_snapshot!(refusal(&sparse, &crate_rules()), @"its entry `evil-1.0.0/x` is a sparse file");
+        let broken = Raw {
+            name: b"pax",
+            kind: b'x',
+            data: b"9999 path=x\n",
+            ..Raw::default()
+        };
+        assert!(
+            unpacked(
+                &archive(&[broken, file("evil-1.0.0/x", b"1")]),
+                &crate_rules()
+            )
+            .1
+            .is_err()
+        );
+        let up = [
+            extended("path=evil-1.0.0/../../decoy"),
+            file("evil-1.0.0/x", b"1"),
+        ];
+        assert_snapshot!(refusal(&up, &crate_rules()), @"its entry `evil-1.0.0/../../decoy` leads upwards");
+
+        // The header says 1 byte, the extended one 600: what follows is data, not an entry.
+        let inner = {
+            let mut inner = Vec::new();
+            file("evil-1.0.0/smuggled", b"").write(&mut inner);
+            inner.truncate(512);
+            inner.resize(600, b'x');
+            inner
+        };
+        let mut bytes = Vec::new();
+        extended("size=600").write(&mut bytes);
+        let mut header = Header::new_ustar();
+        header.set_path("evil-1.0.0/outer").unwrap();
+        header.set_size(1);
+        header.set_mode(0o644);
+        header.set_cksum();
+        bytes.extend_from_slice(header.as_bytes());
+        bytes.extend_from_slice(&inner);
+        bytes.resize(bytes.len().next_multiple_of(512) + 1024, 0);
+        let (work, result) = unpacked(&compressed(&bytes), &crate_rules());
+        result.unwrap();
+        assert!(!work.path().join("tree/smuggled").exists());
+        assert_eq!(
+            fs_err::read(work.path().join("tree/outer")).unwrap().len(),
+            600
+        );
+
+        let comment = Raw {
+            kind: b'g',
+            ..extended("comment=0123")
+        };
+        let entries = [comment, file("evil-1.0.0/x", b"1")];
+        assert_snapshot!(tree(&archive(&entries), &crate_rules()), @"
+        tree/
+        tree/x = 1
+        ");
+    }
+
+    #[test]
+    fn broken_archives_are_refused() {
+        let assert_refused = |bytes: &[u8]| {
+            assert!(
+                unpacked(bytes, &crate_rules()).1.is_err(),
+                "{} bytes",
+                bytes.len()
+            );
+        };
+        assert_refused(b"");
+        assert_refused(b"not an archive");
+        assert_refused(&compressed(b""));
+        assert_snapshot!(refusal(&[], &crate_rules()), @"it is empty");
+        assert_snapshot!(refusal(&[folder("evil-1.0.0/")], &crate_rules()), @"it is empty");
+        // Text that does not compress, so that every cut hits something.
+        let noise: Vec<u8> = (0..3000_u64)
+            .flat_map(|seed| seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes())
+            .collect();
+        let whole = archive(&[file("evil-1.0.0/a", &noise), file("evil-1.0.0/b", b"b")]);
+        assert!(unpacked(&whole, &crate_rules()).1.is_ok());
+        for length in (0..whole.len())
+            .step_by(97)
+            .chain(whole.len() - 40..whole.len())
+        {
+            assert_refused(&whole[..length]);
+        }
+        // Behind the 10 bytes of the gzip header, which hold a time that nobody reads.
+        for position in (10..whole.len()).step_by(61) {
+            let mut flipped = whole.clone();
+            flipped[position] ^= 0x10;
+            assert_refused(&flipped);
+        }
+    }
+}

@@ -41,14 +41,12 @@ pub(super) fn arguments(call: &RustcCall, said: &Said, seen: &Seen) -> Vec<Strin
     add_remapping(&mut arguments, call, seen);
     add_native(&mut arguments, call, said, seen);
     if let Some(Run { directives, .. }) = &said.own {
-        directives
-            .cfgs
-            .iter()
-            .for_each(|cfg| arguments.pair("--cfg", cfg));
-        directives
-            .check_cfgs
-            .iter()
-            .for_each(|cfg| arguments.pair("--check-cfg", cfg));
+        for cfg in &directives.cfgs {
+            arguments.pair("--cfg", cfg);
+        }
+        for cfg in &directives.check_cfgs {
+            arguments.pair("--check-cfg", cfg);
+        }
     }
     arguments.0
 }
@@ -139,6 +137,10 @@ fn add_libraries(arguments: &mut Arguments, call: &RustcCall, seen: &Seen) {
 
 /// Takes the places of this build out of messages and debug information.
 fn add_remapping(arguments: &mut Arguments, call: &RustcCall, seen: &Seen) {
+    // A build script goes nowhere, and may look for files beside its `file!()`.
+    if call.kind == CrateKind::BuildScript {
+        return;
+    }
     let package = format!("{}-{}", call.package.name, call.package.version);
     let mut remap =
         |from: &str, to: &str| arguments.add(format!("--remap-path-prefix={from}={to}"));
@@ -170,10 +172,9 @@ fn add_native(arguments: &mut Arguments, call: &RustcCall, said: &Said, seen: &S
         CrateKind::BuildScript => false,
     };
     if takes_libraries {
-        directives
-            .link_libraries
-            .iter()
-            .for_each(|library| arguments.pair("-l", library));
+        for library in &directives.link_libraries {
+            arguments.pair("-l", library);
+        }
     }
     for argument in &directives.link_arguments {
         if applies(&argument.to, &call.kind) {

@@ -226,23 +226,24 @@ impl Directives {
         line: &str,
         allowance: Allowance<'_>,
     ) -> Result<(), DirectiveError> {
-        let mut link = |to, argument| self.link_arguments.push(LinkArgument { to, argument });
+        let mut add_argument =
+            |to, argument| self.link_arguments.push(LinkArgument { to, argument });
         match key {
             "rustc-flags" => return self.add_flags(&value, line),
             "rustc-link-lib" => self.link_libraries.push(value),
             "rustc-link-search" => self.link_search.push(value),
-            "rustc-link-arg" => link(LinkTarget::All, value),
+            "rustc-link-arg" => add_argument(LinkTarget::All, value),
             "rustc-link-arg-cdylib" | "rustc-cdylib-link-arg" => {
-                link(LinkTarget::CLibraries, value);
+                add_argument(LinkTarget::CLibraries, value);
             }
-            "rustc-link-arg-bins" => link(LinkTarget::Programs, value),
+            "rustc-link-arg-bins" => add_argument(LinkTarget::Programs, value),
             "rustc-link-arg-bin" => {
                 let Pair { key, value } = pair(&value, line)?;
-                link(LinkTarget::Program(key), value);
+                add_argument(LinkTarget::Program(key), value);
             }
-            "rustc-link-arg-tests" => link(LinkTarget::Tests, value),
-            "rustc-link-arg-benches" => link(LinkTarget::Benchmarks, value),
-            "rustc-link-arg-examples" => link(LinkTarget::Examples, value),
+            "rustc-link-arg-tests" => add_argument(LinkTarget::Tests, value),
+            "rustc-link-arg-benches" => add_argument(LinkTarget::Benchmarks, value),
+            "rustc-link-arg-examples" => add_argument(LinkTarget::Examples, value),
             "rustc-cfg" => self.cfgs.push(value),
             "rustc-check-cfg" => self.check_cfgs.push(value),
             "rustc-env" => return self.add_variable(&value, line, allowance),
@@ -377,15 +378,9 @@ mod tests {
             rustc-link-arg-examples=-e\n\
             rerun-if-changed=build.rs\n\
             rerun-if-env-changed=CC\n\
-            warning=old = bad\n";
-        let old = text
-            .lines()
-            .map(|line| format!("cargo:{line}\n"))
-            .collect::<String>();
-        let new = text
-            .lines()
-            .map(|line| format!("  cargo::{line} \n"))
-            .collect::<String>();
+            warning=old = bad";
+        let old = format!("cargo:{}", text.replace('\n', "\ncargo:"));
+        let new = format!("  cargo::{}", text.replace('\n', " \n  cargo::"));
         let directives = parse(&old).unwrap();
         assert_eq!(parse(&new).unwrap(), directives);
         let to = |to, argument: &str| LinkArgument {
@@ -472,7 +467,17 @@ mod tests {
             "cargo:rustc-env=A",
             "cargo:rustc-env=RUSTC_BOOTSTRAP=1",
         ];
-        insta::assert_snapshot!(cases.map(refused).join("\n"), @"");
+        insta::assert_snapshot!(cases.map(refused).join("\n"), @"
+        it says `cargo::rustc-cfg`, where `KEY=VALUE` is expected
+        it says `cargo:rustc-cfg`, where `KEY=VALUE` is expected
+        it says `cargo::metadata=key`, where `KEY=VALUE` is expected
+        it says `cargo::made-up=1`, but there is no directive `made-up`
+        it says `cargo:rustc-flags=-l`, but only `-l` and `-L` with a value are allowed there
+        it says `cargo:rustc-flags=-C opt-level=0`, but only `-l` and `-L` with a value are allowed there
+        it says `cargo:rustc-link-arg-bin=-s`, where `KEY=VALUE` is expected
+        it says `cargo:rustc-env=A`, where `KEY=VALUE` is expected
+        it says `cargo:rustc-env=RUSTC_BOOTSTRAP=1`, which would switch on unstable features of the compiler
+        ");
     }
 
     #[test]
