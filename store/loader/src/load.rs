@@ -177,6 +177,7 @@ impl Loader<'_> {
     fn need(&mut self, needed_by: Index, name: &str) -> Result<Index, Refusal> {
         let name = &self.expand(needed_by, name)?;
         if let Some(known) = self.known(name) {
+            self.check_shadow(needed_by, name, known)?;
             self.objects[known].names.insert(name.to_owned());
             return Ok(known);
         }
@@ -208,6 +209,31 @@ impl Loader<'_> {
         self.objects.iter().position(|loaded| {
             loaded.names.contains(name) || loaded.object.soname.as_deref() == Some(name)
         })
+    }
+
+    /// Refuses a name that is loaded already, when the search paths lead to another file: that
+    /// would be a second variant, silently left out.
+    fn check_shadow(&self, needed_by: Index, name: &str, known: Index) -> Result<(), Refusal> {
+        if self.objects[known].glibc || name.contains('/') {
+            return Ok(());
+        }
+        for folder in self.folders(needed_by)? {
+            let path = folder.join(name);
+            let found = fs_err::metadata(&path).map(|found| (found.dev(), found.ino()));
+            if found.as_ref().ok() == Some(&self.objects[known].identity) {
+                return Ok(());
+            }
+            if found.is_ok() && self.open(&path)?.is_some() {
+                return Err(Refusal::Shadowed {
+                    library: name.to_owned(),
+                    path,
+                    chain: chain(&self.objects, needed_by),
+                    loaded: self.objects[known].object.path.clone(),
+                    loaded_chain: chain(&self.objects, known),
+                });
+            }
+        }
+        Ok(())
     }
 
     fn push(
@@ -351,7 +377,7 @@ impl Loader<'_> {
         if path.starts_with('/') {
             return Ok(Utf8PathBuf::from(path));
         }
-        let reason = format!("it looks for libraries in `{path}`, which is not an absolute path");
+        let reason = format!("it looks for libraries in `{path}`, seen from the current folder");
         Err(unsupported(&self.objects[owner].object.path, reason))
     }
 

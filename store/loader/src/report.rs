@@ -94,6 +94,23 @@ pub enum Refusal {
         /// From the program to the library.
         chain: Chain,
     },
+    /// Two files go by one name, and only the first is loaded.
+    #[error(
+        "two files go by the name `{library}`: {chain} needs `{path}`, but `{loaded}` is loaded \
+         before it ({loaded_chain})"
+    )]
+    Shadowed {
+        /// The name.
+        library: String,
+        /// The file that is left out.
+        path: Utf8PathBuf,
+        /// From the program to what needs the file that is left out.
+        chain: Chain,
+        /// The file that is loaded.
+        loaded: Utf8PathBuf,
+        /// From the program to the file that is loaded.
+        loaded_chain: Chain,
+    },
     /// Something whose effect on the loader is not modelled, so that nothing can be proved.
     #[error("nothing can be proved of `{path}`: {reason}")]
     Unsupported {
@@ -125,7 +142,7 @@ pub enum RefusedBinding {
         object: Provider,
         /// The file whose definition is found.
         got: Provider,
-        /// The file it was linked against; none if that cannot be told.
+        /// The file it was linked against; none if it was left open, for the program to define.
         expected: Option<Provider>,
     },
     /// No definition is found.
@@ -264,9 +281,10 @@ fn missing_versions(process: &Process) -> Vec<RefusedBinding> {
         for needed in &loaded.object.needed_versions {
             let file = process.named(&needed.file);
             let there = file.is_some_and(|file| {
-                // A file without any versions passes.
-                let defined = &process.objects[file].object.defined_versions;
-                needed.weak || defined.as_ref().is_none_or(|d| d.contains(&needed.version))
+                // A file that has lost all its versions makes some releases of glibc stop, and is
+                // passed with a warning by others.
+                let defined = process.objects[file].object.defined_versions.as_ref();
+                defined.is_some_and(|defined| needed.weak || defined.contains(&needed.version))
             });
             if !there {
                 missing.push(RefusedBinding::MissingVersion {
@@ -360,7 +378,7 @@ impl fmt::Display for RefusedBinding {
                 write!(f, "  {} in {object}", Name(symbol, version.as_deref()))?;
                 match expected {
                     Some(expected) => write!(f, "\n    linked against {expected}")?,
-                    None => write!(f, "\n    linked against nothing that is loaded")?,
+                    None => write!(f, "\n    linked against no file, and several define it")?,
                 }
                 write!(f, "\n    would bind to  {got}")
             }

@@ -1,0 +1,47 @@
+//! The programs of the host: whatever they load, glibc and the simulation must agree.
+
+use camino::Utf8Path;
+
+use super::lab::{compare, names, truth};
+use crate::{Search, prove};
+
+/// Programs and arguments with which they only start and end.
+const PROGRAMS: [(&str, &[&str]); 6] = [
+    ("/bin/sh", &["-c", ":"]),
+    ("/bin/bash", &["--version"]),
+    ("/usr/bin/python3", &["-c", ""]),
+    ("/usr/bin/git", &["--version"]),
+    ("/usr/bin/perl", &["-e", "1"]),
+    ("/usr/bin/ld", &["--version"]),
+];
+
+#[test]
+fn programs_of_the_system_bind_as_simulated() {
+    let mut compared = 0;
+    for (program, arguments) in PROGRAMS {
+        let program = Utf8Path::new(program);
+        if !program.exists() {
+            continue;
+        }
+        let truth = truth(program, arguments);
+        let search = Search {
+            allowed: names(&truth),
+            ..Search::default()
+        };
+        compare(program, &search, &truth);
+        compared += 1;
+    }
+    assert!(compared > 0, "not even a shell");
+}
+
+#[test]
+fn the_shell_is_proved() {
+    let program = Utf8Path::new("/bin/sh");
+    let search = Search {
+        allowed: names(&truth(program, &["-c", ":"])),
+        ..Search::default()
+    };
+    let proof = prove(program, &search).unwrap_or_else(|refusal| panic!("{refusal}"));
+    assert!(proof.versioned > 50, "{proof:?}");
+    assert!(proof.objects.iter().any(|object| object.glibc), "{proof:?}");
+}
