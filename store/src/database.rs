@@ -1,5 +1,5 @@
 //! [`Database`]: which objects are valid, and what is known of them. The only module that knows
-//! SQLite.
+//! `SQLite`.
 //!
 //! An object is valid once it is registered here, and it is registered only after its tree is on
 //! disk under its final name. Nothing in here is the only truth about a tree: if the file is
@@ -30,7 +30,7 @@ use crate::tree::Content;
 const FORMAT: i64 = 1;
 
 /// How long to wait for another process's write.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 const TABLES: &str = "
     CREATE TABLE objects (
@@ -98,7 +98,7 @@ impl Database {
             }
             Err(error) => return Err(error),
         };
-        Self::create(path, &rebuild()?)
+        Self::create(&path, &rebuild()?)
     }
 
     /// Returns none if the file does not exist or its making was interrupted.
@@ -126,7 +126,7 @@ impl Database {
     }
 
     /// Makes the file anew, complete or not at all.
-    fn create(path: Utf8PathBuf, records: &[Record]) -> Result<Self, StoreError> {
+    fn create(path: &Utf8Path, records: &[Record]) -> Result<Self, StoreError> {
         // A log without its database would be taken for the new one's.
         for ending in ["", "-wal", "-shm"] {
             disk::remove_file(&Utf8PathBuf::from(format!("{path}{ending}")))?;
@@ -134,7 +134,7 @@ impl Database {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let database = Self::connect(&path, flags)?;
+        let database = Self::connect(path, flags)?;
         database.run("create the tables", |connection| {
             // Stays with the file.
             connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -406,5 +406,117 @@ fn failed(action: &'static str, path: &Utf8Path, error: rusqlite::Error) -> Stor
             path: path.to_owned(),
             source: Box::new(error),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::derivation::{Source, Step};
+    use crate::store::Store;
+    use crate::testing::{self, Home, path};
+
+    fn file(home: &Home) -> Utf8PathBuf {
+        home.path().join("db.sqlite")
+    }
+
+    #[test]
+    fn a_derivation_is_kept() {
+        let home = Home::new();
+        let store = home.open();
+        let source = Source {
+            name: "a".into(),
+            version: "1.0.0".into(),
+            checksum: "00".into(),
+            origin: crate::derivation::Origin::Registry,
+        };
+        let derivation = Derivation {
+            name: "a-1.0.0-src".into(),
+            step: Step::Unpack(source),
+        };
+        let mut registration = testing::registration(&[]);
+        registration.derivation = Some(derivation.clone());
+        let path = derivation.path();
+        store
+            .add(store.stage().unwrap(), &path, &registration)
+            .unwrap();
+        assert_eq!(store.derivation(&path).unwrap(), Some(derivation));
+        assert_eq!(store.derivation(&home.add("b", &[])).unwrap(), None);
+    }
+
+    #[test]
+    fn a_missing_or_damaged_database_is_made_again() {
+        let damages: [&dyn Fn(&Home); 4] = [
+            &|home| fs_err::remove_file(file(home)).unwrap(),
+            &|home| fs_err::write(file(home), "").unwrap(),
+            &|home| fs_err::write(file(home), "x".repeat(5000)).unwrap(),
+            &|home| {
+                let length = fs_err::metadata(file(home)).unwrap().len();
+                let database = fs_err::OpenOptions::new()
+                    .write(true)
+                    .open(file(home))
+                    .unwrap();
+                database.set_len(length / 2).unwrap();
+            },
+        ];
+        for damage in damages {
+            let home = Home::new();
+            let library = home.add("library", &[]);
+            let linked = path("linked");
+            let store = home.open();
+            let page = format!("see {}", library.short());
+            testing::add(&store, &linked, &[&library], &[("page", &page)]).unwrap();
+            let mut known = store.objects().unwrap();
+            drop(store);
+            damage(&home);
+            let store = home.open();
+            for info in &mut known {
+                info.isolation = Isolation::None;
+            }
+            assert_eq!(store.objects().unwrap(), known);
+            home.add("further", &[&library]);
+            assert_eq!(home.open().objects().unwrap().len(), 3);
+        }
+    }
+
+    #[test]
+    fn a_damaged_database_in_use_is_left_alone() {
+        let home = Home::new();
+        drop(home.open());
+        fs_err::write(file(&home), "x".repeat(5000)).unwrap();
+        let other = crate::lock::UseGuard::new(&home.path()).unwrap();
+        let error = Store::open(&home.path(), testing::now()).unwrap_err();
+        assert!(
+            matches!(error, StoreError::DatabaseDamaged { .. }),
+            "{error}"
+        );
+        drop(other);
+        home.open();
+    }
+
+    #[test]
+    fn a_newer_database_is_not_touched() {
+        let home = Home::new();
+        drop(home.open());
+        let connection = Connection::open(file(&home)).unwrap();
+        connection.pragma_update(None, "user_version", 7).unwrap();
+        drop(connection);
+        let error = Store::open(&home.path(), testing::now()).unwrap_err();
+        assert!(
+            matches!(error, StoreError::DatabaseNewer { found: 7, .. }),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn many_first_openers_make_one_database() {
+        let home = Home::new();
+        std::thread::scope(|scope| {
+            for number in 0..8 {
+                let home = &home;
+                scope.spawn(move || home.add(&number.to_string(), &[]));
+            }
+        });
+        assert_eq!(home.open().objects().unwrap().len(), 8);
     }
 }

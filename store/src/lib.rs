@@ -18,7 +18,7 @@
 //! | [`profile`] | [`Profile`], [`Generation`]: what users see, and the way back |
 //! | [`error`] | [`StoreError`] |
 //! | `tree` | the canonical form of a tree, its digest, its removal |
-//! | `database` | what is valid; the only module that knows SQLite |
+//! | `database` | what is valid; the only module that knows `SQLite` |
 //! | `reference` | what the database knew, found again in the trees |
 //! | `root` | names that keep objects alive |
 //! | `name`, `disk` | checked names; small steps on the file system |

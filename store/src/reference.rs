@@ -134,3 +134,55 @@ impl Scan<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, Home, path};
+
+    #[test]
+    fn references_are_found_in_files_and_links() {
+        let home = Home::new();
+        let store = home.open();
+        let (linked, crated, named) = (home.add("a", &[]), home.add("b", &[]), home.add("c", &[]));
+        let other = home.add("d", &[]);
+        let object = path("object");
+        let staged = store.stage().unwrap();
+        let folder = staged.folder();
+        disk::link(
+            &folder.join("link"),
+            format!("../{linked}/lib/x.so").as_str().into(),
+        )
+        .unwrap();
+        let half: String = other.short().chars().take(15).collect();
+        let text = format!("\0lib-{}.rlib\0{half}\0{object}", crated.short());
+        // The last one lies across the border of two reads.
+        let padding = " ".repeat((1 << 16) - text.len() - 7);
+        testing::write_files(folder, &[("file", &format!("{text}{padding}{named}"))]);
+        let registration = testing::registration(&[]);
+        store.add(staged, &object, &registration).unwrap();
+        let records = rebuild(&store.folder(), testing::now()).unwrap();
+        let record = records
+            .iter()
+            .find(|record| record.info.path == object)
+            .unwrap();
+        assert_eq!(
+            record.info.references,
+            BTreeSet::from([linked, crated, named])
+        );
+        let mut known = store.info(&object).unwrap().unwrap();
+        known.references = record.info.references.clone();
+        known.isolation = Isolation::None;
+        assert_eq!(record.info, known);
+    }
+
+    #[test]
+    fn strangers_in_the_store_folder_are_left_alone() {
+        let home = Home::new();
+        let store = home.open();
+        fs_err::write(store.folder().join("notes.txt"), "mine").unwrap();
+        assert_eq!(trees(&store.folder()).unwrap(), BTreeSet::new());
+        store.gc(&mut |_| {}).unwrap();
+        assert!(store.folder().join("notes.txt").exists());
+    }
+}

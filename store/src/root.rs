@@ -106,7 +106,7 @@ mod tests {
         );
         for (name, path) in &roots {
             let link = home.path().join("roots").join(name);
-            assert_eq!(fs_err::read_link(&link).unwrap().is_relative(), true);
+            assert!(fs_err::read_link(&link).unwrap().is_relative());
             assert_eq!(
                 link.canonicalize_utf8().unwrap(),
                 store.object(path).canonicalize_utf8().unwrap()

@@ -27,6 +27,11 @@ impl Staged {
     pub fn folder(&self) -> &Utf8Path {
         self.0.folder()
     }
+
+    /// Moves the folder to where it stays.
+    pub(crate) fn move_to(self, path: &Utf8Path) -> Result<(), StoreError> {
+        disk::rename(self.folder(), path)
+    }
 }
 
 /// A folder to work in, closed to other users; removed with all it holds when dropped.

@@ -129,7 +129,7 @@ impl Store {
         path: &StorePath,
         registration: &Registration,
     ) -> Result<(), StoreError> {
-        add::add(self, &staged, path, registration)
+        add::add(self, staged, path, registration)
     }
 
     /// Returns what is known of an object.
@@ -261,4 +261,104 @@ fn prepare(home: &Utf8Path) -> Result<(), StoreError> {
             .context("write to", &folder)?;
     }
     staging::remove_leftovers(&home.join("staging"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, Home, now, path};
+
+    #[test]
+    fn a_home_that_cannot_be_used_is_named() {
+        let home = Home::new();
+        let _store = home.open();
+        let file = home.path().join("logs/file");
+        fs_err::write(&file, "").unwrap();
+        let error = Store::open(&file.join("home"), now()).unwrap_err();
+        let StoreError::Home {
+            home: named,
+            source,
+        } = &error
+        else {
+            panic!("{error}")
+        };
+        assert_eq!(*named, file.join("home"));
+        let StoreError::Io { path, source, .. } = &**source else {
+            panic!("{source}")
+        };
+        assert!(path.starts_with(&file), "{path}");
+        assert_eq!(source.kind(), std::io::ErrorKind::NotADirectory);
+        let error = Store::open("home".into(), now()).unwrap_err();
+        assert!(matches!(error, StoreError::RelativeHome { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_home_without_write_permission_is_refused_before_anything_happens() {
+        if rustix::process::geteuid().is_root() {
+            // Nothing is closed to this user.
+            return;
+        }
+        let home = Home::new();
+        drop(home.open());
+        let folder = home.path().join("staging");
+        disk::set_mode(&folder, 0o555).unwrap();
+        let error = Store::open(&home.path(), now()).unwrap_err();
+        assert!(matches!(error, StoreError::Home { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_home_can_be_moved() {
+        let home = Home::new();
+        let store = home.open();
+        let library = home.add("library", &[]);
+        let app = path("app");
+        testing::add(&store, &app, &[&library], &[("bin/app*", "program")]).unwrap();
+        store.set_root("groups/app", &app).unwrap();
+        testing::commit(&store, "default", &[("app", &app, &["app"])]).unwrap();
+        let known = store.objects().unwrap();
+        drop(store);
+
+        let moved = home.path().with_file_name("moved");
+        fs_err::rename(home.path(), &moved).unwrap();
+        let store = Store::open(&moved, now()).unwrap();
+        assert_eq!(store.objects().unwrap(), known);
+        assert_eq!(
+            store.roots().unwrap().into_values().collect::<Vec<_>>(),
+            std::slice::from_ref(&app)
+        );
+        let generation = store
+            .profile("default")
+            .unwrap()
+            .current()
+            .unwrap()
+            .unwrap();
+        let program = moved.join("profiles/default/current/bin/app");
+        assert_eq!(fs_err::read_to_string(program).unwrap(), "program");
+        assert!(generation.folder().starts_with(&moved));
+        assert_eq!(
+            store.plan_gc().unwrap().live,
+            BTreeSet::from([app, library])
+        );
+    }
+
+    #[test]
+    fn a_store_can_be_used_from_many_threads() {
+        fn shared<T: Send + Sync>() {}
+        shared::<Store>();
+        let home = Home::new();
+        let store = home.open();
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let store = &store;
+                scope.spawn(move || {
+                    for number in 0..5 {
+                        let object = path(&format!("{thread}-{number}"));
+                        let text = "x".repeat(2000);
+                        testing::add(store, &object, &[], &[("file", &text)]).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(store.objects().unwrap().len(), 20);
+    }
 }

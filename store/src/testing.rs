@@ -10,6 +10,7 @@ use crate::derivation::Isolation;
 use crate::digest::Digest;
 use crate::error::StoreError;
 use crate::path::StorePath;
+use crate::profile::{Generation, GenerationApp, NewGeneration};
 use crate::store::Store;
 
 /// A home folder for one test.
@@ -86,5 +87,36 @@ pub(crate) fn registration(references: &[&StorePath]) -> Registration {
         references,
         derivation: None,
         isolation: Isolation::Full,
+    }
+}
+
+/// Commits a generation with the given apps: name, view, programs.
+pub(crate) fn commit(
+    store: &Store,
+    profile: &str,
+    apps: &[(&str, &StorePath, &[&str])],
+) -> Result<Generation, StoreError> {
+    let profile = store.profile(profile)?;
+    let _lock = profile.lock(&mut |_| {})?;
+    profile.commit(new_generation(apps))
+}
+
+pub(crate) fn new_generation(apps: &[(&str, &StorePath, &[&str])]) -> NewGeneration {
+    let app = |(name, view, binaries): &(&str, &StorePath, &[&str])| GenerationApp {
+        name: (*name).to_owned(),
+        version: "1.0.0".to_owned(),
+        linkage: "shared".to_owned(),
+        compiler: "1.95.0".to_owned(),
+        view: (*view).clone(),
+        binaries: binaries.iter().map(|&name| name.to_owned()).collect(),
+        libraries: BTreeSet::new(),
+        link_sets: BTreeSet::new(),
+    };
+    NewGeneration {
+        command: "orlop install".to_owned(),
+        apps: apps.iter().map(app).collect(),
+        keep: BTreeSet::new(),
+        manifest: "# manifest\n".to_owned(),
+        lock: "# lock\n".to_owned(),
     }
 }

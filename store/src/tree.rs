@@ -343,9 +343,21 @@ pub(crate) fn freed_bytes(folders: &BTreeSet<Utf8PathBuf>) -> Result<u64, StoreE
     let mut files = std::collections::BTreeMap::new();
     for folder in folders {
         for entry in walkdir::WalkDir::new(folder) {
-            let metadata = match entry.and_then(|entry| entry.metadata()) {
+            let metadata = match entry
+                .and_then(|entry| entry.metadata())
+                .map_err(io::Error::from)
+            {
                 Ok(metadata) => metadata,
-                Err(error) => return Err(io::Error::from(error)).context("look into", folder),
+                // Closed to us, or just removed: what cannot be counted is not promised.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound
+                    ) =>
+                {
+                    continue;
+                }
+                Err(error) => return Err(error).context("look into", folder),
             };
             let names = if metadata.is_dir() {
                 1
@@ -455,4 +467,217 @@ fn names_in(folder: &OwnedFd) -> Result<Vec<CString>, Errno> {
         }
     }
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+    use crate::testing::{Home, write_files};
+
+    fn settle(folder: &Utf8Path, scratch: &Scratch) -> Result<Tree, StoreError> {
+        let tree = Tree::settle(folder, scratch)?;
+        tree.seal(folder)?;
+        Ok(tree)
+    }
+
+    /// A settled folder as text: modes, times, paths.
+    fn describe(folder: &Utf8Path) -> String {
+        let mut text = String::new();
+        for entry in walkdir::WalkDir::new(folder)
+            .min_depth(1)
+            .sort_by_file_name()
+        {
+            let entry = entry.unwrap();
+            let metadata = entry.metadata().unwrap();
+            let path = entry.path().strip_prefix(folder).unwrap().display();
+            writeln!(text, "{:o} {} {path}", metadata.mode(), metadata.mtime()).unwrap();
+        }
+        text
+    }
+
+    #[test]
+    fn canonical_form() {
+        let home = Home::new();
+        let store = home.open();
+        let (staged, scratch) = (store.stage().unwrap(), store.scratch().unwrap());
+        let folder = staged.folder();
+        write_files(
+            folder,
+            &[("bin/tool*", "#!"), ("share/a.txt", "a"), ("empty", "")],
+        );
+        fs_err::create_dir(folder.join("closed")).unwrap();
+        disk::link(&folder.join("closed/link"), Utf8Path::new("../../nowhere")).unwrap();
+        disk::set_mode(&folder.join("closed"), 0).unwrap();
+        disk::set_mode(&folder.join("bin/tool"), 0o6777).unwrap();
+        disk::set_mode(&folder.join("share/a.txt"), 0o022).unwrap();
+        let tree = settle(folder, &scratch).unwrap();
+        insta::assert_snapshot!(describe(folder), @"
+        40555 1 bin
+        100555 1 bin/tool
+        40555 1 closed
+        120777 1 closed/link
+        100444 1 empty
+        40555 1 share
+        100444 1 share/a.txt
+        ");
+        assert_eq!(Tree::read(folder).unwrap(), tree);
+        insta::assert_snapshot!(tree.digest(), @"a0p8d8sl0vw06s64y068kvs4jmqhxyks");
+    }
+
+    #[test]
+    fn the_digest_covers_what_counts_and_nothing_else() {
+        let home = Home::new();
+        let store = home.open();
+        let digest = |files: &[(&str, &str)], change: &dyn Fn(&Utf8Path)| {
+            let (staged, scratch) = (store.stage().unwrap(), store.scratch().unwrap());
+            write_files(staged.folder(), files);
+            change(staged.folder());
+            settle(staged.folder(), &scratch).unwrap().digest()
+        };
+        let plain = digest(&[("a", "x"), ("b/c", "y")], &|_| {});
+        let same = digest(&[("b/c", "y"), ("a", "x")], &|folder| {
+            disk::set_mode(&folder.join("a"), 0o600).unwrap();
+            disk::set_mode(&folder.join("b"), 0o700).unwrap();
+        });
+        assert_eq!(plain, same);
+        let different = [
+            digest(&[("a", "y"), ("b/c", "y")], &|_| {}),
+            digest(&[("a*", "x"), ("b/c", "y")], &|_| {}),
+            digest(&[("a", "x"), ("b/d", "y")], &|_| {}),
+            digest(&[("a", "x"), ("b/c", "y"), ("b/d", "")], &|_| {}),
+            digest(&[("a", "x")], &|folder| {
+                disk::link(&folder.join("b"), "c".into()).unwrap();
+            }),
+            digest(&[("a", "x")], &|folder| {
+                disk::create_folder(&folder.join("b")).unwrap();
+            }),
+            digest(&[("a", "x")], &|_| {}),
+            digest(&[], &|_| {}),
+        ];
+        let all: BTreeSet<_> = different.iter().chain([&plain]).collect();
+        assert_eq!(all.len(), different.len() + 1);
+    }
+
+    #[test]
+    fn links_are_not_followed() {
+        let home = Home::new();
+        let store = home.open();
+        let outside = home.path().join("logs/outside");
+        fs_err::create_dir(&outside).unwrap();
+        fs_err::write(outside.join("file"), "x").unwrap();
+        let before = describe(&outside);
+        let (staged, scratch) = (store.stage().unwrap(), store.scratch().unwrap());
+        disk::link(&staged.folder().join("folder"), &outside).unwrap();
+        disk::link(&staged.folder().join("file"), &outside.join("file")).unwrap();
+        let tree = settle(staged.folder(), &scratch).unwrap();
+        assert_eq!(tree.entries.len(), 2);
+        drop(staged);
+        assert_eq!(describe(&outside), before);
+    }
+
+    #[test]
+    fn hard_links_to_the_outside_are_broken_up() {
+        let home = Home::new();
+        let store = home.open();
+        let outside = home.path().join("logs/outside");
+        fs_err::write(&outside, "x").unwrap();
+        disk::set_mode(&outside, 0o640).unwrap();
+        let (staged, scratch) = (store.stage().unwrap(), store.scratch().unwrap());
+        fs_err::hard_link(&outside, staged.folder().join("one")).unwrap();
+        fs_err::hard_link(&outside, staged.folder().join("two")).unwrap();
+        settle(staged.folder(), &scratch).unwrap();
+        let metadata = fs_err::metadata(&outside).unwrap();
+        assert_eq!((metadata.mode() & 0o7777, metadata.nlink()), (0o640, 1));
+        for name in ["one", "two"] {
+            let file = staged.folder().join(name);
+            assert_eq!(fs_err::read_to_string(&file).unwrap(), "x");
+            assert_eq!(fs_err::metadata(&file).unwrap().nlink(), 1);
+        }
+    }
+
+    #[test]
+    fn what_may_not_be_in_an_object_is_refused() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let home = Home::new();
+        let store = home.open();
+        let refusal = |make: &dyn Fn(&Utf8Path)| {
+            let (staged, scratch) = (store.stage().unwrap(), store.scratch().unwrap());
+            make(staged.folder());
+            Tree::settle(staged.folder(), &scratch)
+                .unwrap_err()
+                .to_string()
+        };
+        let pipe = refusal(&|folder| {
+            let kind = rustix::fs::FileType::Fifo;
+            let path = folder.join("pipe");
+            rustix::fs::mknodat(rustix::fs::CWD, path.as_str(), kind, Mode::RWXU, 0).unwrap();
+        });
+        let newline = refusal(&|folder| fs_err::write(folder.join("a\nb"), "").unwrap());
+        let escape = refusal(&|folder| write_files(folder, &[("d/\u{1b}[2J", "")]));
+        let bytes = refusal(&|folder| {
+            let name = std::ffi::OsStr::from_bytes(b"caf\xe9");
+            fs_err::write(folder.as_std_path().join(name), "").unwrap();
+        });
+        insta::assert_snapshot!([pipe, newline, escape, bytes].join("\n"), @r#"
+        `pipe` may not be in a store object: it is not a file, folder or link
+        `a\nb` may not be in a store object: its name has a newline or control character
+        `d/\u{1b}[2J` may not be in a store object: its name has a newline or control character
+        `caf�` may not be in a store object: its name is not UTF-8
+        "#);
+    }
+
+    #[test]
+    fn removal_takes_closed_and_deep_trees() {
+        let home = Home::new();
+        let store = home.open();
+        let scratch = store.scratch().unwrap();
+        let top = scratch.folder().join("top");
+        fs_err::create_dir(&top).unwrap();
+        // Deeper than a path can be long, so it takes open folders to make it.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let mut folder = rustix::fs::open(top.as_str(), flags, Mode::empty()).unwrap();
+        for _ in 0..3000 {
+            rustix::fs::mkdirat(&folder, "folder", Mode::RWXU).unwrap();
+            let inner = rustix::fs::openat(&folder, "folder", flags, Mode::empty()).unwrap();
+            rustix::fs::fchmod(&folder, Mode::empty()).unwrap();
+            folder = inner;
+        }
+        remove(&top).unwrap();
+        assert!(!disk::exists(&top).unwrap());
+        remove(&top).unwrap();
+    }
+
+    #[test]
+    fn removal_does_not_follow_links() {
+        let home = Home::new();
+        let store = home.open();
+        let outside = home.path().join("logs/outside");
+        fs_err::create_dir(&outside).unwrap();
+        fs_err::write(outside.join("file"), "x").unwrap();
+        let scratch = store.scratch().unwrap();
+        disk::link(&scratch.folder().join("link"), &outside).unwrap();
+        let link = scratch.unique();
+        disk::link(&link, &outside).unwrap();
+        remove(&link).unwrap();
+        scratch.remove().unwrap();
+        assert!(outside.join("file").exists());
+    }
+
+    #[test]
+    fn bytes_of_shared_files_are_freed_with_their_last_name() {
+        let home = Home::new();
+        let _store = home.open();
+        let folder = home.path().join("logs");
+        write_files(&folder, &[("a/one", &"x".repeat(100_000))]);
+        fs_err::create_dir(folder.join("b")).unwrap();
+        fs_err::hard_link(folder.join("a/one"), folder.join("b/two")).unwrap();
+        let freed = |names: &[&str]| {
+            freed_bytes(&names.iter().map(|name| folder.join(name)).collect()).unwrap()
+        };
+        assert!(freed(&["a"]) < 100_000, "{}", freed(&["a"]));
+        assert!(freed(&["b"]) < 100_000, "{}", freed(&["b"]));
+        assert!(freed(&["a", "b"]) >= 100_000, "{}", freed(&["a", "b"]));
+    }
 }

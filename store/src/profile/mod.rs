@@ -12,6 +12,8 @@
 mod build;
 mod generation;
 mod switch;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 
