@@ -108,6 +108,40 @@ impl ManifestEditor {
         true
     }
 
+    /// Adds the file of a recipe for a crate or a native library, or changes it.
+    pub fn set_recipe(&mut self, name: &PackageName, path: &str) {
+        let old = self.manifest.recipes.insert(name.clone(), path.to_owned());
+        if old.as_deref() == Some(path) {
+            return;
+        }
+        let recipes = self
+            .document
+            .entry("recipes")
+            .or_insert_with(|| Item::Table(Table::new()))
+            .as_table_like_mut()
+            .expect("a manifest that was read has a table of recipes");
+        match recipes.get_mut(name.as_str()) {
+            Some(Item::Value(value)) => replace(value, path.into()),
+            _ => {
+                recipes.insert(name.as_str(), Item::Value(path.into()));
+            }
+        }
+    }
+
+    /// Changes the path of every recipe, for a manifest that moves to another folder.
+    pub fn move_recipes(&mut self, moved: &dyn Fn(&str) -> String) {
+        let manifest = self.manifest.clone();
+        for (name, mut request) in manifest.packages {
+            if let Some(path) = &mut request.recipe {
+                *path = moved(path);
+                self.set(&name, &request);
+            }
+        }
+        for (name, path) in manifest.recipes {
+            self.set_recipe(&name, &moved(&path));
+        }
+    }
+
     /// Sets or removes the snapshot.
     pub fn set_snapshot(&mut self, snapshot: Option<Timestamp>) {
         if self.manifest.snapshot == snapshot {
@@ -396,6 +430,34 @@ fd-find = { version = "10",   features = ["x"] } # finds files
         bat = "*"
         "#);
         assert_eq!(edited("\n# mine\n", |_| {}), format!("# mine\n\n{FRESH}"));
+    }
+
+    #[test]
+    fn recipes_are_added_changed_and_moved() {
+        let text = edited(COMMENTED, |editor| {
+            editor.set_recipe(&name("zlib"), "./zlib.toml");
+            editor.set_recipe(&name("libz-sys"), "./old.toml");
+            editor.set_recipe(&name("libz-sys"), "./libz-sys.toml");
+            let request = PackageRequest {
+                recipe: Some("./kit.toml".to_owned()),
+                ..PackageRequest::default()
+            };
+            editor.set(&name("kit"), &request);
+            editor.move_recipes(&|path| path.replace("./", "/home/me/"));
+        });
+        let added = text
+            .strip_prefix(COMMENTED.split_once("\n# bat").unwrap().0)
+            .unwrap();
+        assert_snapshot!(added, @r#"
+        kit = { recipe = "/home/me/kit.toml" }
+
+        [recipes]
+        zlib = "/home/me/zlib.toml"
+        libz-sys = "/home/me/libz-sys.toml"
+
+        # bat = "0.26"
+        # The end.
+        "#);
     }
 
     #[test]

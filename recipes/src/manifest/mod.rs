@@ -10,6 +10,9 @@
 //! ripgrep = "15"
 //! fd-find = { version = "10", default-features = false, compiler = "1.95.0" }
 //! hello = { recipe = "./hello.toml" }
+//!
+//! [recipes]
+//! number-sys = "./number-sys.toml"
 //! ```
 //!
 //! | module | holds |
@@ -46,6 +49,9 @@ pub struct Manifest {
     pub compiler: Option<String>,
     /// The packages, by name.
     pub packages: BTreeMap<PackageName, PackageRequest>,
+    /// The files of further recipes, for crates and native libraries, by what they are for.
+    /// Relative to the manifest.
+    pub recipes: BTreeMap<PackageName, String>,
 }
 
 /// What a user asks of one package.

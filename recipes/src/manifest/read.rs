@@ -23,6 +23,11 @@ pub(super) fn manifest(file_name: &str, text: &str) -> Result<Manifest, RecipeEr
             .map(packages)
             .transpose()?
             .unwrap_or_default(),
+        recipes: file
+            .table("recipes")?
+            .map(recipes)
+            .transpose()?
+            .unwrap_or_default(),
     };
     file.finish()?;
     Ok(manifest)
@@ -32,6 +37,18 @@ fn packages(table: Table<'_>) -> Result<BTreeMap<PackageName, PackageRequest>, R
     table
         .into_values()
         .map(|value| Ok((value.key(|text| Ok(text.parse()?))?, request(value)?)))
+        .collect()
+}
+
+fn recipes(table: Table<'_>) -> Result<BTreeMap<PackageName, String>, RecipeError> {
+    table
+        .into_values()
+        .map(|value| {
+            Ok((
+                value.key(|text| Ok(text.parse()?))?,
+                value.text(text::recipe_path)?,
+            ))
+        })
         .collect()
 }
 
@@ -87,6 +104,9 @@ bat.version = "0.26"
 
 [packages.hello]
 recipe = "./hello.toml"
+
+[recipes]
+number-sys = "../number-sys.toml"
 "#;
 
     #[track_caller]
@@ -130,6 +150,11 @@ recipe = "./hello.toml"
                 .into_iter()
                 .map(|(name, request)| (name.parse().unwrap(), request))
                 .collect(),
+            recipes: [(
+                "number-sys".parse().unwrap(),
+                "../number-sys.toml".to_owned(),
+            )]
+            .into(),
         };
         assert_eq!(manifest, expected);
     }
@@ -174,7 +199,7 @@ recipe = "./hello.toml"
           · ───┬──
           ·    ╰── has no meaning here
           ╰────
-         help: known here: `schema`, `profile`, `snapshot`, `linkage`, `compiler`, `packages`
+         help: known here: `schema`, `profile`, `snapshot`, `linkage`, `compiler`, `packages`, `recipes`
         "#);
     }
 
