@@ -217,6 +217,23 @@ mod tests {
     }
 
     #[test]
+    fn an_import_is_named_by_its_content() {
+        let home = Home::new();
+        let store = home.open();
+        let import = |text: &str| {
+            let staged = store.stage().unwrap();
+            write_files(staged.folder(), &[("bin/rustc*", text)]);
+            let content = store.content(&staged).unwrap();
+            let object = StorePath::new(content, "rustc");
+            store.add(staged, &object, &registration(&[])).unwrap();
+            assert_eq!(store.info(&object).unwrap().unwrap().content, content);
+            object
+        };
+        assert_eq!(import("one"), import("one"));
+        assert_ne!(import("one"), import("other"));
+    }
+
+    #[test]
     fn a_present_object_stays_and_nothing_is_created() {
         let home = Home::new();
         let store = home.open();

@@ -509,6 +509,35 @@ mod tests {
     }
 
     #[test]
+    fn gc_frees_a_full_disk() {
+        let home = Home::new();
+        let store = home.open();
+        let object = home.add("dead", &[]);
+        let full = "
+            CREATE TEMP TRIGGER full BEFORE DELETE ON objects BEGIN
+                INSERT INTO files VALUES (zeroblob(1000000), 0, old.id, 'filler');
+            END;
+            PRAGMA max_page_count = 1;
+        ";
+        store.database().connection().execute_batch(full).unwrap();
+        let error = store.gc(&mut |_| {}).unwrap_err();
+        assert!(matches!(error, StoreError::DatabaseFull { .. }), "{error}");
+        assert!(!store.object(&object).exists());
+        assert_eq!(store.objects().unwrap(), []);
+        // With what was freed there is room again.
+        store
+            .database()
+            .connection()
+            .execute_batch("DROP TRIGGER full")
+            .unwrap();
+        assert_eq!(
+            store.gc(&mut |_| {}).unwrap().removed,
+            BTreeSet::from([object])
+        );
+        assert_eq!(store.database().paths().unwrap(), BTreeSet::new());
+    }
+
+    #[test]
     fn many_first_openers_make_one_database() {
         let home = Home::new();
         std::thread::scope(|scope| {

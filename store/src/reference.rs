@@ -41,10 +41,15 @@ pub(crate) fn rebuild(folder: &Utf8Path, now: Timestamp) -> Result<Vec<Record>, 
             known.entry(*short).or_default().insert(path.clone());
         }
     }
-    paths
-        .iter()
-        .map(|path| record(folder, path, &known, now))
-        .collect()
+    let mut records = Vec::new();
+    for path in &paths {
+        match record(folder, path, &known, now) {
+            Ok(record) => records.push(record),
+            // Not one of ours, or damaged: without a record it is absent, and made again if needed.
+            Err(error) => tracing::warn!("{path} is left out: {error}"),
+        }
+    }
+    Ok(records)
 }
 
 /// Returns the names in the store folder that are those of objects, valid or not.
@@ -62,9 +67,9 @@ fn record(
     now: Timestamp,
 ) -> Result<Record, StoreError> {
     let object = folder.join(path.to_string());
+    let tree = Tree::read(&object)?;
     // The last step of adding may not have reached the disk.
     tree::seal_folder(&object)?;
-    let tree = Tree::read(&object)?;
     let mut references = BTreeSet::new();
     for entry in &tree.entries {
         let mut scan = Scan {
@@ -174,6 +179,25 @@ mod tests {
         known.references = record.info.references.clone();
         known.isolation = Isolation::None;
         assert_eq!(record.info, known);
+    }
+
+    #[test]
+    fn what_is_no_tree_is_left_out() {
+        let home = Home::new();
+        let store = home.open();
+        let good = home.add("good", &[]);
+        let outside = home.path().join("logs");
+        disk::link(&store.object(&path("link")), &outside).unwrap();
+        fs_err::write(store.object(&path("file")), "").unwrap();
+        testing::write_files(&store.object(&path("odd")), &[("a\nb", "")]);
+        let before = fs_err::metadata(&outside).unwrap().permissions();
+        let records = rebuild(&store.folder(), testing::now()).unwrap();
+        let paths: Vec<_> = records.into_iter().map(|record| record.info.path).collect();
+        assert_eq!(paths, [good]);
+        assert_eq!(fs_err::metadata(&outside).unwrap().permissions(), before);
+        store.gc(&mut |_| {}).unwrap();
+        assert_eq!(disk::names(&store.folder()).unwrap(), [""; 0]);
+        assert!(outside.exists());
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::lock::{ObjectLock, UseGuard};
 use crate::path::StorePath;
 use crate::profile::Profile;
 use crate::staging::{self, Scratch, Staged};
+use crate::tree::Tree;
 use crate::{disk, reference, root};
 
 /// What a home holds beside the database.
@@ -120,6 +121,12 @@ impl Store {
     /// Makes a folder to work in, closed to other users.
     pub fn scratch(&self) -> Result<Scratch, StoreError> {
         Scratch::new(&self.home.join("staging"))
+    }
+
+    /// Returns the digest that a staged tree will have as an object: the identity of what is
+    /// imported, not built. Gives its files their canonical form.
+    pub fn content(&self, staged: &Staged) -> Result<Digest, StoreError> {
+        Ok(Tree::settle(staged.folder(), &self.scratch()?)?.digest())
     }
 
     /// Adds a staged tree. If the object is there already, that one stays and the staged one goes.

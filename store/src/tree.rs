@@ -81,6 +81,12 @@ pub(crate) struct Content {
 impl Tree {
     /// Reads a tree that is in canonical form already.
     pub(crate) fn read(folder: &Utf8Path) -> Result<Self, StoreError> {
+        if !fs_err::symlink_metadata(folder)
+            .context("look at", folder)?
+            .is_dir()
+        {
+            return Err(refused(folder.as_str(), "it is not a folder"));
+        }
         let listed = list(folder, &|_, _| Ok(()))?;
         Self::from_listed(folder, listed, &|path| {
             let (file, metadata) = open(path)?;
