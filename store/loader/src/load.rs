@@ -15,7 +15,7 @@ use std::os::unix::fs::MetadataExt as _;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::Search;
-use crate::elf::{self, Machine, Object, ReadError};
+use crate::elf::{self, Machine, Object, ObjectKind, ReadError};
 use crate::report::{Chain, Refusal};
 
 /// The position of a file in [`Process::objects`].
@@ -196,7 +196,7 @@ impl Loader<'_> {
             self.objects[same].names.insert(name.to_owned());
             return Ok(same);
         }
-        if !object.library {
+        if object.kind == ObjectKind::Program {
             return Err(unsupported(
                 &path,
                 "it is a program, but is needed as a library",

@@ -1,12 +1,13 @@
 //! The verdict on a program: [`Proof`] or [`Refusal`].
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::bind::{Binding, Bindings};
-use crate::elf::{Binding as SymbolBinding, ReadError, Symbol};
+use crate::elf::{Binding as SymbolBinding, ReadError, ReferenceKind, Symbol};
 use crate::load::{Index, Process};
 
 /// How many refused bindings a message shows.
@@ -201,6 +202,7 @@ pub(crate) fn judge(process: &Process, bindings: &Bindings) -> Result<Proof, Ref
         repeated_names: Vec::new(),
     };
     let mut refused = missing_versions(process);
+    let mut seen = BTreeSet::new();
     // First what the program does, then its libraries.
     for binding in bindings
         .all
@@ -209,8 +211,10 @@ pub(crate) fn judge(process: &Process, bindings: &Bindings) -> Result<Proof, Ref
         .filter(|b| !process.objects[b.object].glibc)
     {
         match refuse(process, binding) {
-            Some(refusal) => refused.push(refusal),
             None => proof.count(process, binding),
+            // A symbol may be used in several ways.
+            Some(refusal) if seen.insert((binding.object, binding.symbol)) => refused.push(refusal),
+            Some(_) => {}
         }
     }
     refused.extend(bindings.split.iter().map(|split| {
@@ -248,7 +252,7 @@ impl Proof {
             .object
             .symbol(binding.symbol);
         self.references += 1;
-        self.copied += u64::from(binding.kind == crate::elf::ReferenceKind::Copy);
+        self.copied += u64::from(binding.kind == ReferenceKind::Copy);
         match (binding.found, &symbol.version) {
             (None, _) => self.weak_unresolved += 1,
             (Some(_), Some(_)) => self.versioned += 1,

@@ -22,8 +22,8 @@ pub struct Object {
     pub path: Utf8PathBuf,
     /// The machine its code is for.
     pub machine: Machine,
-    /// Whether it may be loaded as a library: a shared object that is not marked as a program.
-    pub library: bool,
+    /// What it is.
+    pub kind: ObjectKind,
     /// The name it gives itself (`DT_SONAME`).
     pub soname: Option<String>,
     /// The libraries it needs, in order (`DT_NEEDED`).
@@ -52,6 +52,15 @@ pub struct Object {
     pub unmodelled: Option<&'static str>,
     symbols: Vec<Symbol>,
     relocated: Vec<(u32, ReferenceKind)>,
+}
+
+/// What an object is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ObjectKind {
+    /// A program, position-independent or not: glibc does not load it as a library.
+    Program,
+    /// A shared object that is not marked as a program. It may be started as one all the same.
+    Library,
 }
 
 /// A machine whose loader this crate models.

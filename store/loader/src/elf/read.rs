@@ -17,8 +17,8 @@ use goblin::elf::symver::{VER_FLG_BASE, VER_FLG_WEAK, VERSYM_HIDDEN, VERSYM_VERS
 use goblin::elf::{VerdefSection, VerneedSection, VersymSection};
 
 use super::{
-    Binding, HashTable, Machine, NeededVersion, Object, ReadError, ReferenceKind, Symbol,
-    SymbolKind, SymbolVersion, Visibility,
+    Binding, HashTable, Machine, NeededVersion, Object, ObjectKind, ReadError, ReferenceKind,
+    Symbol, SymbolKind, SymbolVersion, Visibility,
 };
 
 /// The only layout read: 64 bits, little endian.
@@ -87,10 +87,10 @@ pub(super) fn object(path: &Utf8Path, bytes: &[u8]) -> Parsed<Object> {
     let file = File::new(bytes)?;
     let versions = file.versions()?;
     let hash = file.hash_table()?;
-    let (relocated, highest) = file.relocated()?;
-    let count = hash
-        .symbols
-        .max(highest.map_or(0, |index| index as usize + 1));
+    let relocated = file.relocated()?;
+    // The hash table knows nothing of undefined symbols at the end of the symbol table.
+    let used = relocated.iter().map(|&(index, _)| index as usize + 1).max();
+    let count = hash.symbols.max(used.unwrap_or(0));
     let symbols = file.symbols(count, &hash, &versions)?;
     let relocated = relocated
         .into_iter()
@@ -106,8 +106,12 @@ pub(super) fn object(path: &Utf8Path, bytes: &[u8]) -> Parsed<Object> {
     Ok(Object {
         path: path.to_owned(),
         machine: file.machine,
-        library: file.header.e_type == header::ET_DYN
-            && flags(dynamic::DT_FLAGS_1) & dynamic::DF_1_PIE == 0,
+        kind: match file.header.e_type {
+            header::ET_DYN if flags(dynamic::DT_FLAGS_1) & dynamic::DF_1_PIE == 0 => {
+                ObjectKind::Library
+            }
+            _ => ObjectKind::Program,
+        },
         soname: file.text(dynamic::DT_SONAME)?,
         needed: file.needed()?,
         rpath,
@@ -194,7 +198,7 @@ impl<'a> File<'a> {
     }
 
     /// Returns the bytes from an address to the end of its segment.
-    fn from_address(&self, address: u64, what: &str) -> Parsed<&'a [u8]> {
+    fn at_address(&self, address: u64, what: &str) -> Parsed<&'a [u8]> {
         let lost = || format!("its {what} lies outside the file");
         let segment = self.segments.iter().find(|segment| {
             let within = address.checked_sub(segment.p_vaddr);
@@ -215,7 +219,7 @@ impl<'a> File<'a> {
         if size == 0 {
             return Ok(&[]);
         }
-        let bytes = self.from_address(address, what)?;
+        let bytes = self.at_address(address, what)?;
         bytes
             .get(..size)
             .ok_or_else(|| format!("its {what} lies outside the file"))
@@ -291,7 +295,7 @@ impl<'a> File<'a> {
 
     fn hash_table(&self) -> Parsed<Hash> {
         if let Some(&address) = self.tags.get(&dynamic::DT_GNU_HASH) {
-            return gnu_hash(Words(self.from_address(address, "hash table")?));
+            return gnu_hash(&Words(self.at_address(address, "hash table")?));
         }
         let Some(&address) = self.tags.get(&dynamic::DT_HASH) else {
             return Ok(Hash {
@@ -301,7 +305,7 @@ impl<'a> File<'a> {
             });
         };
         // The table is `nbucket nchain bucket… chain…`, with one chain entry for each symbol.
-        let symbols = Words(self.from_address(address, "hash table")?).at(1)?;
+        let symbols = Words(self.at_address(address, "hash table")?).at(1)?;
         Ok(Hash {
             kind: HashTable::SystemV,
             first: 1,
@@ -309,8 +313,8 @@ impl<'a> File<'a> {
         })
     }
 
-    /// Returns the symbols used by relocations in the order of their first use, and the highest.
-    fn relocated(&self) -> Parsed<(Vec<(u32, ReferenceKind)>, Option<u32>)> {
+    /// Returns the symbols used by relocations, in the order of their first use.
+    fn relocated(&self) -> Parsed<Vec<(u32, ReferenceKind)>> {
         let calls_have_addends = self
             .tags
             .get(&dynamic::DT_PLTREL)
@@ -328,7 +332,7 @@ impl<'a> File<'a> {
             };
             let bytes = self.slice(address, self.size(size)?, "table of relocations")?;
             let table = RelocSection::parse(bytes, 0, bytes.len(), addends, LAYOUT);
-            for relocation in table.map_err(because)?.iter() {
+            for relocation in &table.map_err(because)? {
                 if relocation.r_sym == 0 || relocation.r_type == reloc::R_X86_64_NONE {
                     continue;
                 }
@@ -339,8 +343,7 @@ impl<'a> File<'a> {
                 }
             }
         }
-        let highest = relocated.iter().map(|&(index, _)| index).max();
-        Ok((relocated, highest))
+        Ok(relocated)
     }
 
     fn symbols(&self, count: usize, hash: &Hash, versions: &Versions<'_>) -> Parsed<Vec<Symbol>> {
@@ -385,7 +388,7 @@ impl<'a> File<'a> {
         let Some(&address) = self.tags.get(&dynamic::DT_VERSYM) else {
             return Err("it has versions, but none for its symbols".to_owned());
         };
-        let bytes = self.from_address(address, "table of symbol versions")?;
+        let bytes = self.at_address(address, "table of symbol versions")?;
         let section = section(section_header::SHT_GNU_VERSYM, bytes, 0);
         versions.numbers = VersymSection::parse(bytes, &[section], LAYOUT).map_err(because)?;
         Ok(versions)
@@ -395,12 +398,12 @@ impl<'a> File<'a> {
         let Some(&address) = self.tags.get(&dynamic::DT_VERNEED) else {
             return Ok(());
         };
-        let bytes = self.from_address(address, "table of needed versions")?;
+        let bytes = self.at_address(address, "table of needed versions")?;
         let section = section(section_header::SHT_GNU_VERNEED, bytes, MAX_VERSIONS);
         let table = VerneedSection::parse(bytes, &[section], LAYOUT).map_err(because)?;
         for file in table.iter().flatten() {
             let name = self.name(file.vn_file as u64)?;
-            for version in file.iter() {
+            for version in &file {
                 let needed = NeededVersion {
                     file: name.to_owned(),
                     version: self.name(version.vna_name as u64)?.to_owned(),
@@ -427,7 +430,7 @@ impl<'a> File<'a> {
         let Some(&address) = self.tags.get(&dynamic::DT_VERDEF) else {
             return Ok(());
         };
-        let bytes = self.from_address(address, "table of defined versions")?;
+        let bytes = self.at_address(address, "table of defined versions")?;
         let section = section(section_header::SHT_GNU_VERDEF, bytes, MAX_VERSIONS);
         let table = VerdefSection::parse(bytes, &[section], LAYOUT).map_err(because)?;
         let mut defined = BTreeSet::new();
@@ -490,7 +493,7 @@ impl Words<'_> {
 
 /// Counts the symbols by walking the last chain: the table is
 /// `nbucket first nbloom shift bloom… bucket… chain…`, the lowest bit of a chain entry ends it.
-fn gnu_hash(words: Words<'_>) -> Parsed<Hash> {
+fn gnu_hash(words: &Words<'_>) -> Parsed<Hash> {
     let [buckets, first, bloom] = [words.at(0)?, words.at(1)?, words.at(2)?].map(|n| n as usize);
     if !bloom.is_power_of_two() {
         return Err("the filter of its hash table is broken".to_owned());

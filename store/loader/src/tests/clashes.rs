@@ -37,43 +37,39 @@ impl Link {
     }
 }
 
-/// A case: builds `program`, given how to link.
-type Case = fn(&Lab, Link);
+/// Where a case is built, and how.
+struct Setting<'a> {
+    lab: &'a Lab,
+    link: Link,
+}
+
+impl Setting<'_> {
+    /// Builds a library of the first or second variant, or of none, that uses others.
+    fn library(&self, variant: usize, name: &str, source: &str, uses: &[&str]) {
+        let mut options = self.link.options(self.lab, variant);
+        options.extend(uses);
+        self.lab.library(name, source, &options);
+    }
+}
+
+/// A case: builds `program`.
+type Case = fn(&Setting<'_>);
 
 #[track_caller]
 fn check(case: Case, link: Link, prints: &str, wanted: &str) {
     let lab = Lab::new();
-    case(&lab, link);
+    case(&Setting { lab: &lab, link });
     assert_eq!(lab.run("program"), prints, "{link:?}");
     let verdict = lab.prove("program");
     assert_eq!(verdict.is_ok(), prints == wanted, "{link:?}: {verdict:?}");
     lab.compare("program");
 }
 
-fn library(lab: &Lab, link: Link, variant: usize, name: &str, source: &str, uses: &[&str]) {
-    let mut options = link.options(lab, variant);
-    options.extend(uses);
-    lab.library(name, source, &options);
-}
-
 /// Two variants of a library, each used by a library of its own.
-fn variants_behind_libraries(lab: &Lab, link: Link) {
-    library(
-        lab,
-        link,
-        1,
-        "libfoo1.so",
-        "int foo(void) { return 11; }",
-        &[],
-    );
-    library(
-        lab,
-        link,
-        2,
-        "libfoo2.so",
-        "int foo(void) { return 22; }",
-        &[],
-    );
+fn variants_behind_libraries(case: &Setting<'_>) {
+    let lab = case.lab;
+    case.library(1, "libfoo1.so", "int foo(void) { return 11; }", &[]);
+    case.library(2, "libfoo2.so", "int foo(void) { return 22; }", &[]);
     lab.library(
         "liba.so",
         "int foo(void); int a(void) { return foo(); }",
@@ -99,7 +95,8 @@ fn a_variants_behind_libraries() {
 }
 
 /// Two feature sets of a crate that exports a function and a variable.
-fn features(lab: &Lab, link: Link) {
+fn features(case: &Setting<'_>) {
+    let lab = case.lab;
     let crate_with = |feature: usize| {
         format!(
             "int feature = {feature}; int which(void) {{ return {feature}; }}
@@ -112,10 +109,10 @@ fn features(lab: &Lab, link: Link) {
              int use{feature}(void) {{ return which() * 100 + feature * 10 + inner{feature}(); }}"
         )
     };
-    library(lab, link, 1, "libx1.so", &crate_with(1), &[]);
-    library(lab, link, 2, "libx2.so", &crate_with(2), &[]);
-    library(lab, link, 0, "liba.so", &user(1), &["libx1.so"]);
-    library(lab, link, 0, "libb.so", &user(2), &["libx2.so"]);
+    case.library(1, "libx1.so", &crate_with(1), &[]);
+    case.library(2, "libx2.so", &crate_with(2), &[]);
+    case.library(0, "liba.so", &user(1), &["libx1.so"]);
+    case.library(0, "libb.so", &user(2), &["libx2.so"]);
     program(lab, "use1 use2", &["liba.so", "libb.so"]);
 }
 
@@ -132,7 +129,8 @@ fn b_feature_sets() {
 }
 
 /// Two copies of a C library, each bundled into a library that exports it, and a direct user.
-fn bundled(lab: &Lab, link: Link) {
+fn bundled(case: &Setting<'_>) {
+    let lab = case.lab;
     lab.compile(
         "z1.o",
         "int zver(void) { return 11; }",
@@ -145,25 +143,19 @@ fn bundled(lab: &Lab, link: Link) {
         &["-c", "-fPIC"],
         &[],
     );
-    library(
-        lab,
-        link,
+    case.library(
         1,
         "libx1.so",
         "int zver(void); int x1(void) { return zver(); }",
         &["z1.o"],
     );
-    library(
-        lab,
-        link,
+    case.library(
         2,
         "libx2.so",
         "int zver(void); int x2(void) { return zver(); }",
         &["z2.o"],
     );
-    library(
-        lab,
-        link,
+    case.library(
         0,
         "liby.so",
         "int zver(void); int y(void) { return zver(); }",
@@ -200,7 +192,8 @@ fn c_bundled_and_hidden() {
 }
 
 /// Two libraries with equal names inside, and different layouts behind them.
-fn layouts(lab: &Lab, link: Link) {
+fn layouts(case: &Setting<'_>) {
+    let lab = case.lab;
     let source = |fields: &str, variant: usize| {
         format!(
             "struct pair {{ {fields} }};
@@ -212,17 +205,13 @@ fn layouts(lab: &Lab, link: Link) {
         )
     };
     let no_inlining = "-fno-inline";
-    library(
-        lab,
-        link,
+    case.library(
         1,
         "libx1.so",
         &source("int value, other;", 1),
         &[no_inlining],
     );
-    library(
-        lab,
-        link,
+    case.library(
         2,
         "libx2.so",
         &source("int other, value;", 2),
@@ -243,26 +232,13 @@ fn d_layouts() {
 }
 
 /// Two variants with one SONAME, each beside its user.
-fn one_soname(lab: &Lab, link: Link) {
+fn one_soname(case: &Setting<'_>) {
+    let lab = case.lab;
     let soname = "-Wl,-soname,libfoo.so";
     lab.write("1/here", "");
     lab.write("2/here", "");
-    library(
-        lab,
-        link,
-        1,
-        "1/libfoo.so",
-        "int foo(void) { return 11; }",
-        &[soname],
-    );
-    library(
-        lab,
-        link,
-        2,
-        "2/libfoo.so",
-        "int foo(void) { return 22; }",
-        &[soname],
-    );
+    case.library(1, "1/libfoo.so", "int foo(void) { return 11; }", &[soname]);
+    case.library(2, "2/libfoo.so", "int foo(void) { return 22; }", &[soname]);
     let near = "-Wl,--enable-new-dtags,-rpath,$ORIGIN";
     lab.library(
         "1/liba.so",
@@ -290,13 +266,19 @@ fn one_soname(lab: &Lab, link: Link) {
 #[test]
 fn a_one_soname() {
     let lab = Lab::new();
-    one_soname(&lab, Plain);
+    one_soname(&Setting {
+        lab: &lab,
+        link: Plain,
+    });
     assert_eq!(lab.run("program"), "11 11");
     insta::assert_snapshot!(lab.refusal("program"), @"two files go by the name `libfoo.so`: program -> libb.so needs `…/2/libfoo.so`, but `…/1/libfoo.so` is loaded before it (program -> liba.so -> libfoo.so)");
 
     // With nodes, glibc notices too.
     let lab = Lab::new();
-    one_soname(&lab, OwnNodes);
+    one_soname(&Setting {
+        lab: &lab,
+        link: OwnNodes,
+    });
     assert!(lab.fail("program").contains("version `V2' not found"));
     assert!(lab.prove("program").is_err());
 }
@@ -304,7 +286,10 @@ fn a_one_soname() {
 #[test]
 fn the_report_names_both_culprits() {
     let lab = Lab::new();
-    variants_behind_libraries(&lab, SecondNode);
+    variants_behind_libraries(&Setting {
+        lab: &lab,
+        link: SecondNode,
+    });
     insta::assert_snapshot!(lab.refusal("program"), @r"
     symbols of `…/program` would not bind to what they were linked against:
       `foo` (version `V2`) in `…/libb.so` (program -> libb.so)
@@ -316,17 +301,13 @@ fn the_report_names_both_culprits() {
 #[test]
 fn the_report_stays_short() {
     let lab = Lab::new();
-    let many = |answer: usize| {
-        (0..40)
-            .map(|n| format!("int foo{n}(void) {{ return {answer}; }}"))
-            .collect::<String>()
+    let forty = |each: &dyn Fn(usize) -> String, between: &str| {
+        (0..40).map(each).collect::<Vec<_>>().join(between)
     };
-    let calls: Vec<_> = (0..40).map(|n| format!("foo{n}()")).collect();
-    let declarations: String = (0..40).map(|n| format!("int foo{n}(void);")).collect();
-    let user = format!(
-        "{declarations} int b(void) {{ return {}; }}",
-        calls.join("+")
-    );
+    let many = |answer: usize| forty(&|n| format!("int foo{n}(void) {{ return {answer}; }}"), "");
+    let declarations = forty(&|n| format!("int foo{n}(void);"), "");
+    let calls = forty(&|n| format!("foo{n}()"), "+");
+    let user = format!("{declarations} int b(void) {{ return {calls}; }}");
     lab.library("libfoo1.so", &many(1), &[]);
     lab.library("libfoo2.so", &many(2), &[]);
     lab.library(
@@ -343,12 +324,18 @@ fn the_report_stays_short() {
 
 /// Links a program that prints what some functions return.
 fn program(lab: &Lab, functions: &str, options: &[&str]) {
-    let mut source = "#include <stdio.h>\n".to_owned();
-    let mut body = String::new();
-    for function in functions.split(' ') {
-        source += &format!("int {function}(void);\n");
-        body += &format!("printf(\"%d \", {function}());");
-    }
-    source += &format!("int main(void) {{ {body} return 0; }}");
+    let functions = functions.split(' ');
+    let declarations: Vec<_> = functions
+        .clone()
+        .map(|name| format!("{name}(void)"))
+        .collect();
+    let calls: Vec<_> = functions
+        .map(|name| format!("printf(\"%d \", {name}());"))
+        .collect();
+    let source = format!(
+        "#include <stdio.h>\nint {}; int main(void) {{ {} return 0; }}",
+        declarations.join(", "),
+        calls.join(" ")
+    );
     lab.program("program", &source, options);
 }
