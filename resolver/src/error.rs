@@ -335,7 +335,7 @@ impl NoVersion {
                 version, published, ..
             } => vec![format!(
                 "a snapshot of {} or later has {name} {version}: set `snapshot` in orlop.toml",
-                day_after(*published)
+                published.strftime("%F")
             )],
             Instead::PreRelease(version) if self.chain.is_empty() => {
                 vec![format!(
@@ -351,14 +351,6 @@ impl NoVersion {
             _ => Vec::new(),
         }
     }
-}
-
-/// Returns the day after a moment: a snapshot of a day is its first second.
-fn day_after(moment: Timestamp) -> String {
-    let later = moment
-        .checked_add(jiff::SignedDuration::from_hours(24))
-        .unwrap_or(moment);
-    later.strftime("%F").to_string()
 }
 
 /// Returns the shortest requirement that a release matches as its bucket's newest.

@@ -9,6 +9,7 @@
 //! | `feature_values` | what the features of a release switch on |
 //! | `features` | phase B: which features are active, by Cargo's rules |
 //! | [`index`] | what the resolver asks of a registry |
+//! | [`lock`] | answers written down: `orlop.lock` |
 //! | [`memory`] | a registry in memory, for tests |
 //! | [`package`] | what one published package says of itself |
 //! | `platform` | whether a dependency is for a platform |
@@ -22,6 +23,7 @@ pub mod error;
 mod feature_values;
 mod features;
 pub mod index;
+pub mod lock;
 pub mod memory;
 pub mod package;
 mod platform;
@@ -33,6 +35,7 @@ mod versions;
 
 pub use error::ResolveError;
 pub use index::{DependencyKind, Index, IndexError, Release, ReleaseDependency};
+pub use lock::{Lock, LockError, LockedApp, LockedDependency, LockedVariant};
 pub use package::{About, BinaryTarget, LibraryTarget, Package, ResolverVersion, ScriptTarget};
 pub use request::{Platform, Request};
 pub use resolution::{Dependency, Resolution, Side, Variant};

@@ -8,6 +8,7 @@ use orlop_recipes::{FeatureName, PackageName, Version};
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef as _;
+use serde::{Deserialize, Serialize};
 
 use crate::index::DependencyKind;
 use crate::package::Package;
@@ -44,7 +45,8 @@ pub struct Variant {
 }
 
 /// Where the code of a variant runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Side {
     /// While building: build scripts, proc macros and what they use.
     Host,
