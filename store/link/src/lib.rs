@@ -1,1 +1,245 @@
-//! orlop-link.
+//! Compile like Cargo, link like a distribution: draws the borders between binaries and shared
+//! libraries, links, and has the result proved.
+//!
+//! rustc does not link an app's programs: it calls the [`recorder`], which keeps the link set.
+//! [`link`] takes the link sets of all apps of a profile and makes a [`View`] of each app.
+//!
+//! | module | purpose |
+//! |---|---|
+//! | [`recorder`] | what happens when rustc calls us as its linker |
+//! | [`link_set`] | [`link_set::LinkSet`]: what a program is linked from |
+//! | `line` | which words of a link set belong to which member |
+//! | [`members`] | [`members::Member`]: what is linked together or not at all |
+//! | `object` | reading objects and archives |
+//! | `references` | who asks for what of whom |
+//! | [`partition`] | which member ends up in which library; pure |
+//! | [`visibility`], `copies` | hidden symbols that must be seen across a border |
+//! | `input`, `group` | programs, and those that share libraries |
+//! | `tools`, `session`, `command` | the linker, where it runs, its command lines |
+//! | `passes` | the links themselves |
+//! | `views`, `record` | what remains in the store, and how it is found again |
+//! | [`error`] | [`LinkError`] |
+
+mod command;
+mod copies;
+pub mod error;
+mod group;
+mod input;
+mod line;
+pub mod link_set;
+pub mod members;
+mod object;
+pub mod partition;
+mod passes;
+mod record;
+pub mod recorder;
+mod references;
+mod session;
+mod tools;
+mod views;
+pub mod visibility;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use error::LinkError;
+pub use object::ObjectError;
+use orlop_loader::{Proof, Search};
+use orlop_store::{ActivityKind, Event, PlannedProgram, Reporter, Runner, Store, StorePath};
+
+use crate::group::{Group, search_folders};
+use crate::input::Program;
+use crate::passes::Linked;
+use crate::record::{Record, RecordedView};
+use crate::session::Session;
+use crate::tools::{Libraries, Tools};
+use crate::views::Planned;
+
+/// How an app is linked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Linkage {
+    /// Everything in its binaries.
+    Static,
+    /// What other apps use too in a few shared libraries.
+    Shared,
+    /// The same, one library for every crate.
+    Crate,
+}
+
+/// An app to be linked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct App {
+    /// The package name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// How it is linked.
+    pub linkage: Linkage,
+    /// Its programs.
+    pub programs: Vec<PlannedProgram>,
+    /// The compiler it was compiled with.
+    pub compiler: StorePath,
+}
+
+/// What links work with.
+pub struct Context<'a> {
+    /// Where everything is and goes.
+    pub store: &'a Store,
+    /// Who runs the linker.
+    pub runner: &'a dyn Runner,
+    /// The C tools: the linker's driver, and the linker if the compiler has none.
+    pub c_tools: &'a StorePath,
+    /// Who is told.
+    pub reporter: &'a dyn Reporter,
+    /// How many links may run at once.
+    pub jobs: usize,
+}
+
+/// An app's own tree, proved to load what it was linked against.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// The app's package name.
+    pub app: String,
+    /// Its object.
+    pub path: StorePath,
+    /// The names of its programs.
+    pub binaries: Vec<String>,
+    /// The objects of the libraries it loads, glibc's aside.
+    pub libraries: Vec<StorePath>,
+    /// The proof of each program, in their order.
+    pub proofs: Vec<Proof>,
+}
+
+/// Links apps and proves them. Every app's view is in the store afterwards; what was linked before
+/// is found again by its key.
+pub fn link(apps: &[App], context: &Context<'_>) -> Result<Vec<View>, LinkError> {
+    let path = Record::path(apps, context);
+    let record = match Record::find(&path, context)? {
+        Some(record) => record,
+        None => link_all(apps, &path, context)?,
+    };
+    let views: BTreeMap<_, _> = record
+        .views
+        .iter()
+        .map(|view| (view.app.as_str(), view))
+        .collect();
+    apps.iter()
+        .filter_map(|app| Some((app, *views.get(app.id().as_str())?)))
+        .map(|(app, view)| prove(app, view, context))
+        .collect()
+}
+
+impl App {
+    /// Returns what tells it from other apps of the same link.
+    fn id(&self) -> String {
+        format!("{} {} {}", self.name, self.version, self.compiler)
+    }
+}
+
+/// Links everything, and adds the record and the views to the store.
+fn link_all(apps: &[App], path: &StorePath, context: &Context<'_>) -> Result<Record, LinkError> {
+    let session = Session::new(context)?;
+    context.reporter.report(Event::Planned {
+        kind: ActivityKind::Link,
+        count: apps.len(),
+    });
+    let mut groups = BTreeMap::<_, Vec<Program<'_>>>::new();
+    let mut folders = Vec::new();
+    for app in apps {
+        let programs = Program::of(app, &session)?;
+        let items = programs.iter().flat_map(|program| program.line.set.items());
+        folders.extend(search_folders(items, &session));
+        let linkage = if programs.iter().all(Program::can_share) {
+            app.linkage
+        } else {
+            Linkage::Static
+        };
+        groups
+            .entry((&app.compiler, linkage))
+            .or_default()
+            .extend(programs);
+    }
+    let mut linked = Linked::default();
+    for ((compiler, linkage), mut programs) in groups {
+        programs.sort_by_key(|program| (program.app.id(), program.name));
+        let tools = Tools::new(context, compiler)?;
+        let group = link_group(programs, linkage, &tools, &session)?;
+        linked.libraries.extend(group.libraries);
+        linked.apps.extend(group.apps);
+    }
+    let others = Libraries::of(context).behind(folders);
+    let mut planned = Vec::new();
+    for app in apps {
+        if let Some(object) = linked.apps.remove(&app.id()) {
+            planned.push(Planned::new(
+                app,
+                object,
+                &linked.libraries,
+                &others,
+                &session,
+            )?);
+        }
+    }
+    add_views(planned, path, &session)
+}
+
+/// Links the programs of one compiler and one linkage.
+fn link_group(
+    programs: Vec<Program<'_>>,
+    linkage: Linkage,
+    tools: &Tools,
+    session: &Session<'_>,
+) -> Result<Linked, LinkError> {
+    let apps: BTreeSet<_> = programs.iter().map(|program| program.app.id()).collect();
+    if linkage == Linkage::Static || apps.len() < 2 {
+        return passes::alone(&programs, tools, session);
+    }
+    let group = Group::draw(programs, tools, linkage, session)?;
+    passes::together(&group, session)
+}
+
+fn add_views(
+    mut planned: Vec<Planned<'_>>,
+    path: &StorePath,
+    session: &Session<'_>,
+) -> Result<Record, LinkError> {
+    planned.sort_by_key(|view| view.app.id());
+    let views = planned.iter().map(|view| RecordedView {
+        app: view.app.id(),
+        path: view.path.clone(),
+        libraries: view.libraries.values().cloned().collect(),
+    });
+    let record = Record {
+        views: views.collect(),
+    };
+    // The record comes first, because the views refer to it; it counts once they are all there.
+    record.add(path, session)?;
+    for view in &planned {
+        view.add(path, session)?;
+    }
+    Ok(record)
+}
+
+/// Proves every program of a view.
+fn prove(app: &App, view: &RecordedView, context: &Context<'_>) -> Result<View, LinkError> {
+    let folder = context.store.object(&view.path).join("bin");
+    let proofs = app.programs.iter().map(|program| {
+        orlop_loader::prove(&folder.join(&program.name), &Search::default()).map_err(|refusal| {
+            LinkError::Refused {
+                app: format!("{} {}", app.name, app.version),
+                program: program.name.clone(),
+                source: Box::new(refusal),
+            }
+        })
+    });
+    Ok(View {
+        app: app.name.clone(),
+        path: view.path.clone(),
+        binaries: app
+            .programs
+            .iter()
+            .map(|program| program.name.clone())
+            .collect(),
+        libraries: view.libraries.iter().cloned().collect(),
+        proofs: proofs.collect::<Result<_, _>>()?,
+    })
+}

@@ -29,6 +29,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
+pub use load::is_glibc;
 pub use report::{Chain, Proof, ProvedObject, Provider, Refusal, RefusedBinding, RepeatedName};
 
 /// Where libraries may come from that the program's search paths do not lead to.

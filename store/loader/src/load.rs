@@ -451,7 +451,7 @@ fn token(text: &str) -> (&str, &str) {
 }
 
 /// Tells whether a library belongs to glibc, by its name.
-fn is_glibc(name: &str) -> bool {
+pub fn is_glibc(name: &str) -> bool {
     let Some((stem, _)) = name.split_once(".so") else {
         return false;
     };

@@ -1,0 +1,83 @@
+//! [`LinkError`]: why an app could not be linked.
+
+use camino::Utf8PathBuf;
+use orlop_loader::Refusal;
+use orlop_loader::elf::ReadError;
+use orlop_store::error::StoreError;
+use orlop_store::{ExitStatus, RunError};
+
+use crate::link_set::LinkSetError;
+use crate::object::ObjectError;
+
+/// Why an app could not be linked.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A file could not be used.
+    #[error("link")]
+    Io(#[from] std::io::Error),
+    /// A link set could not be read.
+    #[error("read the link set of `{program}`")]
+    LinkSet {
+        /// The program.
+        program: String,
+        /// Why.
+        #[source]
+        source: LinkSetError,
+    },
+    /// An archive or an object could not be read.
+    #[error("read `{file}`")]
+    Object {
+        /// The file.
+        file: Utf8PathBuf,
+        /// Why.
+        #[source]
+        source: ObjectError,
+    },
+    /// The compiler's record or the record of an earlier link could not be read.
+    #[error("read `{file}`")]
+    Json {
+        /// The file.
+        file: Utf8PathBuf,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// What was linked, or a library it needs, could not be read.
+    #[error("read what was linked")]
+    Elf(#[from] ReadError),
+    /// The linker could not be run.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The linker failed.
+    #[error("link {name}: the linker ended with {status}:\n{output}")]
+    Linker {
+        /// What was linked.
+        name: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// The end of what it said.
+        output: String,
+    },
+    /// A library that has to go along is nowhere.
+    #[error("`{program}` needs the library `{library}`, which no input and no C tool provides")]
+    NoLibrary {
+        /// The program.
+        program: String,
+        /// The library.
+        library: String,
+    },
+    /// An app would not load what it was linked against.
+    #[error("`{program}` of {app} is refused: it would not load what it was linked against")]
+    Refused {
+        /// The app.
+        app: String,
+        /// Its program.
+        program: String,
+        /// Why.
+        #[source]
+        source: Box<Refusal>,
+    },
+}

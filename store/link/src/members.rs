@@ -1,0 +1,148 @@
+//! [`Member`]: what is linked together or not at all, and what it defines and asks for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::Utf8PathBuf;
+use orlop_store::StorePath;
+
+use crate::object::{ObjectError, objects};
+
+/// A crate with the native archives that belong to it, or all of a compiler's own crates.
+///
+/// The compiler's own crates refer to each other in a circle, so they are one member. A native
+/// archive on the command line belongs to the crate before it: they call each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// For people: `serde`, `std`.
+    pub name: String,
+    /// Its archives, in the order of the command line.
+    pub parts: Vec<Part>,
+    /// What they define and ask for.
+    pub symbols: Symbols,
+}
+
+/// One archive of a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Where it is.
+    pub place: Place,
+    /// Whether all its objects are linked, asked for or not.
+    pub whole: bool,
+}
+
+/// Where a file is, independent of the machine.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The store object.
+    pub object: StorePath,
+    /// The file in it.
+    pub file: Utf8PathBuf,
+}
+
+/// What an archive, an object or several of them define and ask for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Symbols {
+    /// Names that are defined, and whether only inside their image.
+    pub defined: BTreeMap<String, bool>,
+    /// Names that are asked for and not defined here, and whether they may only come from the
+    /// same image.
+    pub undefined: BTreeMap<String, bool>,
+    /// Sections whose names are C identifiers: somebody may gather all of that name.
+    pub gatherable: BTreeSet<String>,
+    /// Whether compiled Rust code runs before `main`.
+    pub runs_before_main: bool,
+    /// The memory it takes.
+    pub bytes: u64,
+}
+
+/// The prefixes of the names by which a linker gives the borders of gathered sections.
+const GATHER: [&str; 2] = ["__start_", "__stop_"];
+
+impl Symbols {
+    /// Reads an archive or an object.
+    pub fn read(file: &[u8]) -> Result<Self, ObjectError> {
+        let mut all = Self::default();
+        for object in objects(file)? {
+            for symbol in object.symbols()? {
+                all.add(symbol.name, symbol.defined, symbol.hidden);
+            }
+            for section in object.sections() {
+                all.bytes = all.bytes.saturating_add(section.bytes);
+                if is_c_identifier(section.name) {
+                    all.gatherable.insert(section.name.to_owned());
+                }
+                // A C library's constructor prepares the library itself and does no harm where
+                // the library is not used; what Rust code does there others can see.
+                all.runs_before_main |=
+                    object.name.ends_with(".rcgu.o") && is_constructor(section.name);
+            }
+        }
+        all.settle();
+        Ok(all)
+    }
+
+    /// Puts several together as if they were one.
+    pub fn merge(parts: impl IntoIterator<Item = Self>) -> Self {
+        let mut all = Self::default();
+        for part in parts {
+            for (name, hidden) in part.defined {
+                all.add(&name, true, hidden);
+            }
+            for (name, hidden) in part.undefined {
+                all.add(&name, false, hidden);
+            }
+            all.gatherable.extend(part.gatherable);
+            all.runs_before_main |= part.runs_before_main;
+            all.bytes = all.bytes.saturating_add(part.bytes);
+        }
+        all.settle();
+        all
+    }
+
+    /// Returns the names of sections that it wants gathered.
+    pub fn gathers(&self) -> impl Iterator<Item = &str> {
+        self.undefined
+            .keys()
+            .filter_map(|name| GATHER.iter().find_map(|prefix| name.strip_prefix(prefix)))
+    }
+
+    fn add(&mut self, name: &str, defined: bool, hidden: bool) {
+        let names = if defined {
+            &mut self.defined
+        } else {
+            &mut self.undefined
+        };
+        match names.get_mut(name) {
+            // One visible definition is enough; one hidden reference is enough.
+            Some(known) => {
+                *known = if defined {
+                    *known && hidden
+                } else {
+                    *known || hidden
+                }
+            }
+            None => {
+                names.insert(name.to_owned(), hidden);
+            }
+        }
+    }
+
+    fn settle(&mut self) {
+        let defined = &self.defined;
+        self.undefined.retain(|name, _| !defined.contains_key(name));
+    }
+}
+
+fn is_c_identifier(name: &str) -> bool {
+    !name.starts_with(|letter: char| letter.is_ascii_digit())
+        && !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+fn is_constructor(name: &str) -> bool {
+    [".init_array", ".preinit_array", ".ctors"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+}

@@ -1,0 +1,204 @@
+//! Which member ends up in which library: a pure function of who uses what.
+//!
+//! S(X) is the set of apps that use the member X. Members with one user stay in that app's
+//! binaries. Every user of X also uses what X needs, so S only grows towards the leaves, and in
+//! the order "most widely used first" no member needs one that comes later: *any* split of that
+//! order into intervals makes libraries that need each other in one direction only.
+//!
+//! Where the splits are best is a matter of cost. An app that loads a library pays for it once
+//! ([`LIBRARY`]), and for what it does not use in it ([`WASTE`]: relocated pages are private to
+//! the process). The cheapest split is found exactly.
+//!
+//! Some members are *anchored*: they stay in each binary, as does whatever needs them. A member
+//! is also anchored if an app uses it without using what it needs: then a symbol it asks for is
+//! defined by different parties in different apps.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use orlop_store::Digest;
+use petgraph::algo::tarjan_scc;
+use petgraph::graph::{DiGraph, NodeIndex};
+
+/// The cost of loading one library: some 50 µs and four private pages, in bytes of memory.
+const LIBRARY: u64 = 256 * 1024;
+/// One of so many bytes of a member costs memory though nobody uses it.
+const WASTE: u64 = 16;
+
+/// What a partition has to know of a member.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Node {
+    /// The memory it takes.
+    pub bytes: u64,
+    /// Whether it must stay in the binaries.
+    pub anchored: bool,
+    /// The members that define what it asks for.
+    pub needs: BTreeSet<Digest>,
+}
+
+/// How the order is split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Split {
+    /// Into the few intervals that cost least.
+    Cheapest,
+    /// After every member (after every circle, where members need each other).
+    Everywhere,
+}
+
+/// A library to be linked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Library {
+    /// Its members, most widely used first.
+    pub members: Vec<Digest>,
+    /// The apps that use one of them.
+    pub users: BTreeSet<String>,
+}
+
+/// Draws the borders: returns the libraries, each needing only those before it. All members that
+/// are in none stay in the binaries.
+pub fn draw(
+    nodes: &BTreeMap<Digest, Node>,
+    apps: &BTreeMap<String, BTreeSet<Digest>>,
+    split: Split,
+) -> Vec<Library> {
+    let mut users = BTreeMap::<Digest, BTreeSet<&str>>::new();
+    for (app, members) in apps {
+        for member in members.iter().filter(|member| nodes.contains_key(member)) {
+            users.entry(*member).or_default().insert(app);
+        }
+    }
+    remove_anchored(nodes, &mut users);
+    users.retain(|_, users| users.len() > 1);
+    let units = order(nodes, &users);
+    let intervals = match split {
+        Split::Cheapest => cheapest(&units),
+        Split::Everywhere => (0..units.len()).map(|index| index..index + 1).collect(),
+    };
+    intervals
+        .into_iter()
+        .map(|interval| {
+            let units = &units[interval];
+            let users = units.iter().flat_map(|unit| &unit.users);
+            Library {
+                members: units
+                    .iter()
+                    .flat_map(|unit| &unit.members)
+                    .copied()
+                    .collect(),
+                users: users.map(|app| (*app).to_owned()).collect(),
+            }
+        })
+        .collect()
+}
+
+/// Removes the members that must stay in the binaries.
+fn remove_anchored(nodes: &BTreeMap<Digest, Node>, users: &mut BTreeMap<Digest, BTreeSet<&str>>) {
+    let mut needed_by = BTreeMap::<Digest, Vec<Digest>>::new();
+    let mut anchored = Vec::new();
+    for (key, node) in nodes {
+        let Some(own) = users.get(key) else { continue };
+        let has_users = |needed| {
+            users
+                .get(needed)
+                .is_some_and(|theirs| own.is_subset(theirs))
+        };
+        if node.anchored || !node.needs.iter().all(has_users) {
+            anchored.push(*key);
+        }
+        for needed in &node.needs {
+            needed_by.entry(*needed).or_default().push(*key);
+        }
+    }
+    while let Some(key) = anchored.pop() {
+        if users.remove(&key).is_some() {
+            anchored.extend(needed_by.get(&key).into_iter().flatten());
+        }
+    }
+}
+
+/// Members that need each other in a circle, or one alone.
+#[derive(Debug, PartialEq, Eq)]
+struct Unit<'a> {
+    members: Vec<Digest>,
+    users: BTreeSet<&'a str>,
+    bytes: u64,
+}
+
+/// Puts the members into an order in which each comes after all that it needs.
+fn order<'a>(
+    nodes: &BTreeMap<Digest, Node>,
+    users: &BTreeMap<Digest, BTreeSet<&'a str>>,
+) -> Vec<Unit<'a>> {
+    let mut graph = DiGraph::<Digest, ()>::new();
+    let indices: BTreeMap<Digest, NodeIndex> = users
+        .keys()
+        .map(|key| (*key, graph.add_node(*key)))
+        .collect();
+    for (key, index) in &indices {
+        let needs = nodes.get(key).into_iter().flat_map(|node| &node.needs);
+        for needed in needs.filter_map(|needed| indices.get(needed)) {
+            graph.add_edge(*index, *needed, ());
+        }
+    }
+    // Components come after the components they need. All members of one have the same users.
+    let mut units: Vec<Unit<'_>> = tarjan_scc(&graph)
+        .into_iter()
+        .map(|component| {
+            let mut members: Vec<_> = component.into_iter().map(|index| graph[index]).collect();
+            members.sort();
+            let users = members
+                .iter()
+                .filter_map(|key| users.get(key))
+                .flatten()
+                .copied();
+            let bytes = members.iter().filter_map(|key| nodes.get(key));
+            let bytes = bytes.fold(0_u64, |sum, node| sum.saturating_add(node.bytes));
+            Unit {
+                users: users.collect(),
+                members,
+                bytes,
+            }
+        })
+        .collect();
+    // The sort is stable, and units with equally many users that need each other have the same.
+    units.sort_by(|one, other| {
+        (other.users.len(), &one.users).cmp(&(one.users.len(), &other.users))
+    });
+    units
+}
+
+/// Finds the intervals that cost least in all, and of equal ones the fewest.
+fn cheapest(units: &[Unit<'_>]) -> Vec<std::ops::Range<usize>> {
+    // The best split of the first units: its cost, its number of intervals, the last one's start.
+    let mut best = vec![(0_u64, 0_usize, 0_usize)];
+    for end in 1..=units.len() {
+        let mut users = BTreeSet::new();
+        let mut bytes = 0_u64;
+        let mut used = 0_u64;
+        let mut choice: Option<(u64, usize, usize)> = None;
+        for start in (0..end).rev() {
+            let unit = &units[start];
+            users.extend(unit.users.iter().copied());
+            bytes = bytes.saturating_add(unit.bytes);
+            used = used.saturating_add(unit.bytes.saturating_mul(unit.users.len() as u64));
+            let apps = users.len() as u64;
+            let waste = bytes.saturating_mul(apps).saturating_sub(used) / WASTE;
+            let cost = waste
+                .saturating_add(apps * LIBRARY)
+                .saturating_add(best[start].0);
+            let candidate = (cost, best[start].1 + 1, start);
+            if choice.is_none_or(|choice| candidate < choice) {
+                choice = Some(candidate);
+            }
+        }
+        best.extend(choice);
+    }
+    let mut intervals = Vec::new();
+    let mut end = units.len();
+    while end > 0 {
+        let start = best[end].2;
+        intervals.push(start..end);
+        end = start;
+    }
+    intervals.reverse();
+    intervals
+}

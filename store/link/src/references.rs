@@ -1,0 +1,163 @@
+//! Who asks for what of whom, in the programs that are to share libraries.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use orlop_store::Digest;
+
+use crate::members::{Member, Symbols};
+use crate::partition::Node;
+
+/// One program, as far as symbols go.
+#[derive(Debug)]
+pub(crate) struct Program<'a> {
+    /// What its own objects define and ask for.
+    pub(crate) own: &'a Symbols,
+    /// Its members, in the order of the command line.
+    pub(crate) members: Vec<Digest>,
+}
+
+/// All members of some programs, and the names they have to do with each other by.
+pub(crate) struct References<'a> {
+    programs: &'a [Program<'a>],
+    members: BTreeMap<Digest, &'a Member>,
+    /// Names that loaded libraries of the system define.
+    system: &'a BTreeSet<String>,
+    /// Names that somebody asks others for.
+    asked: BTreeSet<&'a str>,
+    /// What each member can offer to those who ask.
+    offers: BTreeMap<Digest, Vec<&'a str>>,
+}
+
+impl<'a> References<'a> {
+    pub(crate) fn new(
+        programs: &'a [Program<'a>],
+        all: &'a BTreeMap<Digest, Member>,
+        system: &'a BTreeSet<String>,
+    ) -> Self {
+        let keys = programs.iter().flat_map(|program| &program.members);
+        let members: BTreeMap<_, _> = keys.filter_map(|key| Some((*key, all.get(key)?))).collect();
+        let symbols = members.values().map(|member| &member.symbols);
+        let symbols = symbols.chain(programs.iter().map(|program| program.own));
+        let asked: BTreeSet<_> = symbols
+            .flat_map(|symbols| symbols.undefined.keys())
+            .map(String::as_str)
+            .collect();
+        let offers = members
+            .iter()
+            .map(|(key, member)| {
+                let defined = member.symbols.defined.keys().map(String::as_str);
+                (*key, defined.filter(|name| asked.contains(name)).collect())
+            })
+            .collect();
+        Self {
+            programs,
+            members,
+            system,
+            asked,
+            offers,
+        }
+    }
+
+    /// Returns what a partition has to know of every member.
+    pub(crate) fn nodes(&self) -> BTreeMap<Digest, Node> {
+        let gathered = self.gathered();
+        let mut nodes: BTreeMap<Digest, Node> = self
+            .members
+            .iter()
+            .map(|(key, member)| {
+                let symbols = &member.symbols;
+                let anchored = symbols.runs_before_main && member.name != crate::line::STD
+                    || symbols.gathers().any(|name| gathered.contains(name))
+                    || symbols
+                        .gatherable
+                        .iter()
+                        .any(|name| gathered.contains(name.as_str()));
+                (
+                    *key,
+                    Node {
+                        bytes: symbols.bytes,
+                        anchored,
+                        needs: BTreeSet::new(),
+                    },
+                )
+            })
+            .collect();
+        let from_programs = self.asked_of_programs();
+        for program in self.programs {
+            let definers = self.definers(program);
+            for key in &program.members {
+                let (Some(member), Some(node)) = (self.members.get(key), nodes.get_mut(key)) else {
+                    continue;
+                };
+                for name in member.symbols.undefined.keys().map(String::as_str) {
+                    if let Some(definer) = definers.get(name) {
+                        if !self.system.contains(name) {
+                            node.needs.insert(*definer);
+                        }
+                    } else if from_programs.contains(name)
+                        && !program.own.defined.contains_key(name)
+                    {
+                        // Here nobody defines what another program defines itself.
+                        node.anchored = true;
+                    }
+                }
+            }
+        }
+        nodes
+    }
+
+    /// Returns the names that a library made of `inside` may have to give to others.
+    pub(crate) fn offered(&self, inside: &BTreeSet<Digest>) -> BTreeSet<String> {
+        let outside = self
+            .members
+            .iter()
+            .filter(|(key, _)| !inside.contains(*key));
+        let outside = outside.map(|(_, member)| &member.symbols);
+        let outside = outside.chain(self.programs.iter().map(|program| program.own));
+        let asked: BTreeSet<&str> = outside
+            .flat_map(|symbols| symbols.undefined.keys())
+            .map(String::as_str)
+            .collect();
+        let offers = inside
+            .iter()
+            .filter_map(|key| self.offers.get(key))
+            .flatten();
+        offers
+            .filter(|name| asked.contains(*name))
+            .map(|name| (*name).to_owned())
+            .collect()
+    }
+
+    /// Returns the names of sections that somebody wants gathered and somebody has.
+    fn gathered(&self) -> BTreeSet<&'a str> {
+        let members = self.members.values().map(|member| &member.symbols);
+        members
+            .chain(self.programs.iter().map(|program| program.own))
+            .flat_map(Symbols::gathers)
+            .collect()
+    }
+
+    /// Returns the names that members ask for and that some program defines in its own objects.
+    fn asked_of_programs(&self) -> BTreeSet<&'a str> {
+        let own = self
+            .programs
+            .iter()
+            .flat_map(|program| program.own.defined.keys());
+        own.map(String::as_str)
+            .filter(|name| self.asked.contains(name) && !self.system.contains(*name))
+            .collect()
+    }
+
+    /// Returns who defines a name in a program: the first on the command line.
+    fn definers(&self, program: &Program<'_>) -> BTreeMap<&'a str, Digest> {
+        let mut definers = BTreeMap::new();
+        for key in &program.members {
+            for name in self.offers.get(key).into_iter().flatten() {
+                if !program.own.defined.contains_key(*name) {
+                    definers.entry(*name).or_insert(*key);
+                }
+            }
+        }
+        definers
+    }
+}

@@ -1,0 +1,132 @@
+//! A view: one app's own tree, with the exact libraries its programs load.
+//!
+//! | path | is |
+//! |---|---|
+//! | `bin/<program>` | the program itself, one file with the linked app's by a hard link |
+//! | `lib/<SONAME>` | a relative link into the object of a library |
+//!
+//! The libraries of glibc are not in a view: they belong to the loader, and so to the system.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::Utf8Path;
+use orlop_loader::elf::Object;
+use orlop_loader::is_glibc;
+use orlop_store::{Digest, Registration, StorePath};
+
+use crate::App;
+use crate::error::LinkError;
+use crate::passes;
+use crate::session::Session;
+use crate::tools::{FORMAT, Libraries};
+
+/// A view that may not be in the store yet.
+#[derive(Debug)]
+pub(crate) struct Planned<'a> {
+    pub(crate) app: &'a App,
+    pub(crate) path: StorePath,
+    /// The object with the app's programs.
+    linked: StorePath,
+    /// The objects of the libraries, by SONAME.
+    pub(crate) libraries: BTreeMap<String, StorePath>,
+}
+
+impl<'a> Planned<'a> {
+    /// Finds everything that an app's programs load. `ours` are the libraries that were linked for
+    /// it, `others` all that may have to go along.
+    pub(crate) fn new(
+        app: &'a App,
+        linked: StorePath,
+        ours: &BTreeMap<String, StorePath>,
+        others: &Libraries,
+        session: &Session<'_>,
+    ) -> Result<Self, LinkError> {
+        let store = session.context.store;
+        let mut libraries = BTreeMap::new();
+        let programs = store.object(&linked).join("bin");
+        let mut files: Vec<_> = app
+            .programs
+            .iter()
+            .map(|program| programs.join(&program.name))
+            .collect();
+        while let Some(file) = files.pop() {
+            for soname in Object::read(&file)?.needed {
+                if is_glibc(&soname) || libraries.contains_key(&soname) {
+                    continue;
+                }
+                let object = match (ours.get(&soname), others.find(&soname)) {
+                    (Some(object), _) => object.clone(),
+                    (None, Some(file)) => add_copy(&soname, &file, session)?,
+                    (None, None) => {
+                        let program = file.file_name().unwrap_or_default().to_owned();
+                        return Err(LinkError::NoLibrary {
+                            program,
+                            library: soname,
+                        });
+                    }
+                };
+                files.push(store.object(&object).join("lib").join(&soname));
+                libraries.insert(soname, object);
+            }
+        }
+        let key = Digest::of("orlop-view", &(FORMAT, (&linked, &libraries)));
+        let path = StorePath::new(key, &format!("{}-{}-view", app.name, app.version));
+        Ok(Self {
+            app,
+            path,
+            linked,
+            libraries,
+        })
+    }
+
+    /// Adds the view to the store; `record` is kept alive by it.
+    pub(crate) fn add(&self, record: &StorePath, session: &Session<'_>) -> Result<(), LinkError> {
+        let store = session.context.store;
+        if store.contains(&self.path)? {
+            return Ok(());
+        }
+        let staged = store.stage()?;
+        for folder in ["bin", "lib"] {
+            fs_err::create_dir(staged.folder().join(folder))?;
+        }
+        for program in &self.app.programs {
+            let file = Utf8Path::new("bin").join(&program.name);
+            fs_err::copy(
+                store.object(&self.linked).join(&file),
+                staged.folder().join(&file),
+            )?;
+        }
+        for (soname, object) in &self.libraries {
+            let target = format!("../../{object}/lib/{soname}");
+            fs_err::os::unix::fs::symlink(target, staged.folder().join("lib").join(soname))?;
+        }
+        let mut references: BTreeSet<_> = self.libraries.values().cloned().collect();
+        references.extend([self.linked.clone(), record.clone()]);
+        let isolation = session.context.runner.isolation();
+        let registration = Registration {
+            references,
+            derivation: None,
+            isolation,
+        };
+        Ok(store.add(staged, &self.path, &registration)?)
+    }
+}
+
+/// Adds a copy of a library that comes from elsewhere, so that a view keeps nothing else alive.
+fn add_copy(soname: &str, file: &Utf8Path, session: &Session<'_>) -> Result<StorePath, LinkError> {
+    let store = session.context.store;
+    let content = blake3::hash(&fs_err::read(file)?);
+    let key = Digest::of(
+        "orlop-copied-library",
+        &(soname, Digest::from_blake3(&content)),
+    );
+    let path = StorePath::new(key, soname);
+    if !store.contains(&path)? {
+        let staged = store.stage()?;
+        let folder = staged.folder().join("lib");
+        fs_err::create_dir(&folder)?;
+        fs_err::copy(file, folder.join(soname))?;
+        passes::add(staged, &path, session)?;
+    }
+    Ok(path)
+}

@@ -1,0 +1,51 @@
+//! Changing the visibility of hidden symbols in copies of archives and objects.
+//!
+//! A border between a binary and a library can cut through what was meant to end in one image:
+//! the allocator shim of an app, a C function that one crate defines and another calls. Such
+//! symbols are made visible. A hidden definition becomes *protected*, not default: its own object
+//! addresses it directly, which is only right as long as nobody can put another in its place.
+
+use crate::object::{ObjectError, objects};
+
+/// What a hidden symbol becomes. The numbers are those of ELF.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visibility {
+    /// It can be seen, and another image's definition may come first.
+    Default = 0,
+    /// It can be seen, and its own image always uses it.
+    Protected = 3,
+}
+
+/// A hidden symbol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hidden<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Whether the object defines it; it asks for it otherwise.
+    pub defined: bool,
+}
+
+/// The bits of `st_other` that hold the visibility.
+const MASK: u8 = 3;
+
+/// Changes hidden symbols in an archive or object as `rule` says; none leaves a symbol as it is.
+/// Lengths and offsets stay, so an archive's index stays right. Returns how many were changed.
+pub fn change(
+    file: &mut [u8],
+    rule: impl Fn(Hidden<'_>) -> Option<Visibility>,
+) -> Result<usize, ObjectError> {
+    let mut edits = Vec::new();
+    for object in objects(file)? {
+        for symbol in object.symbols()?.into_iter().filter(|symbol| symbol.hidden) {
+            let hidden = Hidden {
+                name: symbol.name,
+                defined: symbol.defined,
+            };
+            edits.extend(rule(hidden).map(|visibility| (symbol.other_at, visibility)));
+        }
+    }
+    for &(at, visibility) in &edits {
+        file[at] = file[at] & !MASK | visibility as u8;
+    }
+    Ok(edits.len())
+}
