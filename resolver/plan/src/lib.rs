@@ -1,1 +1,161 @@
-//! orlop-plan.
+//! The bridge from wishes to facts: lowers variants to derivations and splits them into what is
+//! present, what must be fetched and what must be built. Reads only.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`plan()`] | the way through |
+//! | `lower` | variant → derivation: what goes into a key |
+//! | `native` | overrides and native libraries from recipes |
+
+mod lower;
+mod native;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+use orlop_recipes::RecipeSet;
+use orlop_resolver::Resolution;
+use orlop_store::derivation::{Step, Tools};
+use orlop_store::{Fetcher, Plan, Store, StoreError, StorePath};
+
+use crate::lower::Derivations;
+use crate::native::Natives;
+
+/// One app to plan.
+#[derive(Debug, Clone, Copy)]
+pub struct AppRequest<'a> {
+    /// What the app is compiled from.
+    pub resolution: &'a Resolution,
+    /// The programs to build; none means all that its features allow.
+    pub programs: Option<&'a BTreeSet<String>>,
+    /// What it is compiled with.
+    pub tools: &'a Tools,
+}
+
+/// Where a plan looks to see what is there already.
+#[derive(Clone, Copy)]
+#[expect(missing_debug_implementations, reason = "a fetcher has no debug form")]
+pub struct Surroundings<'a> {
+    /// Overrides and native libraries.
+    pub recipes: &'a RecipeSet,
+    /// What is built.
+    pub store: &'a Store,
+    /// What is downloaded.
+    pub fetcher: &'a dyn Fetcher,
+}
+
+/// Why apps cannot be planned.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// A library is not an app.
+    #[error("`{name}` has no programs to install: it is a library")]
+    NoPrograms {
+        /// The package.
+        name: String,
+    },
+    /// All programs are behind features.
+    #[error("no program of `{name}` can be built with these features: they need {}", list(.features))]
+    ProgramsNeedFeatures {
+        /// The package.
+        name: String,
+        /// The features that would switch one on.
+        features: BTreeSet<String>,
+    },
+    /// A recipe names a program that the package does not have.
+    #[error("`{name}` has no program `{program}`; it has {}", list(.known))]
+    NoSuchProgram {
+        /// The package.
+        name: String,
+        /// What was asked for.
+        program: String,
+        /// What it has.
+        known: BTreeSet<String>,
+    },
+    /// A recipe names a native library for which there is no recipe.
+    #[error(
+        "the recipe of {user} needs the native library `{library}`, for which there is no recipe"
+    )]
+    NoNativeRecipe {
+        /// Who needs it.
+        user: String,
+        /// The name in the recipe.
+        library: String,
+    },
+    /// Recipes of native libraries need each other in a circle.
+    #[error("the native library `{library}` needs itself")]
+    NativeCycle {
+        /// One of the circle.
+        library: String,
+    },
+    /// The store could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn list(names: &BTreeSet<String>) -> String {
+    names
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Makes the plan for apps: every step that is missing, in an order in which it can be executed.
+pub fn plan(apps: &[AppRequest<'_>], around: Surroundings<'_>) -> Result<Plan, PlanError> {
+    let mut derivations = Derivations::default();
+    let mut natives = Natives::new(around.recipes);
+    let mut plan = Plan::default();
+    for app in apps {
+        plan.apps.push(lower::lower(
+            app.resolution,
+            app.programs,
+            app.tools,
+            &mut natives,
+            &mut derivations,
+        )?);
+    }
+    let all: BTreeSet<_> = derivations.by_path.keys().cloned().collect();
+    let missing = around.store.missing(&all)?;
+    plan.present = all.difference(&missing).cloned().collect();
+    let needed = needed(&plan, &derivations, &missing);
+    for path in derivations
+        .order
+        .iter()
+        .filter(|path| needed.contains(path))
+    {
+        let derivation = derivations.by_path[path].clone();
+        if let Step::Unpack(source) = &derivation.step
+            && around.fetcher.cached(source).is_none()
+        {
+            plan.fetch.insert(source.clone());
+        }
+        plan.build.push(derivation);
+    }
+    Ok(plan)
+}
+
+/// The missing steps that the apps cannot do without: what an object that is present was made
+/// from is not needed any more.
+fn needed<'a>(
+    plan: &'a Plan,
+    derivations: &'a Derivations,
+    missing: &BTreeSet<StorePath>,
+) -> BTreeSet<StorePath> {
+    let mut needed = BTreeSet::new();
+    let mut open: Vec<StorePath> = plan
+        .apps
+        .iter()
+        .flat_map(|app| app.programs.iter().map(|program| program.link_set.clone()))
+        .collect();
+    while let Some(path) = open.pop() {
+        if !missing.contains(&path) || !needed.insert(path.clone()) {
+            continue;
+        }
+        // Compilers and C tools are inputs that no derivation makes.
+        if let Some(derivation) = derivations.by_path.get(&path) {
+            open.extend(derivation.inputs());
+        }
+    }
+    needed
+}

@@ -1,0 +1,470 @@
+//! Variants to derivations: the only place that decides what goes into a key.
+//!
+//! | of a variant | goes into | as |
+//! |---|---|---|
+//! | name, version, checksum of the `.crate` | source | [`Source`]; everything below names the source by path |
+//! | build script: path, edition | compiled script, hence run, hence library | [`RustcCall`] of kind `BuildScript` |
+//! | `links`, features, runs of immediate dependencies with `links` | run | [`ScriptRun`] |
+//! | library: crate name, path, edition, crate kind | library | [`RustcCall`] |
+//! | active and declared features | compiled script, library, programs | `features`, `declared_features` |
+//! | dependency variants with their extern names | compiled script (build), library and programs (normal) | `externs`, `libraries` |
+//! | side | all rustc calls and the run | [`Codegen`]: one class per side |
+//! | `CARGO_PKG_*` texts | all | [`PackageTexts`] |
+//! | overrides of recipes: environment, native libraries | all of that crate; native libraries also in everything that links it | `environment`, `natives` |
+//! | compiler, isolation | all | [`Tools`]; the C tools only where something is linked or run |
+//!
+//! Not in any key: where the store lies, user, host, time, number of jobs, dev-dependencies,
+//! inactive targets, the app's `lto`, `panic` and `strip`.
+//!
+//! [`HASH_FORMAT`](orlop_store::derivation::HASH_FORMAT) and
+//! [`SANDBOX_CONTRACT`](orlop_store::derivation::SANDBOX_CONTRACT) are hashed with every
+//! derivation; golden digests in the tests guard the encoding.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use orlop_resolver::{
+    BinaryTarget, DependencyKind, LibraryTarget, Package, Resolution, ScriptTarget, Side, Variant,
+};
+use orlop_store::derivation::{
+    Codegen, CrateKind, DependencyScript, Extern, Library, Origin, PackageTexts, RustcCall,
+    ScriptRun, Source, Step, Tools,
+};
+use orlop_store::{Derivation, PlannedApp, PlannedProgram, StorePath};
+use petgraph::Direction;
+use petgraph::graph::NodeIndex;
+use petgraph::visit::EdgeRef as _;
+
+use crate::PlanError;
+use crate::native::Natives;
+
+/// The derivations of one or more apps, each after those it reads.
+#[derive(Debug, Default)]
+pub(crate) struct Derivations {
+    pub(crate) by_path: BTreeMap<StorePath, Derivation>,
+    pub(crate) order: Vec<StorePath>,
+}
+
+impl Derivations {
+    /// Takes in a derivation and returns the path of its output.
+    pub(crate) fn insert(&mut self, name: String, step: Step) -> StorePath {
+        let derivation = Derivation { name, step };
+        let path = derivation.path();
+        if self.by_path.insert(path.clone(), derivation).is_none() {
+            self.order.push(path.clone());
+        }
+        path
+    }
+
+    /// Takes in the unpacking of an archive.
+    pub(crate) fn insert_source(&mut self, source: Source) -> StorePath {
+        let name = format!("{}-{}-src", source.name, source.version);
+        self.insert(name, Step::Unpack(source))
+    }
+}
+
+/// What users of a lowered variant need to know of it.
+#[derive(Debug, Clone, Default)]
+struct Lowered {
+    library: Option<Library>,
+    /// The library and all it is linked with; of a proc macro only itself.
+    libraries: BTreeSet<Library>,
+    /// The run of its own build script.
+    run: Option<StorePath>,
+    /// Runs whose link-search paths apply to users, its own included.
+    runs: BTreeSet<StorePath>,
+    /// Native libraries that users link too.
+    natives: BTreeSet<StorePath>,
+}
+
+/// What the user's code or build script uses directly, and all that comes with it.
+#[derive(Debug, Clone, Default)]
+struct Uses {
+    externs: Vec<Extern>,
+    libraries: BTreeSet<Library>,
+    runs: BTreeSet<StorePath>,
+    natives: BTreeSet<StorePath>,
+}
+
+/// Lowers one app.
+pub(crate) fn lower(
+    resolution: &Resolution,
+    programs: Option<&BTreeSet<String>>,
+    tools: &Tools,
+    natives: &mut Natives<'_>,
+    derivations: &mut Derivations,
+) -> Result<PlannedApp, PlanError> {
+    let mut lowering = Lowering {
+        resolution,
+        tools,
+        natives,
+        derivations,
+        done: BTreeMap::new(),
+    };
+    for node in resolution.order() {
+        let lowered = lowering.variant(node)?;
+        lowering.done.insert(node, lowered);
+    }
+    lowering.app(programs)
+}
+
+struct Lowering<'a, 'recipes> {
+    resolution: &'a Resolution,
+    tools: &'a Tools,
+    natives: &'a mut Natives<'recipes>,
+    derivations: &'a mut Derivations,
+    done: BTreeMap<NodeIndex, Lowered>,
+}
+
+/// The parts of a variant that all its rustc calls share.
+struct Common {
+    source: StorePath,
+    texts: PackageTexts,
+    codegen: Codegen,
+    environment: BTreeMap<String, String>,
+    /// Native libraries that a recipe gives to this very crate.
+    natives: BTreeSet<StorePath>,
+}
+
+impl Lowering<'_, '_> {
+    fn variant(&mut self, node: NodeIndex) -> Result<Lowered, PlanError> {
+        let variant = &self.resolution.graph[node];
+        let package = &variant.package;
+        let common = self.common(node)?;
+        let uses = self.uses(node, DependencyKind::Normal);
+        let run = match &package.build_script {
+            Some(script) => Some(self.script(node, script, &common)),
+            None => None,
+        };
+        let mut runs = uses.runs.clone();
+        runs.extend(run.clone());
+        let mut natives = uses.natives.clone();
+        natives.extend(common.natives.iter().cloned());
+        let mut lowered = Lowered {
+            run: run.clone(),
+            runs,
+            natives,
+            ..Lowered::default()
+        };
+        let Some(target) = package
+            .library
+            .as_ref()
+            .filter(|library| library.linkable())
+        else {
+            return Ok(lowered);
+        };
+        let library = self.library(variant, target, &common, &uses, run);
+        if library.proc_macro {
+            // The compiler loads it whole: users link nothing of what is inside.
+            lowered.runs.clear();
+            lowered.natives.clear();
+        } else {
+            lowered.libraries = uses.libraries;
+        }
+        lowered.libraries.insert(library.clone());
+        lowered.library = Some(library);
+        Ok(lowered)
+    }
+
+    fn common(&mut self, node: NodeIndex) -> Result<Common, PlanError> {
+        let variant = &self.resolution.graph[node];
+        let source = self.derivations.insert_source(Source {
+            name: variant.name.to_string(),
+            version: variant.version.to_string(),
+            checksum: variant.checksum.clone(),
+            origin: Origin::Registry,
+        });
+        let needs = self
+            .natives
+            .of_crate(variant, self.tools, self.derivations)?;
+        Ok(Common {
+            source,
+            texts: texts(&variant.package, node == self.resolution.root),
+            codegen: codegen(variant.side),
+            environment: needs.environment,
+            natives: needs.libraries,
+        })
+    }
+
+    /// Compiles and runs a build script; returns the run.
+    fn script(&mut self, node: NodeIndex, target: &ScriptTarget, common: &Common) -> StorePath {
+        let variant = &self.resolution.graph[node];
+        let uses = self.uses(node, DependencyKind::Build);
+        let call = RustcCall {
+            kind: CrateKind::BuildScript,
+            crate_name: "build_script_build".into(),
+            path: target.path.clone(),
+            edition: target.edition.clone(),
+            externs: uses.externs,
+            libraries: uses.libraries,
+            script: None,
+            reachable_scripts: uses.runs,
+            natives: uses.natives,
+            has_library: false,
+            codegen: Codegen::host(),
+            ..self.call(variant, common)
+        };
+        let label = label(variant);
+        let program = self
+            .derivations
+            .insert(format!("{label}-script"), Step::Rustc(Box::new(call)));
+        let run = ScriptRun {
+            tools: self.tools.clone(),
+            source: common.source.clone(),
+            package: common.texts.clone(),
+            program,
+            links: variant.package.links.clone(),
+            features: features(variant),
+            dependencies: self.linked_dependencies(node),
+            codegen: common.codegen.clone(),
+            natives: common.natives.clone(),
+            environment: common.environment.clone(),
+        };
+        self.derivations
+            .insert(format!("{label}-run"), Step::Script(Box::new(run)))
+    }
+
+    /// The runs whose metadata the build script of `node` sees: those of its immediate normal
+    /// dependencies with `links`.
+    fn linked_dependencies(&self, node: NodeIndex) -> Vec<DependencyScript> {
+        let mut found = BTreeMap::new();
+        for edge in self
+            .resolution
+            .graph
+            .edges_directed(node, Direction::Outgoing)
+        {
+            if edge.weight().kind != DependencyKind::Normal {
+                continue;
+            }
+            let used = &self.resolution.graph[edge.target()];
+            if let (Some(links), Some(run)) = (&used.package.links, &self.done[&edge.target()].run)
+            {
+                found.insert(links.clone(), run.clone());
+            }
+        }
+        found
+            .into_iter()
+            .map(|(links, run)| DependencyScript { links, run })
+            .collect()
+    }
+
+    fn library(
+        &mut self,
+        variant: &Variant,
+        target: &LibraryTarget,
+        common: &Common,
+        uses: &Uses,
+        script: Option<StorePath>,
+    ) -> Library {
+        let kind = if target.proc_macro {
+            CrateKind::ProcMacro
+        } else {
+            CrateKind::Library
+        };
+        let call = RustcCall {
+            kind,
+            crate_name: target.crate_name.clone(),
+            path: target.path.clone(),
+            edition: target.edition.clone(),
+            script,
+            ..self.call_with(variant, common, uses)
+        };
+        let suffix = if target.proc_macro { "-macro" } else { "" };
+        let object = self.derivations.insert(
+            format!("{}{suffix}", label(variant)),
+            Step::Rustc(Box::new(call)),
+        );
+        Library {
+            object,
+            crate_name: target.crate_name.clone(),
+            proc_macro: target.proc_macro,
+        }
+    }
+
+    fn app(&mut self, wanted: Option<&BTreeSet<String>>) -> Result<PlannedApp, PlanError> {
+        let root = self.resolution.root;
+        let variant = self.resolution.app();
+        let targets = programs(variant, wanted)?;
+        let common = self.common(root)?;
+        let lowered = self.done[&root].clone();
+        let mut uses = self.uses(root, DependencyKind::Normal);
+        if let Some(library) = &lowered.library {
+            let name = library.crate_name.clone();
+            uses.externs.push(Extern {
+                name,
+                library: library.clone(),
+            });
+            uses.externs.sort();
+            uses.libraries.insert(library.clone());
+        }
+        let mut planned = Vec::new();
+        for target in targets {
+            let call = RustcCall {
+                kind: CrateKind::Program {
+                    name: target.name.clone(),
+                },
+                crate_name: target.name.replace('-', "_"),
+                path: target.path.clone(),
+                edition: target.edition.clone(),
+                script: lowered.run.clone(),
+                ..self.call_with(variant, &common, &uses)
+            };
+            let name = format!("{}-{}-linkset", label(variant), target.name);
+            let link_set = self.derivations.insert(name, Step::Rustc(Box::new(call)));
+            planned.push(PlannedProgram {
+                name: target.name.clone(),
+                link_set,
+            });
+        }
+        Ok(PlannedApp {
+            name: variant.name.to_string(),
+            version: variant.version.to_string(),
+            programs: planned,
+            compiler: self.tools.compiler.clone(),
+            libraries: uses
+                .libraries
+                .into_iter()
+                .filter(|library| !library.proc_macro)
+                .map(|library| library.object)
+                .collect(),
+        })
+    }
+
+    fn call_with(&self, variant: &Variant, common: &Common, uses: &Uses) -> RustcCall {
+        RustcCall {
+            externs: uses.externs.clone(),
+            libraries: uses.libraries.clone(),
+            reachable_scripts: uses.runs.clone(),
+            natives: uses.natives.union(&common.natives).cloned().collect(),
+            ..self.call(variant, common)
+        }
+    }
+
+    /// The fields that follow from the package alone; the rest are for the caller to fill in.
+    fn call(&self, variant: &Variant, common: &Common) -> RustcCall {
+        RustcCall {
+            tools: self.tools.clone(),
+            source: common.source.clone(),
+            package: common.texts.clone(),
+            kind: CrateKind::Library,
+            crate_name: String::new(),
+            path: String::new(),
+            edition: String::new(),
+            features: features(variant),
+            declared_features: variant.package.declared_features.clone(),
+            externs: Vec::new(),
+            libraries: BTreeSet::new(),
+            script: None,
+            reachable_scripts: BTreeSet::new(),
+            natives: BTreeSet::new(),
+            has_library: variant.package.library.is_some(),
+            codegen: common.codegen.clone(),
+            environment: common.environment.clone(),
+        }
+    }
+
+    fn uses(&self, node: NodeIndex, kind: DependencyKind) -> Uses {
+        let mut uses = Uses::default();
+        for edge in self
+            .resolution
+            .graph
+            .edges_directed(node, Direction::Outgoing)
+        {
+            if edge.weight().kind != kind {
+                continue;
+            }
+            let used = &self.done[&edge.target()];
+            let Some(library) = &used.library else {
+                continue;
+            };
+            let name = edge.weight().extern_name.clone();
+            uses.externs.push(Extern {
+                name,
+                library: library.clone(),
+            });
+            uses.libraries.extend(used.libraries.iter().cloned());
+            uses.runs.extend(used.runs.iter().cloned());
+            uses.natives.extend(used.natives.iter().cloned());
+        }
+        uses.externs.sort();
+        uses.externs.dedup();
+        uses
+    }
+}
+
+/// The programs to build: those whose required features are active, and of these the wanted ones.
+fn programs<'a>(
+    variant: &'a Variant,
+    wanted: Option<&BTreeSet<String>>,
+) -> Result<Vec<&'a BinaryTarget>, PlanError> {
+    let name = variant.name.to_string();
+    let all = &variant.package.binaries;
+    if all.is_empty() {
+        return Err(PlanError::NoPrograms { name });
+    }
+    if let Some(missing) = wanted
+        .into_iter()
+        .flatten()
+        .find(|wanted| !all.iter().any(|target| target.name == **wanted))
+    {
+        return Err(PlanError::NoSuchProgram {
+            name,
+            program: missing.clone(),
+            known: all.iter().map(|target| target.name.clone()).collect(),
+        });
+    }
+    let active = |target: &&BinaryTarget| {
+        target
+            .required_features
+            .iter()
+            .all(|feature| variant.features.contains(feature.as_str()))
+    };
+    let chosen: Vec<_> = all
+        .iter()
+        .filter(|target| wanted.is_none_or(|wanted| wanted.contains(&target.name)))
+        .filter(active)
+        .collect();
+    if chosen.is_empty() {
+        let features = all
+            .iter()
+            .flat_map(|target| target.required_features.iter().cloned())
+            .collect();
+        return Err(PlanError::ProgramsNeedFeatures { name, features });
+    }
+    Ok(chosen)
+}
+
+fn label(variant: &Variant) -> String {
+    format!("{}-{}", variant.name, variant.version)
+}
+
+fn features(variant: &Variant) -> BTreeSet<String> {
+    variant
+        .features
+        .iter()
+        .map(|feature| feature.as_str().to_owned())
+        .collect()
+}
+
+fn codegen(side: Side) -> Codegen {
+    match side {
+        Side::Host => Codegen::host(),
+        Side::Target => Codegen::target(),
+    }
+}
+
+fn texts(package: &Package, primary: bool) -> PackageTexts {
+    let about = package.about.clone();
+    PackageTexts {
+        name: package.name.to_string(),
+        version: package.version.to_string(),
+        authors: about.authors,
+        description: about.description,
+        homepage: about.homepage,
+        repository: about.repository,
+        license: about.license,
+        license_file: about.license_file,
+        rust_version: about.rust_version,
+        readme: about.readme,
+        primary,
+    }
+}

@@ -1,0 +1,356 @@
+//! Plans by data: small registries in, derivations out.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use insta::assert_snapshot;
+use jiff::Timestamp;
+use orlop_recipes::{Recipe, RecipeSet};
+use orlop_resolver::memory::{MemoryIndex, MemoryRelease, need, release};
+use orlop_store::derivation::{CrateKind, Isolation, RustcCall, ScriptRun, Source, Step, Tools};
+use orlop_store::{
+    Derivation, Digest, FetchError, Fetcher, Plan, Registration, Reporter, Store, StorePath,
+};
+
+use super::{AppRequest, PlanError, Surroundings, plan};
+
+struct NoFetcher;
+
+impl Fetcher for NoFetcher {
+    fn cached(&self, source: &Source) -> Option<Utf8PathBuf> {
+        (source.name == "leaf").then(|| "leaf.crate".into())
+    }
+
+    fn fetch(&self, source: &Source, _: &dyn Reporter) -> Result<Utf8PathBuf, FetchError> {
+        Err(FetchError::Offline {
+            name: source.name.clone(),
+        })
+    }
+}
+
+struct World {
+    _folder: tempfile::TempDir,
+    store: Store,
+    recipes: RecipeSet,
+    tools: Tools,
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Utf8Path::from_path(folder.path()).unwrap().join("home");
+        Self {
+            _folder: folder,
+            store: Store::open(&home, Timestamp::UNIX_EPOCH).unwrap(),
+            recipes: RecipeSet::default(),
+            tools: tools("rustc"),
+        }
+    }
+
+    fn plan(&self, index: &MemoryIndex, apps: &[&str]) -> Result<Plan, PlanError> {
+        let resolutions: Vec<_> = apps
+            .iter()
+            .map(|app| orlop_resolver::resolve(&index.request(app), index).unwrap())
+            .collect();
+        let requests: Vec<_> = resolutions
+            .iter()
+            .map(|resolution| AppRequest {
+                resolution,
+                programs: None,
+                tools: &self.tools,
+            })
+            .collect();
+        let around = Surroundings {
+            recipes: &self.recipes,
+            store: &self.store,
+            fetcher: &NoFetcher,
+        };
+        plan(&requests, around)
+    }
+
+    /// Puts something at the place of an object.
+    fn add(&self, derivation: &Derivation) {
+        let staged = self.store.stage().unwrap();
+        let registration = Registration {
+            references: [].into(),
+            derivation: Some(derivation.clone()),
+            isolation: Isolation::Full,
+        };
+        self.store
+            .add(staged, &derivation.path(), &registration)
+            .unwrap();
+    }
+}
+
+fn tools(compiler: &str) -> Tools {
+    Tools {
+        compiler: StorePath::new(Digest::of("test", compiler), compiler),
+        c_tools: StorePath::new(Digest::of("test", "c"), "c-tools"),
+        isolation: Isolation::Full,
+    }
+}
+
+/// An app with a build script, a proc macro and two versions of one crate.
+fn index() -> MemoryIndex {
+    MemoryIndex::new([
+        app("app"),
+        release("macro 1.0.0").needs([need("leaf ^2")]).proc_macro(),
+        release("zed 1.0.0")
+            .needs([need("leaf ^1")])
+            .links("z")
+            .script(),
+        release("leaf 1.0.0"),
+        release("leaf 2.0.0"),
+    ])
+}
+
+fn app(name: &str) -> MemoryRelease {
+    release(&format!("{name} 1.0.0"))
+        .needs([need("macro ^1"), need("zed ^1"), need("leaf ^2").build()])
+        .script()
+        .binary(name)
+}
+
+fn names(plan: &Plan) -> String {
+    plan.build
+        .iter()
+        .map(|step| step.name.clone() + "\n")
+        .collect()
+}
+
+fn calls(plan: &Plan) -> impl Iterator<Item = (&str, &RustcCall)> {
+    plan.build
+        .iter()
+        .filter_map(|derivation| match &derivation.step {
+            Step::Rustc(call) => Some((derivation.name.as_str(), &**call)),
+            _ => None,
+        })
+}
+
+fn call<'a>(plan: &'a Plan, name: &str) -> &'a RustcCall {
+    calls(plan).find(|(other, _)| *other == name).unwrap().1
+}
+
+fn run<'a>(plan: &'a Plan, name: &str) -> &'a ScriptRun {
+    plan.build
+        .iter()
+        .find_map(|derivation| match &derivation.step {
+            Step::Script(run) if derivation.name == name => Some(&**run),
+            _ => None,
+        })
+        .unwrap()
+}
+
+#[test]
+fn every_step_comes_after_what_it_reads() {
+    let world = World::new();
+    let plan = world.plan(&index(), &["app"]).unwrap();
+    let mut made = vec![world.tools.compiler.clone(), world.tools.c_tools.clone()];
+    for derivation in &plan.build {
+        for input in derivation.inputs() {
+            assert!(made.contains(&input), "{} reads {input}", derivation.name);
+        }
+        made.push(derivation.path());
+    }
+    assert!(made.contains(&plan.apps[0].programs[0].link_set));
+}
+
+#[test]
+fn host_and_target_are_apart() {
+    let world = World::new();
+    let plan = world.plan(&index(), &["app"]).unwrap();
+    let host = call(&plan, "macro-1.0.0-macro");
+    assert_eq!(host.kind, CrateKind::ProcMacro);
+    assert_eq!(host.codegen.opt_level, "0");
+    let target = call(&plan, "zed-1.0.0");
+    assert_eq!(target.codegen.opt_level, "3");
+    let program = call(&plan, "app-1.0.0-app-linkset");
+    // What is inside a proc macro is not linked by its users.
+    let libraries: Vec<_> = program
+        .libraries
+        .iter()
+        .map(|library| library.object.name())
+        .collect();
+    for expected in ["macro-1.0.0-macro", "zed-1.0.0", "leaf-1.0.0"] {
+        assert!(libraries.contains(&expected), "{expected}: {libraries:?}");
+    }
+    assert!(!libraries.contains(&"leaf-2.0.0"), "{libraries:?}");
+}
+
+#[test]
+fn a_build_script_sees_the_links_of_immediate_dependencies() {
+    let world = World::new();
+    let plan = world.plan(&index(), &["app"]).unwrap();
+    let app = run(&plan, "app-1.0.0-run");
+    assert_eq!(app.dependencies.len(), 1);
+    assert_eq!(app.dependencies[0].links, "z");
+    assert_eq!(app.links, None);
+    assert_eq!(run(&plan, "zed-1.0.0-run").links.as_deref(), Some("z"));
+    let program = call(&plan, "app-1.0.0-app-linkset");
+    assert_eq!(program.script, Some(app_path(&plan, "app-1.0.0-run")));
+    assert!(program.reachable_scripts.contains(&app.dependencies[0].run));
+}
+
+fn app_path(plan: &Plan, name: &str) -> StorePath {
+    plan.build
+        .iter()
+        .find(|derivation| derivation.name == name)
+        .unwrap()
+        .path()
+}
+
+#[test]
+fn two_apps_share_steps_and_what_is_there_is_not_built() {
+    let world = World::new();
+    let index = MemoryIndex::new([
+        app("app"),
+        app("other"),
+        release("macro 1.0.0").needs([need("leaf ^2")]).proc_macro(),
+        release("zed 1.0.0")
+            .needs([need("leaf ^1")])
+            .links("z")
+            .script(),
+        release("leaf 1.0.0"),
+        release("leaf 2.0.0"),
+    ]);
+    let first = world.plan(&index, &["app"]).unwrap();
+    assert!(first.present.is_empty());
+    let fetched: Vec<_> = first
+        .fetch
+        .iter()
+        .map(|source| source.name.as_str())
+        .collect();
+    assert_eq!(
+        fetched,
+        ["app", "macro", "zed"],
+        "leaf is downloaded already"
+    );
+    for derivation in &first.build {
+        world.add(derivation);
+    }
+    let again = world.plan(&index, &["app"]).unwrap();
+    assert_eq!(again.present.len(), first.build.len());
+    assert!(again.build.is_empty() && again.fetch.is_empty());
+    let second = world.plan(&index, &["app", "other"]).unwrap();
+    assert_snapshot!(names(&second), @r"
+    other-1.0.0-src
+    other-1.0.0-script
+    other-1.0.0-run
+    other-1.0.0
+    other-1.0.0-other-linkset
+    ");
+}
+
+#[test]
+fn what_a_present_object_was_made_from_is_not_needed() {
+    let world = World::new();
+    let first = world.plan(&index(), &["app"]).unwrap();
+    let link_set = first.build.last().unwrap();
+    world.add(link_set);
+    let again = world.plan(&index(), &["app"]).unwrap();
+    assert!(again.build.is_empty(), "{}", names(&again));
+}
+
+#[test]
+fn keys_are_golden() {
+    let world = World::new();
+    let plan = world.plan(&index(), &["app"]).unwrap();
+    let paths: String = plan
+        .build
+        .iter()
+        .map(|step| step.path().to_string() + "\n")
+        .collect();
+    assert_snapshot!(paths, @r"
+    rbfvz158ryfnyf13w53m7cy6cfsmkqxm-leaf-1.0.0-src
+    22d62i5qz37i9d0wqnlyy9yxw2w240bc-leaf-1.0.0
+    vzsb9c5yg67fl5icsav8gi8jvsxipian-leaf-2.0.0-src
+    y6x1385l7xvbbyjjil4gajixwp5sq65l-leaf-2.0.0
+    jfn5c29pjahzp5sqzgs375cn1cb5pprz-macro-1.0.0-src
+    2rz2mg99pkfqcj0rqqm16adxfp90vk9l-macro-1.0.0-macro
+    klic3miyyfx31a8r54z3aa8mcv987p0r-zed-1.0.0-src
+    djlr71yymv9iiz2hg07219k8bm84y3p7-zed-1.0.0-script
+    2z1m27ipvar6mkcnd75m9sfcvpz7ga35-zed-1.0.0-run
+    q102dql5j7m52faxx9f7a3alcbywawac-zed-1.0.0
+    6nnrh46ld444igs8s5jyvskibzggwawq-app-1.0.0-src
+    rhq5m3h30fjlbl936dl4vccjpd6xr2cq-app-1.0.0-script
+    bk9nxlmxfnm9g9l046rr1wawdpw5dg2j-app-1.0.0-run
+    aj0b80ggj7d7n8nxlqa5ba025fr8z21i-app-1.0.0
+    vsn7cxz8xn7cl9w0zyzwswvqkacln614-app-1.0.0-app-linkset
+    ");
+}
+
+#[test]
+fn another_compiler_means_other_keys_but_the_same_sources() {
+    let mut world = World::new();
+    let first = world.plan(&index(), &["app"]).unwrap();
+    world.tools = tools("newer");
+    let second = world.plan(&index(), &["app"]).unwrap();
+    for (one, two) in first.build.iter().zip(&second.build) {
+        let source = matches!(one.step, Step::Unpack(_));
+        assert_eq!(one.path() == two.path(), source, "{}", one.name);
+    }
+}
+
+#[test]
+fn other_c_tools_change_only_what_is_linked_or_run() {
+    let mut world = World::new();
+    let index = MemoryIndex::new([
+        release("app 1.0.0").needs([need("leaf ^1")]).binary("app"),
+        release("leaf 1.0.0"),
+    ]);
+    let first = world.plan(&index, &["app"]).unwrap();
+    world.tools.c_tools = StorePath::new(Digest::of("test", "other"), "c-tools");
+    let second = world.plan(&index, &["app"]).unwrap();
+    assert_eq!(
+        app_path(&first, "leaf-1.0.0"),
+        app_path(&second, "leaf-1.0.0")
+    );
+}
+
+#[test]
+fn recipes_add_environment_and_native_libraries() {
+    let mut world = World::new();
+    for text in [
+        "schema = 1\n[crate]\nname = \"zed\"\nnative = [\"z\"]\nenvironment = { Z = \"1\" }\n",
+        "schema = 1\n[library]\nname = \"z\"\nversion = \"1\"\nscript = \"make\"\nnative = [\"y\"]\n\
+         source = { url = \"https://example.org/z.tar.gz\", sha256 = \
+         \"0000000000000000000000000000000000000000000000000000000000000000\", folder = \"c\" }\n",
+        "schema = 1\n[library]\nname = \"y\"\nversion = \"1\"\nscript = \"make\"\n\
+         source = { url = \"https://example.org/y.tar.gz\", sha256 = \
+         \"1111111111111111111111111111111111111111111111111111111111111111\" }\n",
+    ] {
+        world.recipes.add(Recipe::parse("x.toml", text).unwrap());
+    }
+    let plan = world.plan(&index(), &["app"]).unwrap();
+    let natives = [app_path(&plan, "y-1"), app_path(&plan, "z-1")].into();
+    assert_eq!(run(&plan, "zed-1.0.0-run").natives, natives);
+    assert_eq!(run(&plan, "zed-1.0.0-run").environment["Z"], "1");
+    assert_eq!(call(&plan, "zed-1.0.0").natives, natives);
+    assert_eq!(
+        call(&plan, "app-1.0.0-app-linkset").natives,
+        natives,
+        "users link them too"
+    );
+    assert!(call(&plan, "macro-1.0.0-macro").natives.is_empty());
+    assert!(run(&plan, "app-1.0.0-run").natives.is_empty());
+}
+
+#[test]
+fn mistakes_are_named() {
+    let mut world = World::new();
+    let lines = |error: PlanError| error.to_string();
+    let library = MemoryIndex::new([release("library 1.0.0")]);
+    assert_snapshot!(
+        lines(world.plan(&library, &["library"]).unwrap_err()),
+        @"`library` has no programs to install: it is a library"
+    );
+    world.recipes.add(
+        Recipe::parse(
+            "x.toml",
+            "schema = 1\n[crate]\nname = \"leaf\"\nnative = [\"none\"]\n",
+        )
+        .unwrap(),
+    );
+    assert_snapshot!(
+        lines(world.plan(&index(), &["app"]).unwrap_err()),
+        @"the recipe of leaf 1.0.0 needs the native library `none`, for which there is no recipe"
+    );
+}
