@@ -29,6 +29,8 @@ pub mod package;
 mod platform;
 pub mod request;
 pub mod resolution;
+#[cfg(test)]
+mod tests;
 mod toolchain;
 mod variants;
 mod versions;

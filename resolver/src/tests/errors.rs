@@ -1,0 +1,221 @@
+use super::{fail, fail_request};
+use crate::memory::{MemoryIndex, need, release};
+use crate::{ResolveError, resolve};
+
+#[test]
+fn unknown_packages() {
+    let index = MemoryIndex::new([release("ripgrep 15.2.0")]);
+    insta::assert_snapshot!(fail_request(&index, &index.request("ripgerp")), @r"
+    there is no package named `ripgerp`
+    hint: did you mean `ripgrep`? `orlop install ripgrep`
+    ");
+
+    let index = MemoryIndex::new([
+        release("app 1.0.0").needs([need("a ^1")]),
+        release("a 1.3.0").needs([need("serd ^1")]),
+        release("serde 1.0.0"),
+    ]);
+    insta::assert_snapshot!(fail(&index), @r"
+    there is no package named `serd`, needed by `app 1.0.0 → a 1.3.0`
+    hint: did its author mean `serde`?
+    ");
+}
+
+#[test]
+fn no_such_version() {
+    let index = MemoryIndex::new([
+        release("app 13.0.0"),
+        release("app 14.1.0"),
+        release("app 15.0.0"),
+        release("app 15.2.0"),
+    ]);
+    insta::assert_snapshot!(fail_request(&index, &index.request("app@99")), @r"
+    no release of `app` matches `^99`: the newest is 15.2.0, near it 15.0.0, 14.1.0
+    hint: take the newest: `orlop install app@15`
+    ");
+    insta::assert_snapshot!(fail_request(&index, &index.request("app@=14.0.0")), @r"
+    no release of `app` matches `=14.0.0`: the newest is 15.2.0, near it 15.0.0, 14.1.0, 13.0.0
+    hint: take the newest: `orlop install app@15`
+    ");
+
+    let index = MemoryIndex::new([
+        release("app 1.0.0").needs([need("a ^1")]),
+        release("a 1.0.0").needs([need("b ^2")]),
+        release("b 1.0.0"),
+    ]);
+    insta::assert_snapshot!(fail(&index), @"no release of `b` matches `^2`, needed by `app 1.0.0 → a 1.0.0`: the newest is 1.0.0");
+}
+
+#[test]
+fn only_withdrawn_releases() {
+    let index = MemoryIndex::new([
+        release("app 1.0.0").needs([need("core2 ^0.4")]),
+        release("core2 0.3.0"),
+        release("core2 0.4.0").yanked(),
+    ]);
+    insta::assert_snapshot!(fail(&index), @"no release of `core2` matches `^0.4`, needed by `app 1.0.0`: all that do are withdrawn (0.4.0)");
+}
+
+#[test]
+fn only_a_pre_release() {
+    let index = MemoryIndex::new([release("app 1.0.0"), release("app 2.0.0-beta.4")]);
+    insta::assert_snapshot!(fail_request(&index, &index.request("app@2")), @r"
+    no release of `app` matches `^2`: only the pre-release 2.0.0-beta.4 comes close
+    hint: ask for the pre-release: `orlop install app@2.0.0-beta.4`
+    ");
+    let only = MemoryIndex::new([release("app 0.1.0-alpha.1")]);
+    insta::assert_snapshot!(fail_request(&only, &only.request("app")), @r"
+    no release of `app` matches `*`: only the pre-release 0.1.0-alpha.1 comes close
+    hint: ask for the pre-release: `orlop install app@0.1.0-alpha.1`
+    ");
+}
+
+#[test]
+fn after_the_snapshot() {
+    let index = MemoryIndex::new([
+        release("app 4.5.0").published("2024-01-01T00:00:00Z"),
+        release("app 4.6.0").published("2026-03-01T10:00:00Z"),
+        release("app 4.6.1").published("2026-04-01T10:00:00Z"),
+    ]);
+    let mut request = index.request("app@4.6");
+    request.snapshot = "2025-01-01T00:00:00Z".parse().unwrap();
+    insta::assert_snapshot!(fail_request(&index, &request), @r"
+    no release of `app` matches `^4.6`: 4.6.0 came on 2026-03-01, after the snapshot of 2025-01-01
+    hint: a snapshot of 2026-03-01 or later has app 4.6.0: set `snapshot` in orlop.toml
+    ");
+}
+
+#[test]
+fn unknown_features() {
+    let index = MemoryIndex::new([
+        release("app 1.0.0")
+            .needs([
+                need("clap ^4").features(["derve"]),
+                need("log ^1").optional(),
+            ])
+            .feature("logging", ["dep:log"]),
+        release("clap 4.0.0").feature("derive", []),
+        release("clap 4.6.0").feature("derive", []),
+        release("log 1.0.0"),
+    ]);
+    insta::assert_snapshot!(fail(&index), @r"
+    `clap 4.6.0` has no feature `derve`, needed by `app 1.0.0`
+    hint: `clap 4.6.0` has the feature `derive`
+    ");
+    let mut request = index.request("app");
+    request.features = vec!["loging".parse().unwrap()];
+    insta::assert_snapshot!(fail_request(&index, &request), @r"
+    `app 1.0.0` has no feature `loging`
+    hint: did you mean `logging`? `orlop install app --features logging`
+    ");
+    request.features = vec!["clap".parse().unwrap()];
+    insta::assert_snapshot!(fail_request(&index, &request), @r"
+    `app 1.0.0` has no feature `clap`, only a required dependency of that name, which is always on
+    hint: leave the feature out: the dependency is there anyway
+    ");
+    request.features = vec!["log".parse().unwrap()];
+    insta::assert_snapshot!(fail_request(&index, &request), @r"
+    `app 1.0.0` has no feature `log`, only an optional dependency of that name, which other features switch on
+    hint: `logging` switches it on: `orlop install app --features logging`
+    ");
+}
+
+#[test]
+fn a_feature_deep_inside() {
+    let index = MemoryIndex::new([
+        release("app 1.0.0").needs([need("a ^1").features(["x"])]),
+        release("a 1.0.0").feature("x", ["y"]).needs([need("b ^1")]),
+        release("b 1.0.0"),
+    ]);
+    insta::assert_snapshot!(fail(&index), @"`a 1.0.0` has no feature `y`, needed by `app 1.0.0`");
+}
+
+#[test]
+fn a_native_library_twice() {
+    let index = MemoryIndex::new([
+        release("app 1.0.0").needs([need("rusqlite ^0.30"), need("db ^1")]),
+        release("rusqlite 0.30.0").needs([need("libsqlite3-sys ^0.27")]),
+        release("db 1.0.0").needs([need("libsqlite3-sys ^0.38")]),
+        release("libsqlite3-sys 0.27.0").links("sqlite3"),
+        release("libsqlite3-sys 0.38.0").links("sqlite3"),
+    ]);
+    insta::assert_snapshot!(fail(&index), @"the native library `sqlite3` would be linked twice: by `libsqlite3-sys 0.27.0` (app 1.0.0 → rusqlite 0.30.0 → libsqlite3-sys 0.27.0) and by `libsqlite3-sys 0.38.0` (app 1.0.0 → db 1.0.0 → libsqlite3-sys 0.38.0)");
+}
+
+#[test]
+fn requirements_that_contradict_each_other() {
+    let index = MemoryIndex::new([
+        release("app 1.0.0").needs([need("indexmap =2.9.0"), need("guppy ^0.17")]),
+        release("guppy 0.17.0").needs([need("indexmap ^2.14.2")]),
+        release("guppy 0.17.1").needs([need("indexmap ^2.14.2")]),
+        release("guppy 0.17.2").needs([need("indexmap ^2.15")]),
+        release("indexmap 2.9.0"),
+        release("indexmap 2.14.3"),
+        release("indexmap 2.15.0"),
+    ]);
+    insta::assert_snapshot!(fail(&index), @r"
+    no set of versions fits `app 1.0.0`:
+      app 1.0.0 needs guppy ^0.17
+      app 1.0.0 needs indexmap =2.9.0
+      guppy 0.17.2 needs indexmap ^2.15
+      guppy 0.17.0 to 0.17.1 needs indexmap ^2.14.2
+    ");
+}
+
+#[test]
+fn a_long_conflict_stays_short() {
+    let mut releases = vec![
+        release("app 1.0.0").needs([need("a ^1"), need("z =1.0.0")]),
+        release("z 1.0.0"),
+        release("z 1.1.0"),
+    ];
+    for minor in 0..40 {
+        let own = need(&format!("z >=1.1, <1.{}", minor + 2));
+        releases.push(release(&format!("a 1.{minor}.0")).needs([own]));
+    }
+    let error = fail(&MemoryIndex::new(releases));
+    assert!(error.lines().count() <= 20, "{error}");
+    assert!(error.ends_with("more"), "{error}");
+}
+
+#[test]
+fn a_newer_compiler() {
+    let index = MemoryIndex::new([
+        release("app 1.0.0").needs([need("jj-lib ^0.46"), need("w ^1").target("cfg(windows)")]),
+        release("jj-lib 0.46.0").rust("1.97.1"),
+        release("w 1.0.0").rust("1.99"),
+    ]);
+    // What is only for other platforms does not matter.
+    insta::assert_snapshot!(fail(&index), @r"
+    rustc 1.95.0 is too old for `jj-lib 0.46.0` (needs 1.97.1)
+    hint: import a newer compiler: `orlop compiler add 1.97.1`
+    ");
+}
+
+#[test]
+fn a_platform_that_cannot_be_read() {
+    let index = MemoryIndex::new([
+        release("app 1.0.0").needs([need("a ^1").target("cfg(unix")]),
+        release("a 1.0.0"),
+    ]);
+    let error = resolve(&index.request("app"), &index).unwrap_err();
+    assert!(matches!(error, ResolveError::Platform { .. }), "{error}");
+    assert_eq!(
+        error.to_string(),
+        "`app 1.0.0` has a dependency for `cfg(unix`, which cannot be read"
+    );
+}
+
+#[test]
+fn an_older_release_avoids_a_broken_newer_one() {
+    let index = MemoryIndex::new([
+        release("app 1.0.0").needs([need("a ^1")]),
+        release("a 1.0.0"),
+        release("a 1.1.0").needs([need("nowhere ^1")]),
+    ]);
+    insta::assert_snapshot!(super::solve(&index), @r"
+    a 1.0.0 []
+    app 1.0.0 []
+        a = a 1.0.0
+    ");
+}

@@ -1,0 +1,234 @@
+use orlop_recipes::PackageName;
+
+use super::show;
+use crate::lock::{Lock, LockedApp};
+use crate::memory::{MemoryIndex, need, release};
+use crate::{LockError, resolve};
+
+fn index() -> MemoryIndex {
+    MemoryIndex::new([
+        release("app 1.0.0")
+            .needs([
+                need("syn ^2"),
+                need("macros ^1").named("m"),
+                need("cc ^1").build(),
+                need("cc ^1").features(["parallel"]),
+            ])
+            .script()
+            .feature("default", ["x"])
+            .feature("x", []),
+        release("macros 1.0.0")
+            .proc_macro()
+            .needs([need("syn ^2").features(["full"])]),
+        release("syn 2.0.0").feature("full", []),
+        release("cc 1.2.0+meta").feature("parallel", []),
+    ])
+}
+
+fn name(text: &str) -> PackageName {
+    text.parse().unwrap()
+}
+
+fn lock() -> Lock {
+    let index = index();
+    let mut request = index.request("app@1");
+    request.snapshot = "2026-11-22T00:00:00Z".parse().unwrap();
+    let resolution = resolve(&request, &index).unwrap();
+    let mut lock = Lock::new(request.snapshot);
+    lock.set(LockedApp::from_resolution(
+        &name("tool"),
+        &request,
+        &resolution,
+    ));
+    lock
+}
+
+#[test]
+fn a_lock_reads_well() {
+    insta::assert_snapshot!(lock().to_string(), @r#"
+    # Orlop writes this file: the exact variants of every app of the profile.
+    # Edit orlop.toml instead and run `orlop sync`.
+    schema = 1
+    snapshot = "2026-11-22T00:00:00Z"
+
+    [[app]]
+    name = "tool"
+    package = "app"
+    version = "1.0.0"
+    requirement = "^1"
+    features = []
+    default-features = true
+    policy = "latest"
+    snapshot = "2026-11-22T00:00:00Z"
+    compiler = "1.95.0"
+    platform = "x86_64-unknown-linux-gnu"
+
+    [[app.variant]]
+    name = "app"
+    version = "1.0.0"
+    checksum = "000000000000000000000000000000000000000000000000000000000000024e"
+    side = "target"
+    features = ["default", "x"]
+    uses = [
+        "cc = cc 1.2.0+meta",
+        "m = macros 1.0.0 host",
+        "syn = syn 2.0.0",
+    ]
+    build-uses = [
+        "cc = cc 1.2.0+meta host",
+    ]
+
+    [[app.variant]]
+    name = "cc"
+    version = "1.2.0+meta"
+    checksum = "00000000000000000000000000000000000000000000000000000000000003a7"
+    side = "host"
+    features = []
+
+    [[app.variant]]
+    name = "cc"
+    version = "1.2.0+meta"
+    checksum = "00000000000000000000000000000000000000000000000000000000000003a7"
+    side = "target"
+    features = ["parallel"]
+
+    [[app.variant]]
+    name = "macros"
+    version = "1.0.0"
+    checksum = "0000000000000000000000000000000000000000000000000000000000000392"
+    side = "host"
+    features = []
+    uses = [
+        "syn = syn 2.0.0 host",
+    ]
+
+    [[app.variant]]
+    name = "syn"
+    version = "2.0.0"
+    checksum = "0000000000000000000000000000000000000000000000000000000000000268"
+    side = "host"
+    features = ["full"]
+
+    [[app.variant]]
+    name = "syn"
+    version = "2.0.0"
+    checksum = "0000000000000000000000000000000000000000000000000000000000000268"
+    side = "target"
+    features = []
+    "#);
+}
+
+#[test]
+fn a_lock_gives_back_what_was_solved() {
+    let text = lock().to_string();
+    let read = Lock::parse("orlop.lock", &text).unwrap();
+    assert_eq!(read, lock());
+    assert_eq!(read.to_string(), text);
+
+    let index = index();
+    let solved = resolve(&index.request("app@1"), &index).unwrap();
+    let locked = read.app(&name("tool")).unwrap().resolution(&index).unwrap();
+    assert_eq!(show(&locked), show(&solved));
+    assert_eq!(locked.root, solved.root);
+    assert_eq!(locked.order(), solved.order());
+}
+
+#[test]
+fn a_lock_answers_its_own_question_only() {
+    let lock = lock();
+    let locked = lock.app_by_name("tool").unwrap();
+    let index = index();
+    let same = index.request("app@1");
+    assert!(locked.answers(&same));
+    let mut other_day = same.clone();
+    other_day.snapshot = "2027-01-01T00:00:00Z".parse().unwrap();
+    assert!(locked.answers(&other_day));
+
+    let mut features = same.clone();
+    features.features.push("x".parse().unwrap());
+    let mut no_default = same.clone();
+    no_default.default_features = false;
+    let mut compiler = same.clone();
+    compiler.rust_version.minor += 1;
+    let mut platform = same;
+    platform.platform.triple = "aarch64-unknown-linux-gnu".into();
+    for other in [
+        features,
+        no_default,
+        compiler,
+        platform,
+        index.request("app@*"),
+    ] {
+        assert!(!locked.answers(&other));
+    }
+}
+
+#[test]
+fn apps_are_replaced_and_removed() {
+    let mut lock = lock();
+    let again = lock.app(&name("tool")).unwrap().clone();
+    lock.set(again);
+    assert_eq!(lock.apps().count(), 1);
+    assert!(lock.remove(&name("tool")));
+    assert!(!lock.remove(&name("tool")));
+    assert_eq!(Lock::parse("orlop.lock", &lock.to_string()).unwrap(), lock);
+}
+
+#[test]
+fn damaged_locks() {
+    let text = lock().to_string();
+    let refused = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        match Lock::parse("orlop.lock", &text.replacen(from, to, 1)) {
+            Err(error @ (LockError::Entry { .. } | LockError::Newer { .. })) => error.to_string(),
+            other => panic!("{other:?}"),
+        }
+    };
+    insta::assert_snapshot!(refused("schema = 1", "schema = 2\nnew = true"), @"the lock file `orlop.lock` was written by a newer Orlop: it has schema 2, and this one reads up to 1");
+    insta::assert_snapshot!(refused("\"m = macros 1.0.0 host\"", "\"m = macros 1.0.1 host\""), @"the lock file's entry for `tool` is damaged: it uses `macros 1.0.1 host`, which is not there");
+    insta::assert_snapshot!(refused("\"m = macros", "\"m-x = macros"), @"the lock file's entry for `tool` is damaged: `m-x` is not a name in Rust code");
+    insta::assert_snapshot!(refused("\"m = macros 1.0.0 host\"", "\"macros\""), @"the lock file's entry for `tool` is damaged: `macros` does not read `NAME = PACKAGE VERSION`");
+    insta::assert_snapshot!(refused("version = \"1.0.0\"", "version = \"1.0.1\""), @"the lock file's entry for `tool` is damaged: its own variant, `app 1.0.1`, is missing");
+    insta::assert_snapshot!(refused("side = \"target\"", "side = \"host\""), @"the lock file's entry for `tool` is damaged: its own variant, `app 1.0.0`, is missing");
+    insta::assert_snapshot!(refused("policy = \"latest\"", "policy = \"newest\""), @"the lock file's entry for `tool` is damaged: its policy is unknown: `newest` is not one of `latest`, `locked`, `shared`");
+    insta::assert_snapshot!(refused("checksum = \"0", "checksum = \"g"), @"the lock file's entry for `tool` is damaged: the checksum of `app 1.0.0` is not a SHA-256");
+}
+
+#[test]
+fn no_lock_at_all() {
+    let text = lock().to_string();
+    for bad in [
+        "",
+        "schema = 1",
+        "schema = \"1\"",
+        "[[app]]",
+        &text.replace("side", "sid"),
+        "\0",
+    ] {
+        let error = Lock::parse("orlop.lock", bad).unwrap_err();
+        assert!(
+            matches!(error, LockError::Syntax { .. }),
+            "{bad:?}: {error}"
+        );
+        assert_eq!(error.to_string(), "cannot read the lock file `orlop.lock`");
+    }
+}
+
+#[test]
+fn a_circle_in_a_lock_is_refused() {
+    let text = lock().to_string().replace(
+        "name = \"syn\"\nversion = \"2.0.0\"\n",
+        "name = \"syn\"\nversion = \"2.0.0\"\nuses = [\"app = app 1.0.0\"]\n",
+    );
+    let lock = Lock::parse("orlop.lock", &text).unwrap();
+    let error = lock
+        .app_by_name("tool")
+        .unwrap()
+        .resolution(&index())
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the lock file's entry for `tool` is damaged: packages need each other in a circle: \
+         app 1.0.0 → macros 1.0.0 → syn 2.0.0 → app 1.0.0"
+    );
+}
