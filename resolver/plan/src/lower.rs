@@ -123,24 +123,26 @@ struct Common {
     environment: BTreeMap<String, String>,
     /// Native libraries that a recipe gives to this very crate.
     natives: BTreeSet<StorePath>,
+    /// The run of the package's build script.
+    run: Option<StorePath>,
 }
 
 impl Lowering<'_, '_> {
     fn variant(&mut self, node: NodeIndex) -> Result<Lowered, PlanError> {
         let variant = &self.resolution.graph[node];
         let package = &variant.package;
-        let common = self.common(node)?;
+        let mut common = self.common(node)?;
         let uses = self.uses(node, DependencyKind::Normal);
-        let run = match &package.build_script {
-            Some(script) => Some(self.script(node, script, &common)),
-            None => None,
-        };
+        common.run = package
+            .build_script
+            .as_ref()
+            .map(|script| self.script(node, script, &common));
         let mut runs = uses.runs.clone();
-        runs.extend(run.clone());
+        runs.extend(common.run.clone());
         let mut natives = uses.natives.clone();
         natives.extend(common.natives.iter().cloned());
         let mut lowered = Lowered {
-            run: run.clone(),
+            run: common.run.clone(),
             runs,
             natives,
             ..Lowered::default()
@@ -152,7 +154,7 @@ impl Lowering<'_, '_> {
         else {
             return Ok(lowered);
         };
-        let library = self.library(variant, target, &common, &uses, run);
+        let library = self.library(variant, target, &common, &uses);
         if library.proc_macro {
             // The compiler loads it whole: users link nothing of what is inside.
             lowered.runs.clear();
@@ -182,6 +184,7 @@ impl Lowering<'_, '_> {
             codegen: codegen(variant.side),
             environment: needs.environment,
             natives: needs.libraries,
+            run: None,
         })
     }
 
@@ -253,7 +256,6 @@ impl Lowering<'_, '_> {
         target: &LibraryTarget,
         common: &Common,
         uses: &Uses,
-        script: Option<StorePath>,
     ) -> Library {
         let kind = if target.proc_macro {
             CrateKind::ProcMacro
@@ -265,7 +267,6 @@ impl Lowering<'_, '_> {
             crate_name: target.crate_name.clone(),
             path: target.path.clone(),
             edition: target.edition.clone(),
-            script,
             ..self.call_with(variant, common, uses)
         };
         let suffix = if target.proc_macro { "-macro" } else { "" };
@@ -284,8 +285,9 @@ impl Lowering<'_, '_> {
         let root = self.resolution.root;
         let variant = self.resolution.app();
         let targets = programs(variant, wanted)?;
-        let common = self.common(root)?;
         let lowered = self.done[&root].clone();
+        let mut common = self.common(root)?;
+        common.run.clone_from(&lowered.run);
         let mut uses = self.uses(root, DependencyKind::Normal);
         if let Some(library) = &lowered.library {
             let name = library.crate_name.clone();
@@ -305,7 +307,6 @@ impl Lowering<'_, '_> {
                 crate_name: target.name.replace('-', "_"),
                 path: target.path.clone(),
                 edition: target.edition.clone(),
-                script: lowered.run.clone(),
                 ..self.call_with(variant, &common, &uses)
             };
             let name = format!("{}-{}-linkset", label(variant), target.name);
@@ -353,7 +354,7 @@ impl Lowering<'_, '_> {
             declared_features: variant.package.declared_features.clone(),
             externs: Vec::new(),
             libraries: BTreeSet::new(),
-            script: None,
+            script: common.run.clone(),
             reachable_scripts: BTreeSet::new(),
             natives: BTreeSet::new(),
             has_library: variant.package.library.is_some(),

@@ -42,86 +42,92 @@ impl<'a> Natives<'a> {
             return Ok(Needs::default());
         };
         let user = format!("{} {}", variant.name, variant.version);
-        let libraries = self.libraries(&user, &recipe.native, tools, derivations, &[])?;
+        let mut place = Place { tools, derivations };
+        let libraries = self.libraries(&recipe.native, &[&user], &mut place)?;
         Ok(Needs {
             environment: recipe.environment.clone(),
             libraries,
         })
     }
 
-    /// Lowers native libraries and all that they need; `above` are those that are being lowered.
+    /// Lowers native libraries; returns them and all that they need. `above` leads from the crate
+    /// to whoever needs them.
     fn libraries(
         &mut self,
-        user: &str,
         names: &BTreeSet<PackageName>,
-        tools: &Tools,
-        derivations: &mut Derivations,
-        above: &[&PackageName],
+        above: &[&str],
+        place: &mut Place<'_>,
     ) -> Result<BTreeSet<StorePath>, PlanError> {
-        let recipes = self.recipes;
         let mut paths = BTreeSet::new();
         for name in names {
-            if above.contains(&name) {
-                return Err(PlanError::NativeCycle {
-                    library: name.to_string(),
-                });
-            }
-            let key = (name.clone(), tools.clone());
-            let path = match self.done.get(&key) {
-                Some(path) => path.clone(),
-                None => {
-                    let recipe =
-                        recipes
-                            .library(name)
-                            .ok_or_else(|| PlanError::NoNativeRecipe {
-                                user: user.to_owned(),
-                                library: name.to_string(),
-                            })?;
-                    let mut chain = above.to_vec();
-                    chain.push(name);
-                    let below =
-                        self.libraries(name.as_str(), &recipe.native, tools, derivations, &chain)?;
-                    insert(recipe, below, tools, derivations)
-                }
-            };
-            self.done.insert(key, path.clone());
+            let path = self.library(name, above, place)?;
             // A library is used together with those it needs.
-            if let Some(Step::Native(build)) = derivations
-                .by_path
-                .get(&path)
-                .map(|derivation| &derivation.step)
-            {
+            if let Step::Native(build) = &place.derivations.by_path[&path].step {
                 paths.extend(build.natives.iter().cloned());
             }
             paths.insert(path);
         }
         Ok(paths)
     }
+
+    fn library(
+        &mut self,
+        name: &PackageName,
+        above: &[&str],
+        place: &mut Place<'_>,
+    ) -> Result<StorePath, PlanError> {
+        if above[1..].contains(&name.as_str()) {
+            return Err(PlanError::NativeCycle {
+                library: name.to_string(),
+            });
+        }
+        let key = (name.clone(), place.tools.clone());
+        if let Some(path) = self.done.get(&key) {
+            return Ok(path.clone());
+        }
+        let recipe = self
+            .recipes
+            .library(name)
+            .ok_or_else(|| PlanError::NoNativeRecipe {
+                user: above[above.len() - 1].to_owned(),
+                library: name.to_string(),
+            })?;
+        let chain: Vec<&str> = above.iter().copied().chain([name.as_str()]).collect();
+        let natives = self.libraries(&recipe.native, &chain, place)?;
+        let path = insert(recipe, natives, place);
+        self.done.insert(key, path.clone());
+        Ok(path)
+    }
+}
+
+/// Where derivations go, and what they are built with.
+struct Place<'a> {
+    tools: &'a Tools,
+    derivations: &'a mut Derivations,
 }
 
 fn insert(
     recipe: &LibraryRecipe,
     natives: BTreeSet<StorePath>,
-    tools: &Tools,
-    derivations: &mut Derivations,
+    place: &mut Place<'_>,
 ) -> StorePath {
-    let source = derivations.insert_source(source(recipe));
+    let source = place.derivations.insert_source(source(recipe));
     let script = match recipe.source.folder() {
         // Recipes allow no letter in it that a shell would want quoted.
         Some(folder) => format!("cd {folder}\n{}", recipe.script),
         None => recipe.script.clone(),
     };
     let build = NativeBuild {
-        tools: tools.clone(),
+        tools: place.tools.clone(),
         source,
         script,
         natives,
         environment: recipe.environment.clone(),
     };
-    derivations.insert(
-        format!("{}-{}", recipe.name, recipe.version),
-        Step::Native(Box::new(build)),
-    )
+    let name = format!("{}-{}", recipe.name, recipe.version);
+    place
+        .derivations
+        .insert(name, Step::Native(Box::new(build)))
 }
 
 fn source(recipe: &LibraryRecipe) -> Source {
