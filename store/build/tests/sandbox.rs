@@ -36,7 +36,7 @@ const LINGER: &str = "linger";
 fn main() {
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
     let code = match args.first().and_then(|arg| arg.to_str()) {
-        Some(sandbox::SANDBOX_ARGUMENT) => sandbox::enter(&args[1..]),
+        Some(sandbox::SANDBOX_ARGUMENT) => i32::from(sandbox::enter(&args[1..])),
         Some("attack") => attack(&texts(&args[1..])),
         Some("start") => start_and_wait(&texts(&args[1..])),
         // Options of the usual test runner mean nothing here.

@@ -17,12 +17,14 @@ use super::{SANDBOX_ARGUMENT, command, confine, kernel, mounts};
 const USER: u32 = 1000;
 /// The second helper's argument.
 const INIT: &str = "init";
+/// The exit code of a helper that cannot even report.
+const MISUSED: u8 = 2;
 
 /// Is a sandbox's helper, and returns its exit code. `args` are those after
 /// [`SANDBOX_ARGUMENT`]. Must be called before the program has started any thread.
-pub fn enter(args: &[OsString]) -> i32 {
+pub fn enter(args: &[OsString]) -> u8 {
     let Ok(mut answers) = take_socket() else {
-        return 2;
+        return MISUSED;
     };
     let report = match args {
         [stage] if stage == INIT => first_process(&mut answers).unwrap_or_else(Report::Failed),
@@ -31,11 +33,11 @@ pub fn enter(args: &[OsString]) -> i32 {
             Ok(code) => return code,
             Err(failure) => Report::Failed(failure),
         },
-        _ => return 2,
+        _ => return MISUSED,
     };
     match serde_json::to_vec(&report).map(|text| answers.write_all(&text)) {
         Ok(Ok(())) => 0,
-        _ => 2,
+        _ => MISUSED,
     }
 }
 
@@ -47,7 +49,7 @@ fn take_socket() -> std::io::Result<UnixStream> {
 }
 
 /// Enters new namespaces, starts the first process in them and waits for it.
-fn new_world(parent: &OsString) -> Result<i32, Failure> {
+fn new_world(parent: &OsString) -> Result<u8, Failure> {
     die_with_parent()?;
     let parent = parent
         .to_str()
@@ -85,9 +87,14 @@ fn new_world(parent: &OsString) -> Result<i32, Failure> {
         .spawn()
         .step("start the first process")?;
     let status = child.wait().step("wait for the first process")?;
-    Ok(status
-        .code()
-        .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)))
+    if let Some(signal) = status.signal() {
+        return Err(Failure::told(
+            "wait for the first process",
+            format!("signal {signal} killed it"),
+        ));
+    }
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(code.unwrap_or(MISUSED))
 }
 
 fn die_with_parent() -> Result<(), Failure> {

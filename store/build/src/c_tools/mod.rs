@@ -1,0 +1,186 @@
+//! The C tools: [`import`] makes one object of the host's C compiler, linker, shell, basic programs
+//! and C library, which a job sees as `/usr`, and with that nothing else of the host.
+//!
+//! | module | holds |
+//! |---|---|
+//! | this | [`import`], [`CTools`]: what there is to know of such an object |
+//! | `collect` | what of the host goes where |
+//! | `gcc` | what the host's gcc says of itself |
+//! | `*.txt` | the names of what is taken: programs, headers, files of libraries, gcc's own files |
+//!
+//! Every file lies where it lies below the host's `/usr`, since compilers, linker scripts and Perl
+//! know their own places; only programs found elsewhere in `PATH` get a link in `bin`. What the
+//! host does not have is not there. Of headers and libraries only the C library's and the
+//! compiler's own are taken: whatever other development packages are installed, a build that needs
+//! one of those must declare it.
+//!
+//! Not in the object, though part of what a job sees: `/etc` and the like, which the
+//! [sandbox](crate::sandbox) makes.
+
+mod collect;
+mod gcc;
+
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+use orlop_store::{Reporter, Store, StorePath};
+use serde::{Deserialize, Serialize};
+
+use self::collect::Collection;
+use self::gcc::Gcc;
+pub use crate::imported::ImportError;
+use crate::imported::{Origin, reported};
+
+/// The root of the C tools that builds use.
+const ROOT: &str = "tools/c";
+/// The file in the object that says what is where.
+const RECORD: &str = "c-tools.json";
+
+/// Programs without which nothing can be built, and the packages that bring them.
+const NEEDED: [(&str, &str, &str); 5] = [
+    ("gcc", "gcc", "gcc"),
+    ("as", "binutils", "binutils"),
+    ("ld", "binutils", "binutils"),
+    ("ar", "binutils", "binutils"),
+    ("sh", "dash", "bash"),
+];
+
+/// What there is to know of C tools in the store. Paths are relative to the object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CTools {
+    /// The version of gcc: `12.2.0`.
+    pub gcc: String,
+    /// The dynamic loader: `lib64/ld-linux-x86-64.so.2`.
+    pub loader: Utf8PathBuf,
+    /// `libgcc_s.so.1`, which every Rust program needs to unwind.
+    pub libgcc: Utf8PathBuf,
+    /// `libstdc++.so.6`, where the host has it.
+    pub libstdcxx: Option<Utf8PathBuf>,
+}
+
+/// Copies the host's C tools into the store, unless they are there already. `search` are the
+/// folders of `PATH`; of those, the ones below `/usr` count.
+pub fn import(
+    search: &[Utf8PathBuf],
+    store: &Store,
+    reporter: &dyn Reporter,
+) -> Result<StorePath, ImportError> {
+    let _no_gc = store.use_store()?;
+    let search = system_folders(search);
+    let from: Vec<_> = search.iter().map(|folder| folder.as_str()).collect();
+    let from = from.join(":");
+    let origin = Origin {
+        kind: "c-tools",
+        from: &from,
+    };
+    let path = match origin.known(store)? {
+        Some(path) => path,
+        None => reported(reporter, "the C tools".to_owned(), || {
+            copy(&search, origin, store)
+        })?,
+    };
+    if store.roots()?.get(ROOT) != Some(&path) {
+        store.set_root(ROOT, &path)?;
+    }
+    Ok(path)
+}
+
+/// Returns what there is to know of C tools in the store.
+pub fn read(store: &Store, path: &StorePath) -> Result<CTools, ImportError> {
+    let path = store.object(path).join(RECORD);
+    let text = fs_err::read(&path).map_err(ImportError::io("the C tools"))?;
+    serde_json::from_slice(&text).map_err(|source| ImportError::Record { path, source })
+}
+
+fn copy(
+    search: &[Utf8PathBuf],
+    origin: Origin<'_>,
+    store: &Store,
+) -> Result<StorePath, ImportError> {
+    let programs = find_programs(search)?;
+    let gcc = Gcc::new(&programs["gcc"]);
+    let version = gcc.version()?;
+    let mut collection = Collection::default();
+    let tools = collect::collect(&mut collection, &programs, &gcc, &version)?;
+    let record = serde_json::to_string_pretty(&tools).map_err(|source| ImportError::Record {
+        path: RECORD.into(),
+        source,
+    })?;
+    collection.tree.text(RECORD, record, false);
+    // A program that appears in these folders later belongs to the tools, too.
+    let mut searched = search.to_vec();
+    searched.extend(gcc.folder()?);
+    origin.add(
+        store,
+        &format!("c-tools-{version}"),
+        &collection.tree,
+        &searched,
+    )
+}
+
+/// Returns the folders that hold the system's own programs, each once.
+fn system_folders(search: &[Utf8PathBuf]) -> Vec<Utf8PathBuf> {
+    let mut folders: Vec<Utf8PathBuf> = Vec::new();
+    for folder in search
+        .iter()
+        .filter_map(|folder| folder.canonicalize_utf8().ok())
+    {
+        if collect::place(&folder.join("x")).is_some() && !folders.contains(&folder) {
+            folders.push(folder);
+        }
+    }
+    folders
+}
+
+/// Finds every program of the list that the host has.
+fn find_programs(
+    search: &[Utf8PathBuf],
+) -> Result<BTreeMap<&'static str, Utf8PathBuf>, ImportError> {
+    let mut programs = BTreeMap::new();
+    for name in names(include_str!("programs.txt")) {
+        if let Some(program) = search
+            .iter()
+            .map(|folder| folder.join(name))
+            .find(is_usable)
+        {
+            programs.insert(name, program);
+        }
+    }
+    match NEEDED
+        .iter()
+        .find(|(name, ..)| !programs.contains_key(name))
+    {
+        None => Ok(programs),
+        Some((name, debian, fedora)) => {
+            let folders: Vec<_> = search.iter().map(|folder| folder.as_str()).collect();
+            Err(ImportError::Missing {
+                what: (*name).to_owned(),
+                place: format!(
+                    "in the folders of `PATH` below `/usr` ({})",
+                    folders.join(", ")
+                ),
+                debian,
+                fedora,
+            })
+        }
+    }
+}
+
+/// Whether a path is a program that works alone: not a wrapper that looks for the real one, and
+/// not one whose files lie outside the system.
+fn is_usable(program: &Utf8PathBuf) -> bool {
+    const WRAPPERS: [&str; 4] = ["ccache", "colorgcc", "distcc", "sccache"];
+    program.canonicalize_utf8().is_ok_and(|real| {
+        real.is_file()
+            && collect::place(&real).is_some()
+            && !real
+                .file_name()
+                .is_some_and(|name| WRAPPERS.contains(&name))
+    })
+}
+
+/// Returns the entries of a list: its lines, less comments and empty ones.
+fn names(list: &'static str) -> impl Iterator<Item = &'static str> {
+    list.lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
