@@ -18,7 +18,7 @@ const USER_AGENT: &str = concat!("orlop/", env!("CARGO_PKG_VERSION"));
 const REDIRECTIONS: usize = 5;
 
 /// A transfer slower than this for the length of one stall is given up.
-const BYTES_PER_SECOND: u64 = 10;
+const BYTES_PER_SECOND: u128 = 10;
 
 /// How long is waited for a server, and how often it is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -258,7 +258,7 @@ impl Pace {
         if self.since.elapsed() < self.window {
             return Ok(());
         }
-        if self.bytes < BYTES_PER_SECOND * self.window.as_secs() {
+        if u128::from(self.bytes) * 1000 < BYTES_PER_SECOND * self.window.as_millis() {
             let error = TooSlow {
                 bytes: self.bytes,
                 window: self.window,
@@ -360,4 +360,27 @@ fn body_failure(address: &Url, error: BodyError) -> Failure {
 
 fn text_header<'a>(response: &'a Response, name: &header::HeaderName) -> Option<&'a str> {
     response.headers().get(name)?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sender_that_is_alive_but_useless_is_noticed() {
+        let window = Duration::from_millis(200);
+        let long_ago = || Instant::now().checked_sub(window).unwrap();
+        let pace = |since| Pace {
+            window,
+            since,
+            bytes: 0,
+        };
+        assert!(
+            pace(Instant::now()).advance(1).is_ok(),
+            "it is too early to tell"
+        );
+        assert!(pace(long_ago()).advance(2).is_ok());
+        let error = pace(long_ago()).advance(1).unwrap_err();
+        assert_eq!(error.to_string(), "only 1 bytes came in 200ms");
+    }
 }

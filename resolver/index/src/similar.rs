@@ -51,7 +51,7 @@ pub(crate) fn names_in(
             let path = entry.path();
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() && depth < 2 => {
-                    folders.push((path.to_owned(), depth + 1))
+                    folders.push((path.to_owned(), depth + 1));
                 }
                 Ok(kind)
                     if kind.is_file() && distance(name.as_str(), entry.file_name()).is_some() =>

@@ -75,8 +75,6 @@ pub(crate) struct Reply {
     pub(crate) bytes: Vec<u8>,
     /// Whether the connection is left open without another word.
     pub(crate) hangs: bool,
-    /// Whether bytes come one by one, with this pause.
-    pub(crate) drip: Option<std::time::Duration>,
 }
 
 impl Reply {
@@ -93,7 +91,6 @@ impl Reply {
         Self {
             bytes,
             hangs: false,
-            drip: None,
         }
     }
 
@@ -178,15 +175,7 @@ fn serve(mut stream: TcpStream, log: &Mutex<Vec<Request>>, handler: &Handler) ->
             - 1
     };
     let reply = handler(&request, before);
-    match reply.drip {
-        Some(pause) => {
-            for byte in &reply.bytes {
-                stream.write_all(&[*byte]).ok()?;
-                std::thread::sleep(pause);
-            }
-        }
-        None => stream.write_all(&reply.bytes).ok()?,
-    }
+    stream.write_all(&reply.bytes).ok()?;
     if reply.hangs {
         std::thread::sleep(std::time::Duration::from_secs(20));
     }

@@ -1,6 +1,7 @@
 //! [`Registry`]: one index, its archives and what is known of them on this machine.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -61,6 +62,8 @@ pub struct Registry<'a> {
     entries: Memo<PackageName, Arc<[Release]>>,
     packages: Memo<(PackageName, Version), Arc<Package>>,
     template: Memo<(), Template>,
+    /// Whether reading ahead has found that there is no network.
+    is_lost: AtomicBool,
 }
 
 /// What this process knows already.
@@ -112,13 +115,14 @@ impl<'a> Registry<'a> {
             entries: Memo::default(),
             packages: Memo::default(),
             template: Memo::default(),
+            is_lost: AtomicBool::new(false),
         })
     }
 
     /// Gets the entries that a resolver is likely to ask for, in parallel: the newest fitting
     /// releases of `roots`, of what they need, and so on. Failures are left to those who ask.
     pub fn prefetch(&self, roots: &[(PackageName, VersionReq)]) {
-        prefetch::walk(roots, &|name| self.releases(name).ok());
+        prefetch::walk(roots, &|name| self.ahead(name));
     }
 
     /// Returns the file of an archive if it is on this machine and is what was promised.
@@ -203,6 +207,19 @@ impl<'a> Registry<'a> {
         self.remember(CONFIG, file.news)?;
         put(&self.template, (), template.clone());
         Ok(template)
+    }
+
+    /// Reads an entry before anybody needs it. Once the network is lost, it is not tried again.
+    fn ahead(&self, name: &PackageName) -> Option<Arc<[Release]>> {
+        if self.is_lost.load(Ordering::Relaxed) {
+            return None;
+        }
+        let read = self.entry_of(name);
+        if let Err(Reason::Http(HttpError::Connection { .. })) = &read {
+            self.is_lost.store(true, Ordering::Relaxed);
+        }
+        read.inspect_err(|error| tracing::debug!(package = %name, %error, "not read ahead"))
+            .ok()
     }
 
     /// Returns the releases of a package as the index has them today.
@@ -351,6 +368,15 @@ impl Index for Registry<'_> {
             action: format!("read the index entry of `{name}`"),
             source: reason.into(),
         })
+    }
+
+    fn expect_releases(&self, names: &[PackageName]) -> Result<(), IndexError> {
+        let unknown: Vec<_> = names
+            .iter()
+            .filter(|name| get(&self.entries, name).is_none())
+            .collect();
+        prefetch::many(|| unknown.par_iter().for_each(|name| drop(self.ahead(name))));
+        Ok(())
     }
 
     fn package(&self, name: &PackageName, version: &Version) -> Result<Arc<Package>, IndexError> {
