@@ -24,51 +24,8 @@ pub enum ResolveError {
     #[error("{0}")]
     NoVersion(Box<NoVersion>),
     /// A release does not have a feature.
-    #[error("`{package} {version}` has no feature `{feature}`{chain:#}")]
-    UnknownFeature {
-        /// The package.
-        package: PackageName,
-        /// The release that was looked at.
-        version: Version,
-        /// The feature.
-        feature: String,
-        /// Who asked for it.
-        chain: Chain,
-        /// Its features that look like it, best first.
-        similar: Vec<FeatureName>,
-    },
-    /// A dependency that is always on was asked for as a feature.
-    #[error(
-        "`{package} {version}` has no feature `{feature}`, only a required dependency of that \
-         name, which is always on{chain:#}"
-    )]
-    RequiredDependency {
-        /// The package.
-        package: PackageName,
-        /// The release that was looked at.
-        version: Version,
-        /// The dependency.
-        feature: String,
-        /// Who asked for it.
-        chain: Chain,
-    },
-    /// An optional dependency was asked for as a feature, but has none of its name.
-    #[error(
-        "`{package} {version}` has no feature `{feature}`, only an optional dependency of that \
-         name, which other features switch on{chain:#}"
-    )]
-    HiddenDependency {
-        /// The package.
-        package: PackageName,
-        /// The release that was looked at.
-        version: Version,
-        /// The dependency.
-        feature: String,
-        /// Who asked for it.
-        chain: Chain,
-        /// The features that switch it on.
-        switches: Vec<FeatureName>,
-    },
+    #[error("{0}")]
+    NoFeature(Box<NoFeature>),
     /// Two packages link one native library.
     #[error(
         "the native library `{library}` would be linked twice: by `{}` ({first}) and by `{}` \
@@ -204,6 +161,32 @@ pub enum Instead {
     Nothing,
 }
 
+/// A release does not have a feature; what there is instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoFeature {
+    /// The package.
+    pub package: PackageName,
+    /// The release that was looked at.
+    pub version: Version,
+    /// The feature.
+    pub feature: String,
+    /// Who asked for it.
+    pub chain: Chain,
+    /// What there is instead.
+    pub instead: FeatureInstead,
+}
+
+/// What there is when a release does not have a feature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FeatureInstead {
+    /// Features that look like it, best first, or none.
+    Similar(Vec<FeatureName>),
+    /// A dependency of that name that is always on.
+    RequiredDependency,
+    /// An optional dependency of that name, which these features switch on.
+    HiddenDependency(Vec<FeatureName>),
+}
+
 /// A package that needs a newer compiler.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TooNew {
@@ -255,100 +238,107 @@ impl fmt::Display for NoVersion {
     }
 }
 
-impl ResolveError {
-    /// Returns what the user can do, as whole sentences with commands that work, best first.
-    pub fn hints(&self) -> Vec<String> {
-        match self {
-            Self::UnknownPackage { chain, similar, .. } => similar
-                .iter()
-                .take(1)
-                .map(|name| {
-                    if chain.is_empty() {
-                        format!("did you mean `{name}`? `orlop install {name}`")
-                    } else {
-                        format!("did its author mean `{name}`?")
-                    }
-                })
-                .collect(),
-            Self::NoVersion(error) => error.hints(),
-            Self::UnknownFeature {
-                package,
-                version,
-                chain,
-                similar,
-                ..
-            } => similar
-                .iter()
-                .take(1)
-                .map(|feature| {
-                    if chain.is_empty() {
-                        format!(
-                            "did you mean `{feature}`? \
-                             `orlop install {package} --features {feature}`"
-                        )
-                    } else {
-                        format!("`{package} {version}` has the feature `{feature}`")
-                    }
-                })
-                .collect(),
-            Self::HiddenDependency {
-                package,
-                switches,
-                chain,
-                ..
-            } => switches
-                .iter()
-                .take(1)
-                .map(|feature| {
-                    if chain.is_empty() {
-                        format!(
-                            "`{feature}` switches it on: \
-                             `orlop install {package} --features {feature}`"
-                        )
-                    } else {
-                        format!("the feature `{feature}` switches it on")
-                    }
-                })
-                .collect(),
-            Self::RequiredDependency { .. } => {
-                vec!["leave the feature out: the dependency is there anyway".to_owned()]
+impl fmt::Display for NoFeature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            package,
+            version,
+            feature,
+            chain,
+            instead,
+        } = self;
+        write!(f, "`{package} {version}` has no feature `{feature}`")?;
+        f.write_str(match instead {
+            FeatureInstead::Similar(_) => "",
+            FeatureInstead::RequiredDependency => {
+                ", only a required dependency of that name, which is always on"
             }
-            Self::NeedsCompiler { packages, .. } => newest_need(packages)
-                .map(|release| format!("import a newer compiler: `orlop compiler add {release}`"))
-                .into_iter()
-                .collect(),
+            FeatureInstead::HiddenDependency(_) => {
+                ", only an optional dependency of that name, which other features switch on"
+            }
+        })?;
+        write!(f, "{chain:#}")
+    }
+}
+
+impl ResolveError {
+    /// Returns what the user can do, with commands that work, best first.
+    pub fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::UnknownPackage { chain, similar, .. } => similar.first().map(|name| {
+                if chain.is_empty() {
+                    format!("did you mean `{name}`? `orlop install {name}`")
+                } else {
+                    format!("did its author mean `{name}`?")
+                }
+            }),
+            Self::NoVersion(error) => error.hint(),
+            Self::NoFeature(error) => error.hint(),
+            Self::NeedsCompiler { packages, .. } => newest_need(packages).map(|needs| {
+                format!("import rustc {needs} or newer: `orlop compiler add {needs}`")
+            }),
             Self::Links { .. }
             | Self::Conflict { .. }
             | Self::Cycle { .. }
             | Self::Platform { .. }
             | Self::FeatureName { .. }
-            | Self::Index(_) => Vec::new(),
+            | Self::Index(_) => None,
+        };
+        hint.into_iter().collect()
+    }
+}
+
+impl NoFeature {
+    fn hint(&self) -> Option<String> {
+        let Self {
+            package,
+            version,
+            chain,
+            instead,
+            ..
+        } = self;
+        let command = |feature: &FeatureName| {
+            if chain.is_empty() {
+                format!(": `orlop install {package} --features {feature}`")
+            } else {
+                String::new()
+            }
+        };
+        match instead {
+            FeatureInstead::Similar(features) => features.first().map(|feature| {
+                format!(
+                    "`{package} {version}` has the feature `{feature}`{}",
+                    command(feature)
+                )
+            }),
+            FeatureInstead::RequiredDependency => {
+                Some("leave the feature out: the dependency is there anyway".to_owned())
+            }
+            FeatureInstead::HiddenDependency(features) => features.first().map(|feature| {
+                format!("the feature `{feature}` switches it on{}", command(feature))
+            }),
         }
     }
 }
 
 impl NoVersion {
-    fn hints(&self) -> Vec<String> {
+    fn hint(&self) -> Option<String> {
         let name = &self.name;
         match &self.instead {
             Instead::Later {
                 version, published, ..
-            } => vec![format!(
+            } => Some(format!(
                 "a snapshot of {} or later has {name} {version}: set `snapshot` in orlop.toml",
                 published.strftime("%F")
-            )],
-            Instead::PreRelease(version) if self.chain.is_empty() => {
-                vec![format!(
-                    "ask for the pre-release: `orlop install {name}@{version}`"
-                )]
-            }
-            Instead::Other { newest, .. } if self.chain.is_empty() => {
-                vec![format!(
-                    "take the newest: `orlop install {name}@{}`",
-                    short(newest)
-                )]
-            }
-            _ => Vec::new(),
+            )),
+            Instead::PreRelease(version) if self.chain.is_empty() => Some(format!(
+                "ask for the pre-release: `orlop install {name}@{version}`"
+            )),
+            Instead::Other { newest, .. } if self.chain.is_empty() => Some(format!(
+                "take the newest: `orlop install {name}@{}`",
+                short(newest)
+            )),
+            _ => None,
         }
     }
 }
@@ -378,7 +368,12 @@ fn too_new(packages: &[TooNew]) -> String {
 }
 
 fn lines(facts: &[String]) -> String {
-    facts.iter().map(|fact| format!("\n  {fact}")).collect()
+    let mut text = String::new();
+    for fact in facts {
+        text.push_str("\n  ");
+        text.push_str(fact);
+    }
+    text
 }
 
 /// Lists a few versions.

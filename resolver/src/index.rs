@@ -96,7 +96,7 @@ pub enum DependencyKind {
 #[derive(Debug, thiserror::Error)]
 #[error("{action}")]
 pub struct IndexError {
-    /// What was tried, on what: `read the index entry of `serde``.
+    /// What was tried, on what: ``read the index entry of `serde` ``.
     pub action: String,
     /// Why it did not work.
     #[source]

@@ -137,8 +137,8 @@ impl<'w> Walk<'w> {
             None => true,
         };
         let mut found = Vec::new();
-        for (dependency, used) in selected.release().dependencies.iter().zip(&selected.uses) {
-            let Some(used) = *used else { continue };
+        for (dependency, needed) in selected.release().dependencies.iter().zip(&selected.uses) {
+            let Some(needed) = *needed else { continue };
             let compiled = match dependency.kind {
                 DependencyKind::Normal => true,
                 DependencyKind::Build => has_script,
@@ -150,20 +150,20 @@ impl<'w> Walk<'w> {
             {
                 continue;
             }
-            let mut used_side = if dependency.kind == DependencyKind::Build {
+            let mut needed_side = if dependency.kind == DependencyKind::Build {
                 Side::Host
             } else {
                 side
             };
             let mut crate_name = String::new();
             if let Some(manifests) = self.manifests {
-                let package = manifests.get(used)?;
+                let package = manifests.get(needed)?;
                 // Without one there is nothing to link, as Cargo leaves out `--extern` then.
                 let Some(library) = package.library.as_ref().filter(|l| l.linkable()) else {
                     continue;
                 };
                 if library.proc_macro {
-                    used_side = Side::Host;
+                    needed_side = Side::Host;
                 }
                 crate_name.clone_from(&library.crate_name);
             }
@@ -174,8 +174,8 @@ impl<'w> Walk<'w> {
                 extern_name: crate_name,
                 kind: dependency.kind,
             };
-            self.edges.insert((user, (used, used_side), edge));
-            found.push((used, used_side));
+            self.edges.insert((user, (needed, needed_side), edge));
+            found.push((needed, needed_side));
         }
         Ok(found)
     }

@@ -106,7 +106,7 @@ fn unknown_features() {
     request.features = vec!["loging".parse().unwrap()];
     insta::assert_snapshot!(fail_request(&index, &request), @r"
     `app 1.0.0` has no feature `loging`
-    hint: did you mean `logging`? `orlop install app --features logging`
+    hint: `app 1.0.0` has the feature `logging`: `orlop install app --features logging`
     ");
     request.features = vec!["clap".parse().unwrap()];
     insta::assert_snapshot!(fail_request(&index, &request), @r"
@@ -116,7 +116,7 @@ fn unknown_features() {
     request.features = vec!["log".parse().unwrap()];
     insta::assert_snapshot!(fail_request(&index, &request), @r"
     `app 1.0.0` has no feature `log`, only an optional dependency of that name, which other features switch on
-    hint: `logging` switches it on: `orlop install app --features logging`
+    hint: the feature `logging` switches it on: `orlop install app --features logging`
     ");
 }
 
@@ -188,7 +188,7 @@ fn a_newer_compiler() {
     // What is only for other platforms does not matter.
     insta::assert_snapshot!(fail(&index), @r"
     rustc 1.95.0 is too old for `jj-lib 0.46.0` (needs 1.97.1)
-    hint: import a newer compiler: `orlop compiler add 1.97.1`
+    hint: import rustc 1.97.1 or newer: `orlop compiler add 1.97.1`
     ");
 }
 

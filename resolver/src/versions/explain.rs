@@ -74,8 +74,8 @@ impl Facts {
                         }
                     }
                 }
-                DerivationTree::External(External::FromDependencyOf(user, range, used, _)) => {
-                    facts.add_need(user, range, used, &mut wides);
+                DerivationTree::External(External::FromDependencyOf(user, range, needed, _)) => {
+                    facts.add_need(user, range, needed, &mut wides);
                 }
                 DerivationTree::External(External::Custom(node, range, reason)) => {
                     if let Node::Bucket(bucket) | Node::Part(bucket, _) = node {
@@ -102,15 +102,15 @@ impl Facts {
         &mut self,
         user: &Node,
         range: &Positions,
-        used: &Node,
+        needed: &Node,
         wides: &mut BTreeMap<String, (Bucket, BTreeSet<Bucket>)>,
     ) {
-        match (user, used) {
+        match (user, needed) {
             (
                 Node::Bucket(user) | Node::Part(user, _),
-                Node::Bucket(used) | Node::Part(used, _),
-            ) if user != used => {
-                let known = self.needs.entry((user.clone(), used.clone()));
+                Node::Bucket(needed) | Node::Part(needed, _),
+            ) if user != needed => {
+                let known = self.needs.entry((user.clone(), needed.clone()));
                 known
                     .and_modify(|known| *known = known.union(range))
                     .or_insert(range.clone());
@@ -123,7 +123,7 @@ impl Facts {
             }
             (
                 Node::Wide(wide) | Node::WidePart(wide, _),
-                Node::Bucket(used) | Node::Part(used, _),
+                Node::Bucket(needed) | Node::Part(needed, _),
             ) => {
                 let (_, targets) = wides
                     .entry(format!(
@@ -131,7 +131,7 @@ impl Facts {
                         wide.user, wide.package, wide.requirement
                     ))
                     .or_insert_with(|| (wide.user.clone(), BTreeSet::new()));
-                targets.insert(used.clone());
+                targets.insert(needed.clone());
             }
             _ => {}
         }
@@ -144,10 +144,10 @@ impl Facts {
         let mut seen = BTreeSet::from([app.clone()]);
         let mut queue = VecDeque::from([app.clone()]);
         while let Some(user) = queue.pop_front() {
-            for (from, used) in self.needs.keys() {
-                if *from == user && seen.insert(used.clone()) {
-                    order.push((used.clone(), Some(user.clone())));
-                    queue.push_back(used.clone());
+            for (from, needed) in self.needs.keys() {
+                if *from == user && seen.insert(needed.clone()) {
+                    order.push((needed.clone(), Some(user.clone())));
+                    queue.push_back(needed.clone());
                 }
             }
         }
@@ -185,8 +185,8 @@ impl Explanation<'_, '_> {
     /// what the user wants to hear of.
     fn single_cause(&self) -> Result<Option<ResolveError>, IndexError> {
         let mut users: BTreeMap<&Bucket, usize> = BTreeMap::new();
-        for (_, used) in self.facts.needs.keys() {
-            *users.entry(used).or_default() += 1;
+        for (_, needed) in self.facts.needs.keys() {
+            *users.entry(needed).or_default() += 1;
         }
         if users.values().any(|count| *count > 1) {
             return Ok(None);
@@ -263,12 +263,14 @@ impl Explanation<'_, '_> {
                 .needs
                 .iter()
                 .filter(|((user, _), _)| user == bucket);
-            let mut used: BTreeMap<&PackageName, Positions> = BTreeMap::new();
+            let mut needed: BTreeMap<&PackageName, Positions> = BTreeMap::new();
             for ((_, target), range) in needs {
-                let known = used.entry(&target.package).or_insert_with(Positions::empty);
+                let known = needed
+                    .entry(&target.package)
+                    .or_insert_with(Positions::empty);
                 *known = known.union(range);
             }
-            for (package, range) in used {
+            for (package, range) in needed {
                 facts.extend(self.needs(bucket, &range, package)?);
             }
             for (_, range, reason) in self.facts.unusable.iter().filter(|(of, ..)| of == bucket) {
@@ -314,12 +316,12 @@ impl Explanation<'_, '_> {
         &self,
         user: &Bucket,
         range: &Positions,
-        used: &PackageName,
+        needed: &PackageName,
     ) -> Result<Vec<String>, IndexError> {
         let candidates = self.provider.candidates(&user.package)?;
         let mut by_requirement: Vec<(String, Vec<u32>)> = Vec::new();
         for position in candidates.bucket(user.number).filter(|p| range.contains(p)) {
-            let requirement = requirement_text(candidates.release(position), used);
+            let requirement = requirement_text(candidates.release(position), needed);
             match by_requirement
                 .iter_mut()
                 .find(|(known, _)| *known == requirement)
@@ -330,7 +332,7 @@ impl Explanation<'_, '_> {
         }
         let line = |(requirement, positions): (String, Vec<u32>)| {
             let who = self.describe(user, &Positions::collect(positions))?;
-            Ok(format!("{who} needs {used} {requirement}"))
+            Ok(format!("{who} needs {needed} {requirement}"))
         };
         by_requirement.into_iter().rev().map(line).collect()
     }
@@ -392,11 +394,11 @@ impl Explanation<'_, '_> {
     }
 }
 
-fn requirement_text(release: &Release, used: &PackageName) -> String {
+fn requirement_text(release: &Release, needed: &PackageName) -> String {
     let mut texts: Vec<String> = release
         .dependencies
         .iter()
-        .filter(|d| is_built(d.kind) && d.package == *used)
+        .filter(|d| is_built(d.kind) && d.package == *needed)
         .map(|d| d.requirement.to_string())
         .collect();
     texts.sort_unstable();

@@ -183,16 +183,15 @@ fn select(
         let package = dependency.package.clone();
         let candidates = provider.known(&package)?;
         let matches = candidates.matching(&dependency.requirement);
-        let number = match matches.as_slice() {
-            [(number, _)] => *number,
-            _ => {
-                let requirement = dependency.requirement.clone();
-                wide(Wide {
-                    user: user.clone(),
-                    package: package.clone(),
-                    requirement,
-                })?
-            }
+        let number = if let [(number, _)] = matches.as_slice() {
+            *number
+        } else {
+            let requirement = dependency.requirement.clone();
+            wide(Wide {
+                user: user.clone(),
+                package: package.clone(),
+                requirement,
+            })?
         };
         let (_, range) = matches.iter().find(|(bucket, _)| *bucket == number)?;
         let target = Bucket { package, number };

@@ -44,7 +44,7 @@ impl VersionSet for Positions {
     }
 
     fn singleton(position: u32) -> Self {
-        Self(Ranges::from_range_bounds(position..position + 1))
+        Self(Ranges::between(position, position + 1))
     }
 
     fn complement(&self) -> Self {

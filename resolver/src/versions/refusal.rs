@@ -2,9 +2,9 @@
 
 use orlop_recipes::{FeatureName, PackageName, Version, VersionReq};
 
-use crate::error::{Chain, Instead, NoVersion, ResolveError};
-use crate::feature_values::{FeatureValue, features_of};
-use crate::index::{DependencyKind, Index, IndexError, Release};
+use crate::error::{Chain, FeatureInstead, Instead, NoFeature, NoVersion, ResolveError};
+use crate::feature_values::{FeatureValue, features_of, is_built};
+use crate::index::{Index, IndexError, Release, ReleaseDependency};
 use crate::request::Request;
 use crate::versions::candidates::visible;
 
@@ -101,40 +101,24 @@ fn instead(releases: &[Release], requirement: &VersionReq, request: &Request) ->
 
 /// Explains that a release has no feature of a name.
 pub(crate) fn no_feature(release: &Release, feature: &str, chain: Chain) -> ResolveError {
-    let package = release.name.clone();
-    let version = release.version.clone();
+    let named = |d: &&ReleaseDependency| is_built(d.kind) && d.name == feature;
+    let mut dependencies = release.dependencies.iter().filter(named).peekable();
+    let instead = if dependencies.peek().is_none() {
+        FeatureInstead::Similar(similar(&features_of(release), feature))
+    } else if dependencies.any(|d| d.optional) {
+        FeatureInstead::HiddenDependency(switches(release, feature))
+    } else {
+        FeatureInstead::RequiredDependency
+    };
+    let (package, version) = (release.name.clone(), release.version.clone());
     let feature = feature.to_owned();
-    let mut dependencies = release
-        .dependencies
-        .iter()
-        .filter(|d| d.kind != DependencyKind::Dev && d.name == feature)
-        .peekable();
-    if dependencies.peek().is_none() {
-        let similar = similar(&features_of(release), &feature);
-        return ResolveError::UnknownFeature {
-            package,
-            version,
-            feature,
-            chain,
-            similar,
-        };
-    }
-    if dependencies.all(|d| !d.optional) {
-        return ResolveError::RequiredDependency {
-            package,
-            version,
-            feature,
-            chain,
-        };
-    }
-    let switches = switches(release, &feature);
-    ResolveError::HiddenDependency {
+    ResolveError::NoFeature(Box::new(NoFeature {
         package,
         version,
         feature,
         chain,
-        switches,
-    }
+        instead,
+    }))
 }
 
 /// Returns the features that switch a dependency on by themselves.
