@@ -252,7 +252,10 @@ mod tests {
     #[test]
     fn roles() {
         let (roles, _) = show(items(), "a");
-        insta::assert_snapshot!(roles, @"");
+        insta::assert_snapshot!(
+            roles,
+            @"Own Own serde_core git2_sys Other git2_sys Other std std Builtins z Other"
+        );
     }
 
     #[test]

@@ -202,3 +202,235 @@ fn cheapest(units: &[Unit<'_>]) -> Vec<std::ops::Range<usize>> {
     intervals.reverse();
     intervals
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(index: usize) -> Digest {
+        Digest::of("test", &(index as u64))
+    }
+
+    /// A made-up pool: what each member needs, how big it is, and what each app uses.
+    #[derive(Debug, Clone)]
+    struct Pool {
+        nodes: BTreeMap<Digest, Node>,
+        apps: BTreeMap<String, BTreeSet<Digest>>,
+    }
+
+    /// Members need earlier ones, and now and then a later one; an app uses all that it needs,
+    /// unless `careless` leaves something out.
+    fn pool() -> impl Strategy<Value = Pool> {
+        let member = (
+            prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+            0_u64..8_000_000,
+            prop::bool::weighted(0.04),
+            prop::option::weighted(0.05, any::<prop::sample::Index>()),
+        );
+        let app = (
+            prop::collection::vec(any::<prop::sample::Index>(), 1..6),
+            prop::option::weighted(0.1, any::<prop::sample::Index>()),
+        );
+        (
+            prop::collection::vec(member, 1..40),
+            prop::collection::vec(app, 0..7),
+        )
+            .prop_map(|(members, apps)| {
+                let count = members.len();
+                let mut nodes = BTreeMap::new();
+                for (index, (needs, bytes, anchored, later)) in members.into_iter().enumerate() {
+                    let mut needs: BTreeSet<_> = needs
+                        .into_iter()
+                        .filter(|_| index > 0)
+                        .map(|needed| key(needed.index(index)))
+                        .collect();
+                    needs.extend(later.map(|later| key(later.index(count))));
+                    needs.remove(&key(index));
+                    nodes.insert(
+                        key(index),
+                        Node {
+                            bytes,
+                            anchored,
+                            needs,
+                        },
+                    );
+                }
+                let apps = apps
+                    .into_iter()
+                    .enumerate()
+                    .map(|(index, (roots, careless))| {
+                        let roots = roots.into_iter().map(|root| key(root.index(count)));
+                        let mut used = closure(&nodes, roots.collect());
+                        careless.map(|careless| used.remove(&key(careless.index(count))));
+                        (format!("app {index}"), used)
+                    });
+                Pool {
+                    apps: apps.collect(),
+                    nodes,
+                }
+            })
+    }
+
+    fn closure(nodes: &BTreeMap<Digest, Node>, mut open: Vec<Digest>) -> BTreeSet<Digest> {
+        let mut closure = BTreeSet::new();
+        while let Some(key) = open.pop() {
+            if closure.insert(key) {
+                open.extend(&nodes[&key].needs);
+            }
+        }
+        closure
+    }
+
+    fn users(pool: &Pool, member: Digest) -> BTreeSet<String> {
+        let users = pool
+            .apps
+            .iter()
+            .filter(|(_, members)| members.contains(&member));
+        users.map(|(app, _)| app.clone()).collect()
+    }
+
+    /// Whether a member may not leave the binaries, by the definition.
+    fn stays(pool: &Pool, member: Digest) -> bool {
+        closure(&pool.nodes, vec![member]).into_iter().any(|key| {
+            let node = &pool.nodes[&key];
+            let own = users(pool, key);
+            node.anchored
+                || !node
+                    .needs
+                    .iter()
+                    .all(|needed| own.is_subset(&users(pool, *needed)))
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        #[test]
+        fn every_shared_member_is_in_one_library_and_all_others_in_none(
+            pool in pool(), everywhere in any::<bool>(),
+        ) {
+            let split = if everywhere { Split::Everywhere } else { Split::Cheapest };
+            let libraries = draw(&pool.nodes, &pool.apps, split);
+            let drawn: Vec<_> = libraries.iter().flat_map(|library| &library.members).collect();
+            let distinct: BTreeSet<_> = drawn.iter().copied().copied().collect();
+            prop_assert_eq!(drawn.len(), distinct.len());
+            let shared = pool.nodes.keys().copied();
+            let shared = shared.filter(|key| users(&pool, *key).len() > 1 && !stays(&pool, *key));
+            prop_assert_eq!(distinct, shared.collect());
+        }
+
+        #[test]
+        fn libraries_need_only_earlier_ones(pool in pool(), everywhere in any::<bool>()) {
+            let split = if everywhere { Split::Everywhere } else { Split::Cheapest };
+            let mut below = BTreeSet::new();
+            for library in draw(&pool.nodes, &pool.apps, split) {
+                below.extend(library.members.iter().copied());
+                for member in &library.members {
+                    prop_assert!(pool.nodes[member].needs.is_subset(&below));
+                }
+            }
+        }
+
+        #[test]
+        fn only_users_load_a_library(pool in pool()) {
+            for library in draw(&pool.nodes, &pool.apps, Split::Cheapest) {
+                let of_members = library.members.iter().flat_map(|member| users(&pool, *member));
+                prop_assert_eq!(library.users, of_members.collect());
+            }
+        }
+
+        #[test]
+        fn one_library_a_member_if_none_need_each_other(pool in pool()) {
+            let libraries = draw(&pool.nodes, &pool.apps, Split::Everywhere);
+            for library in libraries.iter().filter(|library| library.members.len() > 1) {
+                let all: BTreeSet<_> = library.members.iter().copied().collect();
+                for member in &library.members {
+                    prop_assert!(all.is_subset(&closure(&pool.nodes, vec![*member])));
+                }
+            }
+        }
+
+        #[test]
+        fn names_of_apps_do_not_matter_to_what_is_shared(pool in pool()) {
+            let renamed = pool.apps.iter().map(|(app, members)| {
+                (app.chars().rev().collect::<String>(), members.clone())
+            });
+            let members = |libraries: Vec<Library>| -> BTreeSet<Digest> {
+                libraries.into_iter().flat_map(|library| library.members).collect()
+            };
+            let one = members(draw(&pool.nodes, &pool.apps, Split::Cheapest));
+            let other = members(draw(&pool.nodes, &renamed.collect(), Split::Cheapest));
+            prop_assert_eq!(one, other);
+        }
+    }
+
+    /// Draws a pool given as `name: needs…` and `app: uses…`, and shows the libraries' members.
+    fn show(members: &[(&str, u64, &[&str])], apps: &[(&str, &[&str])]) -> String {
+        let key = |name: &str| Digest::of("test", name);
+        let names: BTreeMap<_, _> = members
+            .iter()
+            .map(|(name, ..)| (key(name), *name))
+            .collect();
+        let nodes = members.iter().map(|(name, megabytes, needs)| {
+            let needs = needs.iter().map(|needed| key(needed)).collect();
+            (
+                key(name),
+                Node {
+                    bytes: megabytes * 1_000_000,
+                    anchored: false,
+                    needs,
+                },
+            )
+        });
+        let apps = apps.iter().map(|(app, uses)| {
+            (
+                (*app).to_owned(),
+                uses.iter().map(|used| key(used)).collect(),
+            )
+        });
+        let libraries = draw(&nodes.collect(), &apps.collect(), Split::Cheapest);
+        let show = |library: &Library| {
+            let members: Vec<_> = library.members.iter().map(|member| names[member]).collect();
+            members.join(" ")
+        };
+        libraries.iter().map(show).collect::<Vec<_>>().join(" | ")
+    }
+
+    #[test]
+    fn an_app_alone_shares_nothing() {
+        assert_eq!(show(&[("std", 4, &[])], &[("rg", &["std"])]), "");
+    }
+
+    #[test]
+    fn two_apps_share_one_library() {
+        let members: &[(_, _, &[_])] = &[
+            ("std", 4, &[]),
+            ("memchr", 1, &["std"]),
+            ("clap", 9, &["std"]),
+        ];
+        let apps: &[(_, &[_])] = &[
+            ("rg", &["std", "memchr"]),
+            ("fd", &["std", "memchr", "clap"]),
+        ];
+        assert_eq!(show(members, apps), "std memchr");
+    }
+
+    #[test]
+    fn what_few_use_is_split_off_if_it_is_big() {
+        let apps: &[(_, &[_])] = &[
+            ("a", &["std"]),
+            ("b", &["std"]),
+            ("c", &["std"]),
+            ("d", &["std", "tls"]),
+            ("e", &["std", "tls"]),
+        ];
+        let with = |megabytes| {
+            let members: &[(_, _, &[_])] = &[("std", 4, &[]), ("tls", megabytes, &["std"])];
+            show(members, apps)
+        };
+        assert_eq!(with(1), "std tls");
+        assert_eq!(with(20), "std | tls");
+    }
+}
