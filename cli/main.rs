@@ -1,2 +1,118 @@
-//! Orlop.
-fn main() {}
+//! The command line of Orlop: the only place that prints, prompts, reads the environment and
+//! decides on exit codes.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`args`] | what can be typed |
+//! | [`context`] | environment, configuration, clock |
+//! | [`commands`] | one module per verb |
+//! | [`apply`] | the one way through: resolve, plan, execute, link, commit |
+//! | [`request`] | from a manifest to questions for the resolver |
+//! | [`toolchain`] | which compiler, which C tools |
+//! | [`fetch`] | adapters between registry and store |
+//! | [`ui`], [`progress`] | what people see |
+//! | [`error`] | blame, hints, exit codes |
+
+mod apply;
+mod args;
+mod commands;
+mod context;
+mod error;
+mod fetch;
+mod progress;
+mod request;
+mod toolchain;
+mod ui;
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::Arguments;
+use crate::context::Context;
+
+/// The file name under which the program acts as the linker that records link sets.
+const RECORDER: &str = "orlop-linker";
+
+/// The first argument that makes the program the helper inside a sandbox.
+const SANDBOX_HELPER: &str = "__sandbox";
+
+fn main() -> ExitCode {
+    let mut words = std::env::args_os();
+    let program = words.next().unwrap_or_default();
+    if Path::new(&program).file_name() == Some(OsStr::new(RECORDER)) {
+        return record(words.collect());
+    }
+    let words: Vec<OsString> = words.collect();
+    if words.first().is_some_and(|word| word == SANDBOX_HELPER) {
+        return ExitCode::from(orlop_build::sandbox::enter(&words[1..]));
+    }
+    orlop()
+}
+
+/// Acts as rustc's linker: see [`orlop_link::recorder`].
+fn record(arguments: Vec<OsString>) -> ExitCode {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "rustc passes its environment on to its linker"
+    )]
+    let link_set = std::env::var("ORLOP_LINK_SET");
+    let recorded = link_set
+        .map_err(|_| "`ORLOP_LINK_SET` is not set".to_owned())
+        .and_then(|link_set| {
+            orlop_link::recorder::record(arguments, link_set.as_ref()).map_err(|error| {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                [error.to_string()]
+                    .into_iter()
+                    .chain(cause)
+                    .collect::<Vec<_>>()
+                    .join(": ")
+            })
+        });
+    match recorded {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            #[expect(clippy::print_stderr, reason = "as a linker it speaks to rustc")]
+            {
+                eprintln!("orlop-linker: {message}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn orlop() -> ExitCode {
+    let arguments = Arguments::parse();
+    start_log(arguments.global.verbose);
+    let context = match Context::new(arguments.global.clone()) {
+        Ok(context) => context,
+        Err(error) => {
+            ui::Ui::new(&arguments.global, true, true).error(&error);
+            return ExitCode::from(error.exit_code());
+        }
+    };
+    match commands::run(&context, arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            context.ui.error(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Sends what libraries trace to standard error, from `-v` on.
+fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => return,
+        1 => tracing::Level::INFO,
+        2 => tracing::Level::DEBUG,
+        _ => tracing::Level::TRACE,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .init();
+}

@@ -1,1 +1,16 @@
-//! Tests.
+//! Tests of the program as users meet it, and of the house rules ([`tidy`]).
+//!
+//! Everything runs offline against a registry that the test makes ([`support::Registry`]), with
+//! the real compiler. Tests that need the real registry are ignored by default: run them with
+//! `cargo test --test orlop -- --ignored network`.
+
+mod compilers;
+mod errors;
+mod generations;
+mod install;
+mod manifest;
+mod network;
+mod recipes;
+mod sharing;
+mod support;
+mod tidy;

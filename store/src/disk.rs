@@ -97,6 +97,22 @@ pub(crate) fn replace_link(path: &Utf8Path, target: &Utf8Path) -> Result<(), Sto
     sync_folder(folder)
 }
 
+/// Writes a file in place of what was there: everybody sees the old one or the new one. It is on
+/// disk on return.
+pub fn replace_file(path: &Utf8Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let folder = path.parent().unwrap_or(Utf8Path::new("."));
+    let new = folder.join(format!(".{}", unique_name()));
+    let written = fs_err::write(&new, bytes)
+        .and_then(|()| fs_err::File::open(&new)?.sync_all())
+        .context("write", &new)
+        .and_then(|()| rename(&new, path));
+    if let Err(error) = written {
+        remove_file(&new)?;
+        return Err(error);
+    }
+    sync_folder(folder)
+}
+
 /// Removes a file or link; returns whether there was one.
 pub(crate) fn remove_file(path: &Utf8Path) -> Result<bool, StoreError> {
     match fs_err::remove_file(path) {

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use camino::Utf8PathBuf;
+use serde::Serialize;
 
 use crate::error::StoreError;
 use crate::lock::SweepLock;
@@ -16,7 +17,7 @@ use crate::store::Store;
 use crate::{add, disk, profile, reference, tree};
 
 /// What gc would do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct GcPlan {
     /// Objects that a root or a generation reaches.
     pub live: BTreeSet<StorePath>,
@@ -28,7 +29,7 @@ pub struct GcPlan {
 }
 
 /// What gc did.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct GcReport {
     /// Objects that are no more.
     pub removed: BTreeSet<StorePath>,

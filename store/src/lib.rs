@@ -53,6 +53,7 @@ pub use add::Registration;
 pub use compiler::{Compiler, ImportedCompiler};
 pub use derivation::{Derivation, Step};
 pub use digest::Digest;
+pub use disk::replace_file;
 pub use error::StoreError;
 pub use event::{Activity, ActivityKind, Event, Reporter, Silent};
 pub use fetch::{FetchError, Fetcher};

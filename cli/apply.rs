@@ -1,0 +1,361 @@
+//! The one way through: resolve, plan, execute, link, commit. Every command that changes a
+//! profile ends here.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use orlop_link::{Linkage, View};
+use orlop_plan::{AppRequest, Surroundings};
+use orlop_recipes::{LinkageChoice, Manifest, PackageName, RecipeSet};
+use orlop_resolver::{Lock, Resolution};
+use orlop_store::derivation::Tools;
+use orlop_store::{
+    Generation, GenerationApp, NewGeneration, Plan, PlannedApp, Profile, Runner, Store, StorePath,
+};
+
+use crate::context::Context;
+use crate::error::{CommandError, Kind};
+use crate::fetch::{Archives, Fetching};
+use crate::progress::Progress;
+use crate::request::{self, Wanted};
+use crate::toolchain;
+
+/// What to make true.
+#[derive(Debug)]
+pub(crate) struct Change {
+    /// The text of the manifest, as it will be recorded.
+    pub(crate) manifest: String,
+    /// Which apps are to be solved anew.
+    pub(crate) renew: Renew,
+    /// Whether the lock file must stay as it is.
+    pub(crate) locked: bool,
+}
+
+/// Which apps are solved anew although the lock has an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Renew {
+    /// None: the lock decides.
+    Nothing,
+    /// These.
+    Apps(BTreeSet<PackageName>),
+    /// All.
+    Everything,
+}
+
+impl Renew {
+    fn covers(&self, app: &PackageName) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Apps(apps) => apps.contains(app),
+            Self::Everything => true,
+        }
+    }
+}
+
+/// What became of a change.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// The profile is as wanted already.
+    Unchanged(Plan),
+    /// Only the plan was wanted.
+    Planned(Plan),
+    /// A new generation is current.
+    Committed(Plan, Box<Generation>),
+}
+
+/// Makes a change to a profile.
+pub(crate) fn apply(
+    context: &Context,
+    store: &Store,
+    profile: &Profile,
+    change: &Change,
+) -> Result<Outcome, CommandError> {
+    let _in_use = store.use_store()?;
+    let manifest_path = profile.manifest_path();
+    let manifest = Manifest::parse(manifest_path.as_str(), &change.manifest)?;
+    let recipes = request::recipes(context, &manifest)?;
+    let wanted = request::wanted(context, &manifest, &recipes)?;
+    let progress = Progress::new(context.ui.clone());
+    let scratch = store.scratch()?;
+    let runner = context.runner(store, scratch.folder())?;
+    let work = Work {
+        context,
+        store,
+        profile,
+        recipes: &recipes,
+        progress: &progress,
+        runner: &*runner,
+    };
+    let outcome = work.run(&wanted, &manifest, change);
+    progress.clear();
+    outcome
+}
+
+/// What all stages need.
+struct Work<'a> {
+    context: &'a Context,
+    store: &'a Store,
+    profile: &'a Profile,
+    recipes: &'a RecipeSet,
+    progress: &'a Progress,
+    runner: &'a dyn Runner,
+}
+
+/// One app on its way.
+struct Resolved<'a> {
+    wanted: &'a Wanted,
+    resolution: Resolution,
+    tools: Tools,
+    /// The name of its compiler, for the record.
+    compiler: String,
+}
+
+impl Work<'_> {
+    fn run(
+        &self,
+        wanted: &[Wanted],
+        manifest: &Manifest,
+        change: &Change,
+    ) -> Result<Outcome, CommandError> {
+        let fetching = Fetching(self.progress);
+        let before = self.lock()?;
+        let (apps, lock) = self.resolve(wanted, manifest, change, &before, &fetching)?;
+        if change.locked && lock.to_string() != before.to_string() {
+            return Err(CommandError::new(
+                Kind::Refused,
+                "the lock file does not answer the manifest, and `--locked` forbids to change it",
+            )
+            .hint("run `orlop sync` without `--locked`"));
+        }
+        let registry = self
+            .context
+            .registry(lock.snapshot(), self.recipes, &fetching)?;
+        let archives = Archives::new(&registry);
+        let requests: Vec<_> = apps
+            .iter()
+            .map(|app| AppRequest {
+                resolution: &app.resolution,
+                programs: app.wanted.programs.as_ref(),
+                tools: &app.tools,
+            })
+            .collect();
+        let around = Surroundings {
+            recipes: self.recipes,
+            store: self.store,
+            fetcher: &archives,
+        };
+        let plan = orlop_plan::plan(&requests, around)?;
+        if self.context.global.dry_run {
+            return Ok(Outcome::Planned(plan));
+        }
+        if !plan.build.is_empty() {
+            self.context.ui.status(summary(&plan));
+        }
+        orlop_build::execute(
+            &plan,
+            &orlop_build::Context {
+                store: self.store,
+                runner: self.runner,
+                fetcher: &archives,
+                reporter: self.progress,
+                jobs: self.context.jobs(),
+            },
+        )?;
+        let views = self.link(&apps, &plan.apps)?;
+        self.commit(&apps, plan, &views, change, &lock)
+    }
+
+    fn lock(&self) -> Result<Lock, CommandError> {
+        let path = self.profile.lock_path();
+        match fs_err::read_to_string(&path) {
+            Ok(text) => Ok(Lock::parse(path.as_str(), &text)?),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Ok(Lock::new(self.context.now))
+            }
+            Err(error) => Err(CommandError::new(Kind::Failed, error)),
+        }
+    }
+
+    /// Takes each app's variants from the lock where it has the answer, and solves the others.
+    fn resolve<'w>(
+        &self,
+        wanted: &'w [Wanted],
+        manifest: &Manifest,
+        change: &Change,
+        before: &Lock,
+        fetching: &Fetching<'_>,
+    ) -> Result<(Vec<Resolved<'w>>, Lock), CommandError> {
+        let snapshot = self.snapshot(manifest, change, before);
+        let registry = self.context.registry(snapshot, self.recipes, fetching)?;
+        let mut lock = Lock::new(snapshot);
+        let mut apps = Vec::new();
+        for wanted in wanted {
+            let compiler = toolchain::compiler(
+                self.context,
+                self.store,
+                self.progress,
+                wanted.compiler.as_deref(),
+            )?;
+            let tools = toolchain::tools(
+                self.context,
+                self.store,
+                self.progress,
+                self.runner,
+                &compiler,
+            )?;
+            let mut request = wanted.request(&compiler.compiler, snapshot)?;
+            let locked = before.app(&wanted.name);
+            let answer = locked
+                .filter(|_| !change.renew.covers(&wanted.name))
+                .filter(|locked| locked.answers(&request))
+                .filter(|locked| {
+                    manifest
+                        .snapshot
+                        .is_none_or(|pinned| pinned == locked.snapshot)
+                });
+            let (resolution, entry) = if let Some(locked) = answer {
+                (locked.resolution(&registry)?, locked.clone())
+            } else {
+                self.context
+                    .ui
+                    .status(format!("Resolving {} {}", wanted.name, wanted.requirement));
+                if !change.renew.covers(&wanted.name) {
+                    request.preferred = locked
+                        .map(orlop_resolver::LockedApp::preferred)
+                        .unwrap_or_default();
+                }
+                registry.prefetch(&[(request.app.clone(), request.requirement.clone())]);
+                let resolution = orlop_resolver::resolve(&request, &registry)?;
+                let entry =
+                    orlop_resolver::LockedApp::from_resolution(&wanted.name, &request, &resolution);
+                (resolution, entry)
+            };
+            lock.set(entry);
+            apps.push(Resolved {
+                wanted,
+                resolution,
+                tools,
+                compiler: compiler.name,
+            });
+        }
+        Ok((apps, lock))
+    }
+
+    /// The state of the index that apps are solved on: what the manifest pins, else the lock's,
+    /// else (and for an upgrade) now.
+    fn snapshot(&self, manifest: &Manifest, change: &Change, before: &Lock) -> Timestamp {
+        match (manifest.snapshot, &change.renew) {
+            (Some(pinned), _) => pinned,
+            (None, Renew::Nothing) => before.snapshot(),
+            (None, Renew::Apps(_) | Renew::Everything) => self.context.now,
+        }
+    }
+
+    fn link(
+        &self,
+        apps: &[Resolved<'_>],
+        planned: &[PlannedApp],
+    ) -> Result<Vec<View>, CommandError> {
+        let apps: Vec<_> = apps
+            .iter()
+            .zip(planned)
+            .map(|(app, planned)| orlop_link::App {
+                name: app.wanted.name.to_string(),
+                version: planned.version.clone(),
+                linkage: linkage(app.wanted.linkage),
+                programs: planned.programs.clone(),
+                compiler: planned.compiler.clone(),
+            })
+            .collect();
+        let c_tools = toolchain::c_tools(self.context, self.store, self.progress)?;
+        Ok(orlop_link::link(
+            &apps,
+            &orlop_link::Context {
+                store: self.store,
+                runner: self.runner,
+                c_tools: &c_tools,
+                reporter: self.progress,
+                jobs: self.context.jobs(),
+            },
+        )?)
+    }
+
+    fn commit(
+        &self,
+        apps: &[Resolved<'_>],
+        plan: Plan,
+        views: &[View],
+        change: &Change,
+        lock: &Lock,
+    ) -> Result<Outcome, CommandError> {
+        let apps: Vec<_> = apps
+            .iter()
+            .zip(&plan.apps)
+            .map(|(app, planned)| generation_app(app, planned, views))
+            .collect::<Result<_, _>>()?;
+        let keep: BTreeSet<StorePath> = apps
+            .iter()
+            .flat_map(|app| app.link_sets.iter().cloned())
+            .collect();
+        let new = NewGeneration {
+            command: self.context.command_line.clone(),
+            apps,
+            keep,
+            manifest: change.manifest.clone(),
+            lock: lock.to_string(),
+        };
+        let current = self.profile.current()?;
+        if let Some(current) = &current
+            && current.apps == new.apps
+            && current.manifest()? == new.manifest
+            && current.lock()? == new.lock
+        {
+            return Ok(Outcome::Unchanged(plan));
+        }
+        let generation = self.profile.commit(new)?;
+        Ok(Outcome::Committed(plan, Box::new(generation)))
+    }
+}
+
+fn linkage(choice: LinkageChoice) -> Linkage {
+    match choice {
+        LinkageChoice::Static => Linkage::Static,
+        LinkageChoice::Shared => Linkage::Shared,
+        LinkageChoice::Crate => Linkage::Crate,
+    }
+}
+
+fn generation_app(
+    app: &Resolved<'_>,
+    planned: &PlannedApp,
+    views: &[View],
+) -> Result<GenerationApp, CommandError> {
+    let name = app.wanted.name.to_string();
+    let view = views.iter().find(|view| view.app == name).ok_or_else(|| {
+        CommandError::failed(format!("`{name}` was linked, but its view is missing"))
+    })?;
+    Ok(GenerationApp {
+        name,
+        version: planned.version.clone(),
+        linkage: app.wanted.linkage.to_string(),
+        compiler: app.compiler.clone(),
+        view: view.path.clone(),
+        binaries: view.binaries.clone(),
+        libraries: planned.libraries.clone(),
+        link_sets: planned
+            .programs
+            .iter()
+            .map(|program| program.link_set.clone())
+            .collect(),
+    })
+}
+
+/// The line that says how much is ahead.
+pub(crate) fn summary(plan: &Plan) -> String {
+    format!(
+        "{} present, {} to fetch, {} to build",
+        plan.present.len(),
+        plan.fetch.len(),
+        plan.build.len()
+    )
+}

@@ -1,0 +1,395 @@
+//! `install`, `remove`, `upgrade`, `sync`: edit the manifest, then make it true.
+
+use std::collections::BTreeSet;
+
+use camino::Utf8Path;
+use orlop_recipes::{
+    AppSpec, FeatureName, LinkageChoice, Manifest, ManifestEditor, PackageName, PackageRequest,
+    Recipe, VersionReq,
+};
+use orlop_store::{Generation, Plan, Profile, Store};
+use serde::Serialize;
+
+use crate::apply::{self, Change, Outcome, Renew};
+use crate::args::{Install, LinkageArgument, Remove, Sync, Upgrade};
+use crate::context::Context;
+use crate::error::{CommandError, Kind};
+use crate::request;
+
+/// A profile that this command alone may change, and its manifest as it is.
+struct Session {
+    store: Store,
+    profile: Profile,
+    text: String,
+    _lock: orlop_store::ProfileLock,
+}
+
+impl Session {
+    fn begin(context: &Context) -> Result<Self, CommandError> {
+        let (store, profile) = super::open(context)?;
+        let lock = profile.lock(&mut |holder| {
+            context.ui.status(format!(
+                "Waiting for {holder}, which changes `{}`",
+                profile.name()
+            ));
+        })?;
+        let path = profile.manifest_path();
+        let text = ManifestEditor::new(path.as_str(), &read_or_empty(&path)?)?.to_string();
+        Ok(Self {
+            store,
+            profile,
+            text,
+            _lock: lock,
+        })
+    }
+
+    fn editor(&self) -> Result<ManifestEditor, CommandError> {
+        Ok(ManifestEditor::new(
+            self.profile.manifest_path().as_str(),
+            &self.text,
+        )?)
+    }
+
+    fn apply(&self, context: &Context, change: &Change) -> Result<(), CommandError> {
+        let before = self.profile.current()?;
+        let outcome = apply::apply(context, &self.store, &self.profile, change)?;
+        if let Outcome::Committed(_, generation) = &outcome {
+            write(&self.profile.manifest_path(), &change.manifest)?;
+            write(&self.profile.lock_path(), &generation.lock()?)?;
+        }
+        report(context, &self.profile, before.as_ref(), &outcome)
+    }
+}
+
+pub(super) fn install(context: &Context, arguments: &Install) -> Result<(), CommandError> {
+    let session = Session::begin(context)?;
+    let mut editor = session.editor()?;
+    let manifest = Manifest::parse(session.profile.manifest_path().as_str(), &session.text)?;
+    for spec in &arguments.apps {
+        match spec {
+            AppSpec::Registry { name, requirement } => {
+                refuse_alias(context, &manifest, name)?;
+                let known = manifest.packages.get(name);
+                let request = requested(arguments, known, requirement)?;
+                editor.set(name, &request);
+            }
+            AppSpec::Recipe(path) => add_recipe(context, &mut editor, arguments, &manifest, path)?,
+        }
+    }
+    session.apply(
+        context,
+        &Change {
+            manifest: editor.to_string(),
+            renew: Renew::Nothing,
+            locked: false,
+        },
+    )
+}
+
+/// Adds a recipe from disk: an app as a package, anything else to the manifest's recipes.
+fn add_recipe(
+    context: &Context,
+    editor: &mut ManifestEditor,
+    arguments: &Install,
+    manifest: &Manifest,
+    path: &str,
+) -> Result<(), CommandError> {
+    let path = context.absolute(Utf8Path::new(path))?.into_string();
+    match request::read_recipe(context, &path)? {
+        Recipe::App(recipe) => {
+            let known = manifest.packages.get(&recipe.name);
+            let mut request = requested(arguments, known, &VersionReq::STAR)?;
+            request.recipe = Some(path);
+            editor.set(&recipe.name, &request);
+        }
+        recipe @ (Recipe::Crate(_) | Recipe::Library(_)) => editor.set_recipe(recipe.name(), &path),
+    }
+    Ok(())
+}
+
+/// What the command line says, over what the manifest says already.
+fn requested(
+    arguments: &Install,
+    known: Option<&PackageRequest>,
+    requirement: &VersionReq,
+) -> Result<PackageRequest, CommandError> {
+    let mut request = known.cloned().unwrap_or_default();
+    if known.is_none() || *requirement != VersionReq::STAR {
+        request.requirement = requirement.clone();
+    }
+    if !arguments.features.is_empty() {
+        request.features = arguments
+            .features
+            .iter()
+            .map(|feature| feature.parse::<FeatureName>())
+            .collect::<Result<_, _>>()
+            .map_err(|error| CommandError::new(Kind::Usage, error))?;
+    }
+    if arguments.no_default_features {
+        request.default_features = false;
+    }
+    if let Some(linkage) = arguments.linkage {
+        request.linkage = Some(match linkage {
+            LinkageArgument::Static => LinkageChoice::Static,
+            LinkageArgument::Shared => LinkageChoice::Shared,
+            LinkageArgument::Crate => LinkageChoice::Crate,
+        });
+    }
+    if let Some(compiler) = &arguments.compiler {
+        request.compiler = Some(compiler.clone());
+    }
+    Ok(request)
+}
+
+/// A program's name is easily taken for the app's: `rg` for `ripgrep`.
+fn refuse_alias(
+    context: &Context,
+    manifest: &Manifest,
+    name: &PackageName,
+) -> Result<(), CommandError> {
+    let recipes = request::recipes(context, manifest)?;
+    let owner = recipes.apps().find(|app| {
+        app.name != *name && (app.aliases.contains(name) || app.binaries.contains(name.as_str()))
+    });
+    match owner {
+        Some(app) if recipes.app(name).is_none() => Err(CommandError::failed(format!(
+            "`{name}` is a program of the app `{}`",
+            app.name
+        ))
+        .hint(format!("install that: `orlop install {}`", app.name))),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn remove(context: &Context, arguments: &Remove) -> Result<(), CommandError> {
+    let session = Session::begin(context)?;
+    let mut editor = session.editor()?;
+    let current = session.profile.current()?;
+    for app in &arguments.apps {
+        let name = app
+            .parse::<PackageName>()
+            .map_err(|error| CommandError::new(Kind::Usage, error))?;
+        if editor.remove(&name) {
+            continue;
+        }
+        let error = CommandError::failed(format!("`{name}` is not in the manifest"));
+        let owner = current
+            .as_ref()
+            .and_then(|current| super::installed(current, name.as_str()).ok())
+            .map(|app| {
+                format!(
+                    "`{name}` is a program of `{0}`: `orlop remove {0}`",
+                    app.name
+                )
+            });
+        return Err(
+            error.hint(owner.unwrap_or_else(|| "see what is installed: `orlop list`".to_owned()))
+        );
+    }
+    session.apply(
+        context,
+        &Change {
+            manifest: editor.to_string(),
+            renew: Renew::Nothing,
+            locked: false,
+        },
+    )
+}
+
+pub(super) fn upgrade(context: &Context, arguments: &Upgrade) -> Result<(), CommandError> {
+    let session = Session::begin(context)?;
+    let manifest = Manifest::parse(session.profile.manifest_path().as_str(), &session.text)?;
+    let mut apps = BTreeSet::new();
+    for app in &arguments.apps {
+        let Some((name, _)) = manifest.packages.get_key_value(app.as_str()) else {
+            return Err(
+                CommandError::failed(format!("`{app}` is not in the manifest"))
+                    .hint("see what is installed: `orlop list`"),
+            );
+        };
+        apps.insert(name.clone());
+    }
+    let renew = if apps.is_empty() {
+        Renew::Everything
+    } else {
+        Renew::Apps(apps)
+    };
+    session.apply(
+        context,
+        &Change {
+            manifest: session.text.clone(),
+            renew,
+            locked: false,
+        },
+    )
+}
+
+pub(super) fn sync(context: &Context, arguments: &Sync) -> Result<(), CommandError> {
+    let Some(path) = &arguments.manifest else {
+        let session = Session::begin(context)?;
+        let change = Change {
+            manifest: session.text.clone(),
+            renew: Renew::Nothing,
+            locked: arguments.locked,
+        };
+        return session.apply(context, &change);
+    };
+    let path = context.absolute(path)?;
+    let text =
+        fs_err::read_to_string(&path).map_err(|error| CommandError::new(Kind::Usage, error))?;
+    let manifest = Manifest::parse(path.as_str(), &text)?;
+    let mut named = context.clone();
+    named.global.profile = named.global.profile.or(manifest.profile);
+    let session = Session::begin(&named)?;
+    let mut editor = ManifestEditor::new(path.as_str(), &text)?;
+    // The profile keeps its own copy of the manifest, elsewhere.
+    let folder = path.parent().unwrap_or(Utf8Path::new("/"));
+    editor.move_recipes(&|path| folder.join(path).into_string());
+    let lock = path.with_extension("lock");
+    if lock.is_file() && !context.global.dry_run {
+        write(&session.profile.lock_path(), &read_or_empty(&lock)?)?;
+    }
+    let change = Change {
+        manifest: editor.to_string(),
+        renew: Renew::Nothing,
+        locked: arguments.locked,
+    };
+    session.apply(&named, &change)?;
+    if !context.global.dry_run && !arguments.locked {
+        write(&lock, &read_or_empty(&session.profile.lock_path())?)?;
+    }
+    Ok(())
+}
+
+fn read_or_empty(path: &Utf8Path) -> Result<String, CommandError> {
+    match fs_err::read_to_string(path) {
+        Ok(text) => Ok(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(CommandError::new(Kind::Failed, error)),
+    }
+}
+
+/// Replaces a file in one step.
+fn write(path: &Utf8Path, text: &str) -> Result<(), CommandError> {
+    orlop_store::replace_file(path, text.as_bytes())?;
+    Ok(())
+}
+
+/// What a change did, as data.
+#[derive(Serialize)]
+struct Report<'a> {
+    profile: &'a str,
+    outcome: &'static str,
+    generation: Option<u64>,
+    present: usize,
+    fetch: usize,
+    build: usize,
+    installed: Vec<String>,
+    removed: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<&'a Plan>,
+}
+
+fn report(
+    context: &Context,
+    profile: &Profile,
+    before: Option<&Generation>,
+    outcome: &Outcome,
+) -> Result<(), CommandError> {
+    let (word, plan, generation) = match outcome {
+        Outcome::Unchanged(plan) => ("unchanged", plan, None),
+        Outcome::Planned(plan) => ("planned", plan, None),
+        Outcome::Committed(plan, generation) => ("committed", plan, Some(generation.as_ref())),
+    };
+    let (installed, removed) = generation
+        .map(|after| difference(before, after))
+        .unwrap_or_default();
+    if context.ui.json() {
+        return context.ui.data_json(&Report {
+            profile: profile.name(),
+            outcome: word,
+            generation: generation.map(|generation| generation.number),
+            present: plan.present.len(),
+            fetch: plan.fetch.len(),
+            build: plan.build.len(),
+            installed,
+            removed,
+            plan: matches!(outcome, Outcome::Planned(_)).then_some(plan),
+        });
+    }
+    match generation {
+        Some(generation) => {
+            for app in &installed {
+                context.ui.success(format!("Installed {app}"));
+            }
+            for app in &removed {
+                context.ui.success(format!("Removed {app}"));
+            }
+            context.ui.status(format!(
+                "Generation {} of `{}` is current",
+                generation.number,
+                profile.name()
+            ));
+            path_hint(context, profile, &installed);
+        }
+        None if word == "planned" => show_plan(context, plan),
+        None => context
+            .ui
+            .status(format!("Nothing to do: {}", apply::summary(plan))),
+    }
+    Ok(())
+}
+
+fn show_plan(context: &Context, plan: &Plan) {
+    context.ui.data(format!("Plan: {}", apply::summary(plan)));
+    for source in &plan.fetch {
+        context
+            .ui
+            .data(format!("  fetch {} {}", source.name, source.version));
+    }
+    for derivation in &plan.build {
+        context.ui.data(format!("  build {}", derivation.name));
+    }
+}
+
+fn path_hint(context: &Context, profile: &Profile, installed: &[String]) {
+    let folder = profile.folder().join("current/bin");
+    if !installed.is_empty() && !context.search_path.contains(&folder) {
+        context.ui.hint(format!(
+            "to run apps by name: export PATH=\"{folder}:$PATH\""
+        ));
+    }
+}
+
+/// What came and what went, as lines.
+fn difference(before: Option<&Generation>, after: &Generation) -> (Vec<String>, Vec<String>) {
+    let old = before
+        .map(|generation| generation.apps.as_slice())
+        .unwrap_or_default();
+    let installed = after
+        .apps
+        .iter()
+        .filter_map(|app| {
+            let earlier = old.iter().find(|earlier| earlier.name == app.name);
+            let programs = app.binaries.join(", ");
+            match earlier {
+                Some(earlier) if earlier.version == app.version => (earlier.libraries
+                    != app.libraries
+                    || earlier.link_sets != app.link_sets
+                    || earlier.linkage != app.linkage)
+                    .then(|| format!("{} {} anew ({programs})", app.name, app.version)),
+                Some(earlier) => Some(format!(
+                    "{} {} in place of {} ({programs})",
+                    app.name, app.version, earlier.version
+                )),
+                None => Some(format!("{} {} ({programs})", app.name, app.version)),
+            }
+        })
+        .collect();
+    let removed = old
+        .iter()
+        .filter(|earlier| !after.apps.iter().any(|app| app.name == earlier.name))
+        .map(|app| format!("{} {}", app.name, app.version))
+        .collect();
+    (installed, removed)
+}

@@ -1,0 +1,101 @@
+//! `compiler add|list|remove|default`.
+
+use orlop_build::compiler;
+use orlop_store::ImportedCompiler;
+use serde::Serialize;
+
+use crate::args::CompilerCommand;
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::progress::Progress;
+use crate::toolchain;
+
+/// One compiler, as data.
+#[derive(Serialize)]
+struct Entry {
+    name: String,
+    default: bool,
+    release: String,
+    commit: String,
+    host: String,
+    path: String,
+}
+
+pub(super) fn run(context: &Context, command: CompilerCommand) -> Result<(), CommandError> {
+    let store = context.store()?;
+    let _in_use = store.use_store()?;
+    match command {
+        CompilerCommand::Add { compiler: wanted } => {
+            let rustc = toolchain::find_rustc(context, &wanted)?;
+            let progress = Progress::new(context.ui.clone());
+            let imported = compiler::import(&rustc, &store, &progress);
+            progress.clear();
+            let imported = imported?;
+            if compiler::default(&store)?.is_none() {
+                compiler::set_default(&store, &imported.name)?;
+            }
+            show(context, &imported, "Imported")
+        }
+        CompilerCommand::List => list(context, &store),
+        CompilerCommand::Remove { name } => {
+            compiler::remove(&store, &name)?;
+            context.ui.success(format!(
+                "Forgot the compiler {name}; `orlop gc` removes it once no app needs it"
+            ));
+            Ok(())
+        }
+        CompilerCommand::Default { name: Some(name) } => {
+            compiler::set_default(&store, &name)?;
+            context.ui.success(format!("{name} is the default compiler"));
+            Ok(())
+        }
+        CompilerCommand::Default { name: None } => match compiler::default(&store)? {
+            Some(default) => {
+                context.ui.data(default.name);
+                Ok(())
+            }
+            None => Err(CommandError::failed("no compiler has been imported yet")
+                .hint("the first install imports the `rustc` in `PATH`; or: `orlop compiler add PATH`")),
+        },
+    }
+}
+
+fn show(context: &Context, imported: &ImportedCompiler, verb: &str) -> Result<(), CommandError> {
+    if context.ui.json() {
+        return context.ui.data_json(&entry(imported, false));
+    }
+    context
+        .ui
+        .success(format!("{verb} the compiler {}", imported.name));
+    Ok(())
+}
+
+fn entry(imported: &ImportedCompiler, default: bool) -> Entry {
+    Entry {
+        name: imported.name.clone(),
+        default,
+        release: imported.compiler.release.clone(),
+        commit: imported.compiler.commit.clone(),
+        host: imported.compiler.host.clone(),
+        path: imported.path.to_string(),
+    }
+}
+
+fn list(context: &Context, store: &orlop_store::Store) -> Result<(), CommandError> {
+    let default = compiler::default(store)?.map(|default| default.name);
+    let entries: Vec<_> = compiler::list(store)?
+        .iter()
+        .map(|imported| entry(imported, Some(&imported.name) == default.as_ref()))
+        .collect();
+    if context.ui.json() {
+        return context.ui.data_json(&entries);
+    }
+    let mut table = super::table(&["", "name", "commit", "host"]);
+    for entry in entries {
+        let commit = entry.commit.get(..9).unwrap_or(&entry.commit).to_owned();
+        let mark = if entry.default { "default" } else { "" };
+        table.add_row(vec![mark.to_owned(), entry.name, commit, entry.host]);
+    }
+    context.ui.data(table.trim_fmt());
+    Ok(())
+}

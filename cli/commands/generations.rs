@@ -1,0 +1,113 @@
+//! `history`, `rollback`: the generations of a profile.
+
+use serde::Serialize;
+
+use crate::args::Rollback;
+use crate::context::Context;
+use crate::error::CommandError;
+
+/// One generation, as data.
+#[derive(Serialize)]
+struct Entry {
+    number: u64,
+    parent: Option<u64>,
+    current: bool,
+    created: String,
+    command: String,
+    apps: Vec<String>,
+}
+
+pub(super) fn history(context: &Context) -> Result<(), CommandError> {
+    let (_store, profile) = super::open(context)?;
+    let current = profile.current()?.map(|generation| generation.number);
+    let entries: Vec<_> = profile
+        .generations()?
+        .into_iter()
+        .map(|generation| Entry {
+            number: generation.number,
+            parent: generation.parent,
+            current: Some(generation.number) == current,
+            created: generation
+                .created
+                .strftime("%Y-%m-%d %H:%M:%S UTC")
+                .to_string(),
+            command: generation.command.clone(),
+            apps: generation
+                .apps
+                .iter()
+                .map(|app| format!("{} {}", app.name, app.version))
+                .collect(),
+        })
+        .collect();
+    if context.ui.json() {
+        return context.ui.data_json(&entries);
+    }
+    let mut table = super::table(&["", "generation", "made from", "when", "command", "apps"]);
+    for entry in entries {
+        table.add_row(vec![
+            if entry.current {
+                "->".to_owned()
+            } else {
+                String::new()
+            },
+            entry.number.to_string(),
+            entry
+                .parent
+                .map_or_else(String::new, |parent| parent.to_string()),
+            entry.created,
+            entry.command,
+            entry.apps.join(", "),
+        ]);
+    }
+    context.ui.data(table.trim_fmt());
+    Ok(())
+}
+
+pub(super) fn rollback(context: &Context, arguments: &Rollback) -> Result<(), CommandError> {
+    let (store, profile) = super::open(context)?;
+    let _in_use = store.use_store()?;
+    let _lock = profile.lock(&mut |holder| {
+        context.ui.status(format!(
+            "Waiting for {holder}, which changes `{}`",
+            profile.name()
+        ));
+    })?;
+    let current = super::current(&profile)?;
+    let target = match arguments.to {
+        Some(number) => number,
+        None => current.parent.ok_or_else(|| {
+            CommandError::failed(format!(
+                "generation {} of `{}` was made from nothing: there is no way further back",
+                current.number,
+                profile.name()
+            ))
+            .hint("see all generations: `orlop history`")
+        })?,
+    };
+    let generation = profile.generation(target)?;
+    if context.global.dry_run {
+        context.ui.data(format!(
+            "Would go from generation {} to {target}",
+            current.number
+        ));
+        return Ok(());
+    }
+    // What the user would edit next is what the generation was made from.
+    let (manifest, lock) = (generation.manifest()?, generation.lock()?);
+    let generation = profile.switch(target)?;
+    orlop_store::replace_file(&profile.manifest_path(), manifest.as_bytes())?;
+    orlop_store::replace_file(&profile.lock_path(), lock.as_bytes())?;
+    if context.ui.json() {
+        return context.ui.data_json(&serde_json::json!({
+            "profile": profile.name(),
+            "from": current.number,
+            "generation": generation.number,
+        }));
+    }
+    context.ui.success(format!(
+        "Generation {} of `{}` is current again",
+        generation.number,
+        profile.name()
+    ));
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! One module per verb; [`run`] is their index.
+
+mod change;
+mod compiler;
+mod generations;
+mod housekeeping;
+mod query;
+mod run;
+
+use clap::CommandFactory as _;
+use orlop_recipes::PackageName;
+use orlop_store::{Generation, GenerationApp, Profile, Store};
+
+use crate::args::{Arguments, Command};
+use crate::context::Context;
+use crate::error::CommandError;
+
+/// Does what was typed.
+pub(crate) fn run(context: &Context, command: Command) -> Result<(), CommandError> {
+    match command {
+        Command::Install(arguments) => change::install(context, &arguments),
+        Command::Remove(arguments) => change::remove(context, &arguments),
+        Command::Upgrade(arguments) => change::upgrade(context, &arguments),
+        Command::Sync(arguments) => change::sync(context, &arguments),
+        Command::List => query::list(context),
+        Command::Info(arguments) => query::info(context, &arguments),
+        Command::Tree(arguments) => query::tree(context, &arguments),
+        Command::Run(arguments) => run::run(context, &arguments),
+        Command::History => generations::history(context),
+        Command::Rollback(arguments) => generations::rollback(context, &arguments),
+        Command::Prove(arguments) => housekeeping::prove(context, &arguments),
+        Command::Gc => housekeeping::gc(context),
+        Command::Compiler(command) => compiler::run(context, command),
+        Command::Completions { shell } => {
+            let mut out = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "orlop", &mut out);
+            context.ui.data(String::from_utf8_lossy(&out).trim_end());
+            Ok(())
+        }
+    }
+}
+
+/// The current generation, or an error that says how to get one.
+fn current(profile: &Profile) -> Result<Generation, CommandError> {
+    profile.current()?.ok_or_else(|| {
+        CommandError::failed(format!("the profile `{}` has no apps yet", profile.name()))
+            .hint("install one: `orlop install ripgrep`")
+    })
+}
+
+/// An installed app, by its name or that of one of its programs.
+fn installed<'a>(
+    generation: &'a Generation,
+    name: &str,
+) -> Result<&'a GenerationApp, CommandError> {
+    let apps = &generation.apps;
+    apps.iter()
+        .find(|app| app.name == name)
+        .or_else(|| {
+            apps.iter()
+                .find(|app| app.binaries.iter().any(|program| program == name))
+        })
+        .ok_or_else(|| {
+            let error = CommandError::failed(format!("`{name}` is not installed"));
+            match name.parse::<PackageName>() {
+                Ok(name) => error
+                    .hint(format!("install it: `orlop install {name}`"))
+                    .hint("see what is installed: `orlop list`"),
+                Err(_) => error.hint("see what is installed: `orlop list`"),
+            }
+        })
+}
+
+/// Opens the store and the profile that the command is about.
+fn open(context: &Context) -> Result<(Store, Profile), CommandError> {
+    let store = context.store()?;
+    let profile = context.profile(&store)?;
+    Ok((store, profile))
+}
+
+/// A table without borders, for people.
+fn table(header: &[&str]) -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header(header);
+    table
+}

@@ -1,0 +1,217 @@
+//! `list`, `info`, `tree`: what is installed. Nothing here changes anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use orlop_resolver::{DependencyKind, Lock, LockedApp};
+use orlop_store::{Generation, GenerationApp, Store, StorePath};
+use serde::Serialize;
+
+use crate::args::AppArgument;
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::progress::bytes_text;
+
+/// One installed app, as data.
+#[derive(Serialize)]
+struct Entry {
+    name: String,
+    version: String,
+    programs: Vec<String>,
+    linkage: String,
+    compiler: String,
+    crates: usize,
+    view: String,
+}
+
+fn entry(app: &GenerationApp) -> Entry {
+    Entry {
+        name: app.name.clone(),
+        version: app.version.clone(),
+        programs: app.binaries.clone(),
+        linkage: app.linkage.clone(),
+        compiler: app.compiler.clone(),
+        crates: app.libraries.len(),
+        view: app.view.to_string(),
+    }
+}
+
+pub(super) fn list(context: &Context) -> Result<(), CommandError> {
+    let (_store, profile) = super::open(context)?;
+    let apps: Vec<_> = profile
+        .current()?
+        .map(|current| current.apps.iter().map(entry).collect())
+        .unwrap_or_default();
+    if context.ui.json() {
+        return context.ui.data_json(&apps);
+    }
+    if apps.is_empty() {
+        context
+            .ui
+            .status(format!("The profile `{}` has no apps", profile.name()));
+        context.ui.hint("install one: `orlop install ripgrep`");
+        return Ok(());
+    }
+    let mut table = super::table(&[
+        "app", "version", "programs", "linkage", "compiler", "crates",
+    ]);
+    for app in apps {
+        table.add_row(vec![
+            app.name,
+            app.version,
+            app.programs.join(", "),
+            app.linkage,
+            app.compiler,
+            app.crates.to_string(),
+        ]);
+    }
+    context.ui.data(table.trim_fmt());
+    Ok(())
+}
+
+/// Everything about one app, as data.
+#[derive(Serialize)]
+struct Details {
+    #[serde(flatten)]
+    entry: Entry,
+    generation: u64,
+    /// Objects that the app loads or is, with their sizes.
+    closure: BTreeMap<String, u64>,
+    /// Its crates, and how many apps of the profile use each.
+    libraries: BTreeMap<String, usize>,
+}
+
+pub(super) fn info(context: &Context, arguments: &AppArgument) -> Result<(), CommandError> {
+    let (store, profile) = super::open(context)?;
+    let generation = super::current(&profile)?;
+    let app = super::installed(&generation, &arguments.app)?;
+    let details = details(&store, &generation, app)?;
+    if context.ui.json() {
+        return context.ui.data_json(&details);
+    }
+    let shared = details
+        .libraries
+        .values()
+        .filter(|users| **users > 1)
+        .count();
+    let bytes: u64 = details.closure.values().sum();
+    let lines = [
+        ("app", format!("{} {}", app.name, app.version)),
+        ("programs", app.binaries.join(", ")),
+        ("linkage", app.linkage.clone()),
+        ("compiler", app.compiler.clone()),
+        (
+            "crates",
+            format!(
+                "{} ({shared} of them in other apps too)",
+                details.libraries.len()
+            ),
+        ),
+        ("view", store.object(&app.view).to_string()),
+        (
+            "size",
+            format!("{} in {} objects", bytes_text(bytes), details.closure.len()),
+        ),
+    ];
+    for (name, value) in lines {
+        context.ui.data(format!("{name:<9} {value}"));
+    }
+    Ok(())
+}
+
+fn details(
+    store: &Store,
+    generation: &Generation,
+    app: &GenerationApp,
+) -> Result<Details, CommandError> {
+    let mut closure = BTreeMap::new();
+    for path in store.closure(&BTreeSet::from([app.view.clone()]))? {
+        let bytes = store.info(&path)?.map_or(0, |info| info.bytes);
+        closure.insert(path.to_string(), bytes);
+    }
+    let users = |library: &StorePath| {
+        generation
+            .apps
+            .iter()
+            .filter(|other| other.libraries.contains(library))
+            .count()
+    };
+    let libraries = app
+        .libraries
+        .iter()
+        .map(|library| (library.name().to_owned(), users(library)))
+        .collect();
+    Ok(Details {
+        entry: entry(app),
+        generation: generation.number,
+        closure,
+        libraries,
+    })
+}
+
+pub(super) fn tree(context: &Context, arguments: &AppArgument) -> Result<(), CommandError> {
+    let (_store, profile) = super::open(context)?;
+    let generation = super::current(&profile)?;
+    let app = super::installed(&generation, &arguments.app)?;
+    let path = generation.folder().join("lock.toml");
+    let lock = Lock::parse(path.as_str(), &generation.lock()?)?;
+    let Some(locked) = lock.app_by_name(&app.name) else {
+        return Err(CommandError::failed(format!(
+            "the lock file has nothing on `{}`",
+            app.name
+        )));
+    };
+    if context.ui.json() {
+        return context.ui.data_json(locked);
+    }
+    let mut printer = TreePrinter {
+        context,
+        locked,
+        seen: BTreeSet::new(),
+    };
+    printer.print(locked.root(), "", "", "");
+    Ok(())
+}
+
+/// Prints a graph as a tree; what was shown before is marked and not opened again.
+struct TreePrinter<'a> {
+    context: &'a Context,
+    locked: &'a LockedApp,
+    seen: BTreeSet<usize>,
+}
+
+impl TreePrinter<'_> {
+    fn print(&mut self, index: usize, own: &str, below: &str, note: &str) {
+        let variant = &self.locked.variants()[index];
+        let fresh = self.seen.insert(index);
+        let repeated = if fresh || variant.dependencies.is_empty() {
+            ""
+        } else {
+            " (*)"
+        };
+        let features = if variant.features.is_empty() {
+            String::new()
+        } else {
+            let names: Vec<_> = variant.features.iter().map(AsRef::as_ref).collect();
+            format!(" [{}]", names.join(", "))
+        };
+        self.context.ui.data(format!(
+            "{own}{} {}{features}{note}{repeated}",
+            variant.name, variant.version
+        ));
+        if !fresh {
+            return;
+        }
+        let count = variant.dependencies.len();
+        for (position, dependency) in variant.dependencies.iter().enumerate() {
+            let last = position + 1 == count;
+            let own = format!("{below}{}", if last { "└── " } else { "├── " });
+            let next = format!("{below}{}", if last { "    " } else { "│   " });
+            let note = if dependency.kind == DependencyKind::Build {
+                " (build)"
+            } else {
+                ""
+            };
+            self.print(dependency.variant, &own, &next, note);
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! [`Context`]: what a command needs of the world. The only reader of the environment and the
+//! clock.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use jiff::Timestamp;
+use orlop_build::sandbox::{Sandbox, Unconfined};
+use orlop_index::{Patience, Progress as IndexProgress, Registry, RegistryOptions, Source};
+use orlop_recipes::RecipeSet;
+use orlop_store::{Profile, Runner, Store};
+
+use crate::args::{Global, SandboxChoice};
+use crate::error::{CommandError, Kind};
+use crate::ui::Ui;
+
+/// The world, read once.
+#[derive(Debug, Clone)]
+pub(crate) struct Context {
+    pub(crate) ui: Ui,
+    pub(crate) global: Global,
+    /// `--home`, or its default.
+    pub(crate) home: Utf8PathBuf,
+    /// When the command began.
+    pub(crate) now: Timestamp,
+    /// The command line, for the record of a generation.
+    pub(crate) command_line: String,
+    /// The folders of `PATH`.
+    pub(crate) search_path: Vec<Utf8PathBuf>,
+    /// Where rustup keeps toolchains, if it is there.
+    pub(crate) rustup_home: Option<Utf8PathBuf>,
+    cargo_home: Option<Utf8PathBuf>,
+    program: Utf8PathBuf,
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is where the environment and the clock are read"
+)]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+impl Context {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is where the environment and the clock are read"
+    )]
+    pub(crate) fn new(global: Global) -> Result<Self, CommandError> {
+        let no_color = variable("NO_COLOR").is_some();
+        let ui = Ui::new(&global, no_color, variable("CI").is_some());
+        let user_home = variable("HOME").map(Utf8PathBuf::from);
+        let below_home = |folder: &str| user_home.as_ref().map(|home| home.join(folder));
+        let home = match &global.home {
+            Some(home) => home.clone(),
+            None => variable("XDG_DATA_HOME")
+                .map(Utf8PathBuf::from)
+                .filter(|folder| folder.is_absolute())
+                .or_else(|| below_home(".local/share"))
+                .map(|data| data.join("orlop"))
+                .ok_or_else(|| {
+                    CommandError::usage("there is no place to keep apps: `HOME` is not set")
+                        .hint("name one: `orlop --home DIR …`, or set `ORLOP_HOME`")
+                })?,
+        };
+        let path = |path: std::path::PathBuf| {
+            Utf8PathBuf::from_path_buf(path).map_err(|path| {
+                CommandError::usage(format!("the path `{}` is not UTF-8", path.display()))
+            })
+        };
+        let io = |error: std::io::Error| CommandError::new(Kind::Failed, error);
+        let home = path(std::path::absolute(&home).map_err(io)?)?;
+        let program = path(std::env::current_exe().map_err(io)?)?;
+        Ok(Self {
+            ui,
+            home,
+            now: Timestamp::now(),
+            command_line: command_line(),
+            search_path: variable("PATH")
+                .map(|value| value.split(':').map(Utf8PathBuf::from).collect())
+                .unwrap_or_default(),
+            rustup_home: variable("RUSTUP_HOME")
+                .map(Utf8PathBuf::from)
+                .or_else(|| below_home(".rustup")),
+            cargo_home: variable("CARGO_HOME")
+                .map(Utf8PathBuf::from)
+                .or_else(|| below_home(".cargo")),
+            program,
+            global,
+        })
+    }
+
+    pub(crate) fn store(&self) -> Result<Store, CommandError> {
+        Store::open(&self.home, self.now).map_err(|error| {
+            CommandError::from(error)
+                .hint("name another place: `orlop --home DIR …`, or set `ORLOP_HOME`")
+        })
+    }
+
+    /// The profile of `--profile`, or `default`.
+    pub(crate) fn profile(&self, store: &Store) -> Result<Profile, CommandError> {
+        Ok(store.profile(self.global.profile.as_deref().unwrap_or("default"))?)
+    }
+
+    pub(crate) fn jobs(&self) -> usize {
+        self.global
+            .jobs
+            .or_else(|| std::thread::available_parallelism().ok())
+            .map_or(1, std::num::NonZeroUsize::get)
+    }
+
+    /// What builds and links run in.
+    /// `folder` must last as long as the runner.
+    pub(crate) fn runner(
+        &self,
+        store: &Store,
+        folder: &Utf8Path,
+    ) -> Result<Box<dyn Runner>, CommandError> {
+        match self.global.sandbox {
+            SandboxChoice::None => {
+                let runner = Unconfined::new(&self.program, &store.folder(), folder)
+                    .map_err(|error| CommandError::new(Kind::Failed, error))?;
+                Ok(Box::new(runner))
+            }
+            SandboxChoice::Full => {
+                let sandbox = Sandbox::new(&self.program, &store.folder());
+                sandbox.probe()?;
+                Ok(Box::new(sandbox))
+            }
+        }
+    }
+
+    pub(crate) fn registry<'a>(
+        &'a self,
+        snapshot: Timestamp,
+        recipes: &RecipeSet,
+        progress: &'a dyn IndexProgress,
+    ) -> Result<Registry<'a>, CommandError> {
+        Ok(Registry::open(RegistryOptions {
+            home: &self.home,
+            source: self.source()?,
+            offline: self.global.offline,
+            now: self.now,
+            snapshot,
+            known: recipes.apps().map(|app| app.name.clone()).collect(),
+            patience: Patience::default(),
+            progress,
+        })?)
+    }
+
+    /// The registry: `--index`, else what the user's Cargo configuration puts in the place of
+    /// crates.io, else crates.io.
+    fn source(&self) -> Result<Source, CommandError> {
+        if let Some(index) = &self.global.index {
+            return Ok(if index.contains("://") {
+                Source::Sparse(index.clone())
+            } else {
+                Source::Directory(self.absolute(Utf8Path::new(index))?)
+            });
+        }
+        let mut texts: Vec<(Utf8PathBuf, String)> = Vec::new();
+        for name in ["config.toml", "config"] {
+            let Some(path) = self.cargo_home.as_ref().map(|folder| folder.join(name)) else {
+                continue;
+            };
+            if let Ok(text) = fs_err::read_to_string(&path) {
+                texts.push((path, text));
+                break;
+            }
+        }
+        let texts: Vec<_> = texts
+            .iter()
+            .map(|(path, text)| (path.as_path(), text.as_str()))
+            .collect();
+        Ok(Source::from_cargo_config(&texts)?)
+    }
+
+    pub(crate) fn absolute(&self, path: &Utf8Path) -> Result<Utf8PathBuf, CommandError> {
+        let path =
+            std::path::absolute(path).map_err(|error| CommandError::new(Kind::Failed, error))?;
+        Utf8PathBuf::from_path_buf(path).map_err(|path| {
+            CommandError::usage(format!("the path `{}` is not UTF-8", path.display()))
+        })
+    }
+
+    /// Finds a program in `PATH`.
+    pub(crate) fn find_program(&self, name: &str) -> Option<Utf8PathBuf> {
+        self.search_path
+            .iter()
+            .map(|folder| folder.join(name))
+            .find(|path| path.is_file())
+    }
+}
+
+/// The command line as typed, with quotes where a shell needs them.
+fn command_line() -> String {
+    let words = std::env::args().enumerate().map(|(position, word)| {
+        if position == 0 {
+            return "orlop".to_owned();
+        }
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=@,:+^~*%".contains(c);
+        if !word.is_empty() && word.chars().all(plain) {
+            word
+        } else {
+            format!("'{}'", word.replace('\'', "'\\''").escape_debug())
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,268 @@
+//! [`CommandError`]: the one place that decides who is to blame, which hints help, and the exit
+//! code.
+
+use std::error::Error as StdError;
+
+use miette::Diagnostic;
+use orlop_build::BuildError;
+use orlop_build::compiler::ImportError;
+use orlop_build::sandbox::SandboxRefused;
+use orlop_index::{DownloadError, OpenError, Reason, SourceError};
+use orlop_link::LinkError;
+use orlop_loader::Refusal;
+use orlop_plan::PlanError;
+use orlop_recipes::RecipeError;
+use orlop_resolver::{IndexError, LockError, ResolveError};
+use orlop_store::{FetchError, StoreError};
+
+/// A command that did not do what was asked.
+#[derive(Debug)]
+pub(crate) struct CommandError {
+    kind: Kind,
+    error: Message,
+    hints: Vec<String>,
+}
+
+/// What is said.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// A sentence and its causes.
+    Chain(Box<dyn StdError + Send + Sync>),
+    /// A place in a file of the user.
+    Diagnostic(Box<dyn Diagnostic + Send + Sync>),
+}
+
+/// Classes of failure, one exit code each; `book/src/reference/exit-codes.md` documents them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Something could not be done: 1.
+    Failed,
+    /// The command line or a file of the user is wrong: 2.
+    Usage,
+    /// Bytes are not what was promised: 3.
+    Untrusted,
+    /// No set of versions answers the request: 4.
+    Unsatisfiable,
+    /// A build or link failed: 5.
+    Build,
+    /// `--offline` or `--locked` forbids it: 6.
+    Refused,
+    /// A program that was run ended with this code.
+    Child(u8),
+}
+
+impl CommandError {
+    pub(crate) fn new(kind: Kind, error: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self {
+            kind,
+            error: Message::Chain(error.into()),
+            hints: Vec::new(),
+        }
+    }
+
+    /// A failure that is described in one sentence.
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self::new(Kind::Failed, message.into())
+    }
+
+    /// A mistake of the user.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Kind::Usage, message.into())
+    }
+
+    /// Adds a line that helps: mostly a command that works when typed.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    pub(crate) fn hints(mut self, hints: impl IntoIterator<Item = String>) -> Self {
+        self.hints.extend(hints);
+        self
+    }
+
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self.kind {
+            Kind::Failed => 1,
+            Kind::Usage => 2,
+            Kind::Untrusted => 3,
+            Kind::Unsatisfiable => 4,
+            Kind::Build => 5,
+            Kind::Refused => 6,
+            Kind::Child(code) => code,
+        }
+    }
+
+    /// Whether there is anything to print: a child has spoken for itself.
+    pub(crate) fn silent(&self) -> bool {
+        matches!(self.kind, Kind::Child(_))
+    }
+
+    pub(crate) fn message(&self) -> &Message {
+        &self.error
+    }
+
+    pub(crate) fn hint_lines(&self) -> &[String] {
+        &self.hints
+    }
+}
+
+/// An error and its causes, outermost first, repetitions left out.
+pub(crate) fn chain(error: &(dyn StdError + 'static)) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for cause in causes(error) {
+        let line = cause.to_string();
+        if lines.last().is_none_or(|last| !last.ends_with(&line)) {
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+fn causes<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    let mut next = Some(error);
+    std::iter::from_fn(move || {
+        let error = next?;
+        next = error.source();
+        Some(error)
+    })
+}
+
+/// The class of a failed transfer: whatever wraps it, a checksum that differs and a forbidden
+/// request have exit codes of their own.
+fn transfer_kind(error: &(dyn StdError + 'static)) -> Kind {
+    causes(error)
+        .find_map(|cause| {
+            let download = cause.downcast_ref::<DownloadError>();
+            let fetch = cause.downcast_ref::<FetchError>();
+            let offline = matches!(cause.downcast_ref::<Reason>(), Some(Reason::Offline))
+                || matches!(download, Some(DownloadError::Offline { .. }))
+                || matches!(fetch, Some(FetchError::Offline { .. }));
+            let checksum = matches!(download, Some(DownloadError::Checksum { .. }))
+                || matches!(fetch, Some(FetchError::Checksum { .. }));
+            match (offline, checksum) {
+                (true, _) => Some(Kind::Refused),
+                (_, true) => Some(Kind::Untrusted),
+                _ => None,
+            }
+        })
+        .unwrap_or(Kind::Failed)
+}
+
+impl From<StoreError> for CommandError {
+    fn from(error: StoreError) -> Self {
+        let kind = match &error {
+            StoreError::Name { .. } => Kind::Usage,
+            _ => Kind::Failed,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<RecipeError> for CommandError {
+    fn from(error: RecipeError) -> Self {
+        Self {
+            kind: Kind::Usage,
+            error: Message::Diagnostic(Box::new(error)),
+            hints: Vec::new(),
+        }
+    }
+}
+
+impl From<ResolveError> for CommandError {
+    fn from(error: ResolveError) -> Self {
+        let kind = match &error {
+            ResolveError::Index(source) => transfer_kind(source),
+            _ => Kind::Unsatisfiable,
+        };
+        let hints = error.hints();
+        Self::new(kind, error).hints(hints)
+    }
+}
+
+impl From<IndexError> for CommandError {
+    fn from(error: IndexError) -> Self {
+        Self::new(transfer_kind(&error), error)
+    }
+}
+
+impl From<LockError> for CommandError {
+    fn from(error: LockError) -> Self {
+        Self::new(transfer_kind(&error), error)
+    }
+}
+
+impl From<PlanError> for CommandError {
+    fn from(error: PlanError) -> Self {
+        let kind = match &error {
+            PlanError::Store(_) => Kind::Failed,
+            _ => Kind::Unsatisfiable,
+        };
+        let hint = match &error {
+            PlanError::ProgramsNeedFeatures { name, features } => features
+                .first()
+                .map(|feature| format!("switch one on: `orlop install {name} -F {feature}`")),
+            _ => None,
+        };
+        Self::new(kind, error).hints(hint)
+    }
+}
+
+impl From<BuildError> for CommandError {
+    fn from(error: BuildError) -> Self {
+        match &error {
+            BuildError::Failed(failed) => {
+                let hint = format!("the whole log: {}", failed.log);
+                let last = failed.last_lines.join("\n");
+                let text = format!("{error}\n{last}");
+                Self::new(Kind::Build, text.trim_end().to_owned()).hint(hint)
+            }
+            BuildError::Fetch(_) => Self::new(transfer_kind(&error), error),
+            BuildError::Unpack { .. } => Self::new(Kind::Untrusted, error),
+            _ => Self::new(Kind::Failed, error),
+        }
+    }
+}
+
+impl From<LinkError> for CommandError {
+    fn from(error: LinkError) -> Self {
+        let kind = match &error {
+            LinkError::Refused { .. } => Kind::Untrusted,
+            _ => Kind::Build,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<Refusal> for CommandError {
+    fn from(error: Refusal) -> Self {
+        Self::new(Kind::Untrusted, error)
+    }
+}
+
+impl From<SandboxRefused> for CommandError {
+    fn from(error: SandboxRefused) -> Self {
+        let hints = error.hints();
+        Self::new(Kind::Failed, error).hints(hints)
+    }
+}
+
+impl From<ImportError> for CommandError {
+    fn from(error: ImportError) -> Self {
+        Self::new(Kind::Failed, error)
+    }
+}
+
+impl From<OpenError> for CommandError {
+    fn from(error: OpenError) -> Self {
+        Self::new(Kind::Usage, error)
+    }
+}
+
+impl From<SourceError> for CommandError {
+    fn from(error: SourceError) -> Self {
+        Self::new(Kind::Usage, error)
+    }
+}

@@ -1,0 +1,210 @@
+//! Draws [`Event`]s: bars on a terminal, one plain line per finished piece of work elsewhere.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use orlop_store::{Activity, ActivityKind, Event, Reporter};
+
+use crate::ui::Ui;
+
+/// How many activities are shown at once.
+const MAX_ROWS: usize = 8;
+/// Nothing moves before this, so that quick commands stay quiet.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// A reporter for people.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    ui: Ui,
+    begun: Instant,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    rows: BTreeMap<Activity, Row>,
+    planned: BTreeMap<ActivityKind, usize>,
+    finished: BTreeMap<ActivityKind, usize>,
+    total: Option<ProgressBar>,
+}
+
+#[derive(Debug)]
+struct Row {
+    since: Instant,
+    bytes: u64,
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    pub(crate) fn new(ui: Ui) -> Self {
+        Self {
+            ui,
+            begun: Instant::now(),
+            state: Mutex::new(State::default()),
+        }
+    }
+
+    /// Takes everything that moves off the screen.
+    pub(crate) fn clear(&self) {
+        let mut state = self.lock();
+        for row in std::mem::take(&mut state.rows).into_values() {
+            if let Some(bar) = row.bar {
+                bar.finish_and_clear();
+            }
+        }
+        if let Some(total) = state.total.take() {
+            total.finish_and_clear();
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn started(&self, activity: Activity, bytes: Option<u64>) {
+        let mut state = self.lock();
+        let draw = self.ui.moving && self.begun.elapsed() > PATIENCE;
+        let shown = state.rows.values().filter(|row| row.bar.is_some()).count();
+        let bar = (draw && shown < MAX_ROWS).then(|| self.row_bar(&activity, bytes));
+        state.rows.insert(
+            activity,
+            Row {
+                since: Instant::now(),
+                bytes: 0,
+                bar,
+            },
+        );
+        self.draw_total(&mut state);
+    }
+
+    fn row_bar(&self, activity: &Activity, bytes: Option<u64>) -> ProgressBar {
+        let bar = match bytes {
+            Some(bytes) => ProgressBar::new(bytes).with_style(style(
+                "  {prefix} {msg} {bytes}/{total_bytes} {wide_bar:.cyan/dim}",
+            )),
+            None => ProgressBar::new_spinner().with_style(style("  {prefix} {msg} {elapsed:.dim}")),
+        };
+        let bar = self.ui.progress.add(bar);
+        bar.set_prefix(words(activity.kind).0);
+        bar.set_message(activity.name.clone());
+        bar.enable_steady_tick(Duration::from_millis(120));
+        bar
+    }
+
+    fn advanced(&self, activity: &Activity, bytes: u64) {
+        let mut state = self.lock();
+        if let Some(row) = state.rows.get_mut(activity) {
+            row.bytes += bytes;
+            if let Some(bar) = &row.bar {
+                bar.inc(bytes);
+            }
+        }
+    }
+
+    fn ended(&self, activity: &Activity, well: bool) {
+        let mut state = self.lock();
+        let Some(row) = state.rows.remove(activity) else {
+            return;
+        };
+        if let Some(bar) = row.bar {
+            bar.finish_and_clear();
+        }
+        *state.finished.entry(activity.kind).or_default() += 1;
+        self.draw_total(&mut state);
+        drop(state);
+        let (_, done, failed) = words(activity.kind);
+        let took = row.since.elapsed();
+        let time = if took.as_millis() >= 1000 {
+            format!(" in {:.1} s", took.as_secs_f64())
+        } else {
+            String::new()
+        };
+        let size = if row.bytes > 0 {
+            format!(", {}", bytes_text(row.bytes))
+        } else {
+            String::new()
+        };
+        if well {
+            self.ui
+                .status(format!("  {done} {}{size}{time}", activity.name));
+        } else {
+            self.ui
+                .status(format!("  {failed} {}{time}", activity.name));
+        }
+    }
+
+    fn draw_total(&self, state: &mut State) {
+        let planned: usize = state.planned.values().sum();
+        if !self.ui.moving || planned == 0 || self.begun.elapsed() <= PATIENCE {
+            return;
+        }
+        let finished: usize = state
+            .planned
+            .iter()
+            .map(|(kind, planned)| state.finished.get(kind).copied().unwrap_or(0).min(*planned))
+            .sum();
+        let total = state.total.get_or_insert_with(|| {
+            let bar = ProgressBar::new(planned as u64)
+                .with_style(style("  {wide_bar:.green/dim} {pos}/{len} {elapsed}"));
+            self.ui.progress.add(bar)
+        });
+        total.set_length(planned as u64);
+        total.set_position(finished as u64);
+    }
+}
+
+impl Reporter for Progress {
+    fn report(&self, event: Event) {
+        match event {
+            Event::Planned { kind, count } => {
+                *self.lock().planned.entry(kind).or_default() += count;
+            }
+            Event::Started { activity, bytes } => self.started(activity, bytes),
+            Event::Advanced { activity, bytes } => self.advanced(&activity, bytes),
+            Event::Finished { activity } => self.ended(&activity, true),
+            Event::Failed { activity } => self.ended(&activity, false),
+            Event::Waiting { activity, holder } => {
+                self.ui.status(format!(
+                    "  waiting for {holder}, which builds {}",
+                    activity.name
+                ));
+            }
+            Event::Notice(text) => self.ui.warning(text),
+        }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the template is a literal in this file")
+}
+
+/// What is being done, was done, was not done.
+fn words(kind: ActivityKind) -> (&'static str, &'static str, &'static str) {
+    match kind {
+        ActivityKind::Fetch => ("fetching", "fetched", "could not fetch"),
+        ActivityKind::Build => ("building", "built", "could not build"),
+        ActivityKind::Link => ("linking", "linked", "could not link"),
+        ActivityKind::Import => ("importing", "imported", "could not import"),
+    }
+}
+
+/// Writes a number of bytes for people.
+pub(crate) fn bytes_text(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1000.0 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    if unit == 0 {
+        format!("{bytes} B")
+    } else {
+        format!("{value:.1} {}", UNITS[unit])
+    }
+}

@@ -1,0 +1,139 @@
+//! From a manifest to what is asked of the resolver: recipes and defaults filled in.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::Utf8Path;
+use jiff::Timestamp;
+use orlop_recipes::{
+    FeatureName, LinkageChoice, Manifest, PackageName, Policy, Recipe, RecipeSet, Version,
+    VersionReq,
+};
+use orlop_resolver::{Platform, Request};
+use orlop_store::Compiler;
+
+use crate::context::Context;
+use crate::error::{CommandError, Kind};
+
+/// One app that a manifest asks for.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    /// The name in the manifest.
+    pub(crate) name: PackageName,
+    /// The package in the registry.
+    pub(crate) package: PackageName,
+    pub(crate) requirement: VersionReq,
+    pub(crate) features: Vec<FeatureName>,
+    pub(crate) default_features: bool,
+    pub(crate) linkage: LinkageChoice,
+    /// The name of its compiler; none means the default one.
+    pub(crate) compiler: Option<String>,
+    /// The programs to build; none means all.
+    pub(crate) programs: Option<BTreeSet<String>>,
+}
+
+impl Wanted {
+    /// The question to the resolver.
+    pub(crate) fn request(
+        &self,
+        compiler: &Compiler,
+        snapshot: Timestamp,
+    ) -> Result<Request, CommandError> {
+        Ok(Request {
+            app: self.package.clone(),
+            requirement: self.requirement.clone(),
+            features: self.features.clone(),
+            default_features: self.default_features,
+            platform: Platform {
+                triple: compiler.host.clone(),
+                cfg: compiler.cfg.clone(),
+            },
+            rust_version: release(&compiler.release)?,
+            snapshot,
+            preferred: BTreeMap::new(),
+        })
+    }
+}
+
+/// The release of a compiler without `-nightly` and the like: a nightly can do what its release
+/// will.
+fn release(text: &str) -> Result<Version, CommandError> {
+    let plain = text.split_once('-').map_or(text, |(plain, _)| plain);
+    plain.parse().map_err(|error| {
+        CommandError::failed(format!(
+            "the compiler's release `{text}` is not a version: {error}"
+        ))
+    })
+}
+
+/// The shipped recipes and those that the manifest names.
+pub(crate) fn recipes(context: &Context, manifest: &Manifest) -> Result<RecipeSet, CommandError> {
+    let mut recipes = RecipeSet::shipped();
+    for path in manifest.recipes.values() {
+        recipes.add(read_recipe(context, path)?);
+    }
+    Ok(recipes)
+}
+
+/// Reads a recipe from disk.
+pub(crate) fn read_recipe(context: &Context, path: &str) -> Result<Recipe, CommandError> {
+    let path = context.absolute(Utf8Path::new(path))?;
+    let text =
+        fs_err::read_to_string(&path).map_err(|error| CommandError::new(Kind::Failed, error))?;
+    Ok(Recipe::parse(path.as_str(), &text)?)
+}
+
+/// The apps of a manifest.
+pub(crate) fn wanted(
+    context: &Context,
+    manifest: &Manifest,
+    recipes: &RecipeSet,
+) -> Result<Vec<Wanted>, CommandError> {
+    manifest
+        .packages
+        .keys()
+        .map(|name| one(context, manifest, recipes, name))
+        .collect()
+}
+
+fn one(
+    context: &Context,
+    manifest: &Manifest,
+    recipes: &RecipeSet,
+    name: &PackageName,
+) -> Result<Wanted, CommandError> {
+    let asked = manifest
+        .request(name)
+        .expect("the name comes from the manifest");
+    if asked.policy != Policy::Latest {
+        return Err(CommandError::usage(format!(
+            "`{name}` asks for the policy `{}`, which this version of Orlop does not have",
+            asked.policy
+        ))
+        .hint("leave it out, or write `policy = \"latest\"`"));
+    }
+    let own = match &asked.recipe {
+        Some(path) => match read_recipe(context, path)? {
+            Recipe::App(recipe) => Some(recipe),
+            _ => {
+                return Err(CommandError::usage(format!(
+                    "`{path}` is not the recipe of an app"
+                )));
+            }
+        },
+        None => None,
+    };
+    let recipe = own.as_ref().or_else(|| recipes.app(name));
+    let request = recipe.map_or_else(|| asked.clone(), |recipe| recipe.request(&asked));
+    Ok(Wanted {
+        name: name.clone(),
+        package: recipe.map_or_else(|| name.clone(), |recipe| recipe.package.clone()),
+        requirement: request.requirement,
+        features: request.features,
+        default_features: request.default_features,
+        linkage: request.linkage.unwrap_or(LinkageChoice::Shared),
+        compiler: request.compiler,
+        programs: recipe
+            .map(|recipe| recipe.binaries.clone())
+            .filter(|binaries| !binaries.is_empty()),
+    })
+}

@@ -1,0 +1,106 @@
+//! Compilers and C tools: which one an app is built with, imported when first needed.
+
+use camino::Utf8PathBuf;
+use orlop_build::{c_tools as c, compiler};
+use orlop_store::derivation::Tools;
+use orlop_store::{ImportedCompiler, Reporter, Runner, Store, StorePath};
+
+use crate::context::Context;
+use crate::error::CommandError;
+
+/// Returns the compiler of that name, else the default one; the first `rustc` in `PATH` becomes
+/// the default when there is none.
+pub(crate) fn compiler(
+    context: &Context,
+    store: &Store,
+    reporter: &dyn Reporter,
+    name: Option<&str>,
+) -> Result<ImportedCompiler, CommandError> {
+    if let Some(name) = name {
+        return compiler::list(store)?
+            .into_iter()
+            .find(|known| known.name == name)
+            .ok_or_else(|| {
+                CommandError::failed(format!("there is no compiler `{name}` in the store"))
+                    .hint(format!("import it: `orlop compiler add {name}`"))
+                    .hint("see which there are: `orlop compiler list`")
+            });
+    }
+    if let Some(default) = compiler::default(store)? {
+        return Ok(default);
+    }
+    let rustc = context.find_program("rustc").ok_or_else(|| {
+        CommandError::failed("there is no Rust compiler: no `rustc` in `PATH`, none in the store")
+            .hint("install Rust, or import a compiler: `orlop compiler add PATH`")
+    })?;
+    let imported = compiler::import(&rustc, store, reporter)?;
+    compiler::set_default(store, &imported.name)?;
+    Ok(imported)
+}
+
+/// Returns the C tools of this machine, imported when they changed.
+pub(crate) fn c_tools(
+    context: &Context,
+    store: &Store,
+    reporter: &dyn Reporter,
+) -> Result<StorePath, CommandError> {
+    Ok(c::import(&context.search_path, store, reporter)?)
+}
+
+/// Returns everything that a build of this compiler runs with.
+pub(crate) fn tools(
+    context: &Context,
+    store: &Store,
+    reporter: &dyn Reporter,
+    runner: &dyn Runner,
+    compiler: &ImportedCompiler,
+) -> Result<Tools, CommandError> {
+    Ok(Tools {
+        compiler: compiler.path.clone(),
+        c_tools: c_tools(context, store, reporter)?,
+        isolation: runner.isolation(),
+    })
+}
+
+/// Finds the `rustc` that a user means by a path, by the version of an installed toolchain, or by
+/// the name of one.
+pub(crate) fn find_rustc(context: &Context, wanted: &str) -> Result<Utf8PathBuf, CommandError> {
+    if wanted.contains('/') {
+        let path = context.absolute(wanted.into())?;
+        for candidate in [path.join("bin/rustc"), path.clone()] {
+            if candidate.is_file() {
+                return Ok(candidate);
+            }
+        }
+        return Err(CommandError::failed(format!(
+            "there is no `rustc` at `{path}`"
+        )));
+    }
+    let mut known = Vec::new();
+    for folder in context
+        .rustup_home
+        .iter()
+        .map(|home| home.join("toolchains"))
+    {
+        let Ok(entries) = folder.read_dir_utf8() else {
+            continue;
+        };
+        for entry in entries.flatten() {
+            let name = entry.file_name().to_owned();
+            let rustc = entry.path().join("bin/rustc");
+            if rustc.is_file() {
+                if name == wanted || name.starts_with(&format!("{wanted}-")) {
+                    return Ok(rustc);
+                }
+                known.push(name);
+            }
+        }
+    }
+    known.sort();
+    let error = CommandError::failed(format!("no installed Rust compiler is called `{wanted}`"));
+    Err(if known.is_empty() {
+        error.hint("give the path of a `rustc`: `orlop compiler add /path/to/rustc`")
+    } else {
+        error.hint(format!("installed are: {}", known.join(", ")))
+    })
+}

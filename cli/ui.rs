@@ -1,0 +1,167 @@
+//! [`Ui`]: the only way to standard output and standard error.
+//!
+//! Standard output takes data, standard error everything that is said about it. What is said can
+//! be understood without colour.
+
+use std::fmt::Display;
+use std::io::{IsTerminal as _, Write as _};
+
+use indicatif::MultiProgress;
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
+use serde::Serialize;
+
+use crate::args::{ColorChoice, Global};
+use crate::error::{self, CommandError, Message};
+
+/// How to talk to the person in front.
+#[derive(Debug, Clone)]
+pub(crate) struct Ui {
+    /// Draws bars; lines said while it draws go above them.
+    pub(crate) progress: MultiProgress,
+    /// Whether lines may move.
+    pub(crate) moving: bool,
+    quiet: bool,
+    color: bool,
+    json: bool,
+}
+
+/// A colour with a meaning.
+#[derive(Debug, Clone, Copy)]
+enum Tone {
+    Good,
+    Bad,
+    Warning,
+    Hint,
+}
+
+impl Ui {
+    pub(crate) fn new(global: &Global, no_color: bool, in_ci: bool) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let color = match global.color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => terminal && !no_color,
+        };
+        Self {
+            progress: MultiProgress::new(),
+            moving: terminal && !in_ci && !global.no_progress && !global.quiet,
+            quiet: global.quiet,
+            color,
+            json: global.json,
+        }
+    }
+
+    pub(crate) fn json(&self) -> bool {
+        self.json
+    }
+
+    pub(crate) fn quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Prints a line of data.
+    pub(crate) fn data(&self, line: impl Display) {
+        let mut out = std::io::stdout().lock();
+        // A reader that has seen enough is no failure.
+        drop(writeln!(out, "{line}"));
+    }
+
+    /// Prints a value as JSON.
+    pub(crate) fn data_json(&self, value: &impl Serialize) -> Result<(), CommandError> {
+        let text = serde_json::to_string_pretty(value)
+            .map_err(|error| CommandError::new(crate::error::Kind::Failed, error))?;
+        self.data(text);
+        Ok(())
+    }
+
+    /// Says how things stand.
+    pub(crate) fn status(&self, line: impl Display) {
+        if !self.quiet {
+            self.line(&line.to_string());
+        }
+    }
+
+    /// Says that something is done.
+    pub(crate) fn success(&self, line: impl Display) {
+        if !self.quiet {
+            self.line(&self.painted(Tone::Good, &line.to_string()));
+        }
+    }
+
+    /// Says that something deserves attention.
+    pub(crate) fn warning(&self, line: impl Display) {
+        self.line(&format!(
+            "{} {line}",
+            self.painted(Tone::Warning, "warning:")
+        ));
+    }
+
+    /// Suggests something.
+    pub(crate) fn hint(&self, line: impl Display) {
+        if !self.quiet {
+            self.line(&format!("{} {line}", self.painted(Tone::Hint, "hint:")));
+        }
+    }
+
+    /// Says why a command failed.
+    pub(crate) fn error(&self, error: &CommandError) {
+        if error.silent() {
+            return;
+        }
+        match error.message() {
+            Message::Chain(error) => {
+                for (depth, text) in error::chain(error.as_ref()).iter().enumerate() {
+                    if depth == 0 {
+                        self.line(&format!("{} {text}", self.painted(Tone::Bad, "error:")));
+                    } else {
+                        self.line(&format!("  because: {}", text.replace('\n', "\n    ")));
+                    }
+                }
+            }
+            Message::Diagnostic(diagnostic) => {
+                self.line(self.drawn(diagnostic.as_ref()).trim_end())
+            }
+        }
+        if !error.hint_lines().is_empty() {
+            self.line("");
+        }
+        for hint in error.hint_lines() {
+            self.line(&format!("{} {hint}", self.painted(Tone::Hint, "hint:")));
+        }
+    }
+
+    /// Prints a line above moving ones, if any.
+    pub(crate) fn line(&self, line: &str) {
+        self.progress.suspend(|| {
+            let mut err = std::io::stderr().lock();
+            drop(writeln!(err, "{line}"));
+        });
+    }
+
+    /// Draws a place in a file, with an arrow to what is wrong there.
+    fn drawn(&self, diagnostic: &dyn Diagnostic) -> String {
+        let theme = if self.color {
+            GraphicalTheme::unicode()
+        } else {
+            GraphicalTheme::unicode_nocolor()
+        };
+        let mut text = String::new();
+        match GraphicalReportHandler::new_themed(theme).render_report(&mut text, diagnostic) {
+            Ok(()) => text,
+            Err(_) => diagnostic.to_string(),
+        }
+    }
+
+    fn painted(&self, tone: Tone, text: &str) -> String {
+        if !self.color {
+            return text.to_owned();
+        }
+        let code = match tone {
+            Tone::Good => 32,
+            Tone::Bad => 31,
+            Tone::Warning => 33,
+            Tone::Hint => 36,
+        };
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+}

@@ -1,0 +1,87 @@
+//! Several compilers side by side.
+
+use crate::support::{Env, Package};
+
+#[test]
+fn two_compilers_give_two_variants_side_by_side() {
+    let env = Env::new();
+    let Some(other) = other_compiler() else {
+        eprintln!("skipped: rustup has only one toolchain on this machine");
+        return;
+    };
+    for name in ["first", "second"] {
+        env.registry.publish(
+            Package::new(name, "1.0.0")
+                .needs("common", "1")
+                .main("fn main() { println!(\"{}\", common::text()); }"),
+        );
+    }
+    env.registry.publish(
+        Package::new("common", "1.0.0").lib("pub fn text() -> &'static str { \"common\" }"),
+    );
+    drop(env.orlop(["compiler", "add", &other]).success());
+    let compilers = env.run("compiler list --json").success().json();
+    let added = compilers
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|entry| entry["default"] == false)
+        .map(|entry| entry["name"].as_str().unwrap().to_owned())
+        .expect("the second compiler is listed");
+    drop(env.run("install first").success());
+    drop(
+        env.orlop(["install", "second", "--compiler", &added])
+            .success(),
+    );
+    assert_eq!(
+        env.objects("-common-1.0.0").len(),
+        2,
+        "one variant per compiler"
+    );
+    assert_eq!(env.program("first").success().stdout, "common\n");
+    assert_eq!(env.program("second").success().stdout, "common\n");
+    drop(env.run("prove").success());
+    drop(env.orlop(["compiler", "remove", &added]).success());
+    env.orlop(["install", "first", "--compiler", &added])
+        .fails(1)
+        .says("compiler list");
+}
+
+#[test]
+fn a_compiler_that_is_none() {
+    let env = Env::new();
+    env.run("compiler add /nonexistent/rustc")
+        .fails(1)
+        .says("/nonexistent/rustc");
+    env.run("install x --compiler 0.0.1")
+        .fails(1)
+        .says("`0.0.1`")
+        .says("orlop compiler add");
+    let fake = env.write("rustc", "#!/bin/sh\necho nonsense\n");
+    std::fs::set_permissions(&fake, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    env.orlop(["compiler", "add", fake.to_str().unwrap()])
+        .fails(1)
+        .says("rustc");
+}
+
+/// A toolchain of rustup other than the one in use.
+fn other_compiler() -> Option<String> {
+    let run = |arguments: &[&str]| {
+        let output = std::process::Command::new(arguments[0])
+            .args(&arguments[1..])
+            .output()
+            .ok()?;
+        Some(String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let own = run(&["rustc", "-vV"])?;
+    let toolchains = run(&["rustup", "toolchain", "list"])?;
+    toolchains
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .find_map(|name| {
+            let toolchain = format!("+{name}");
+            let other = run(&["rustc", &toolchain, "-vV"])?;
+            let sysroot = run(&["rustc", &toolchain, "--print", "sysroot"])?;
+            (!other.is_empty() && other != own).then(|| sysroot.trim().to_owned())
+        })
+}

@@ -1,0 +1,223 @@
+//! What goes wrong is said clearly, has a documented exit code, and leaves everything as it was.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::support::{Env, Fault, Package, Server};
+
+fn with_app() -> Env {
+    let env = Env::new();
+    env.registry
+        .publish(Package::new("app", "1.0.0").main("fn main() { println!(\"works\"); }"));
+    drop(env.run("install app").success());
+    env
+}
+
+/// Asserts that the generation from before the failed command is untouched.
+#[track_caller]
+fn as_before(env: &Env) {
+    assert_eq!(env.program("app").success().stdout, "works\n");
+    let history = env.run("history --json").success().json();
+    assert_eq!(history.as_array().unwrap().len(), 1);
+    let unchanged = env.run("install app --json").success().json();
+    assert_eq!(unchanged["outcome"], "unchanged");
+    let manifest = std::fs::read_to_string(env.home().join("profiles/default/orlop.toml")).unwrap();
+    assert_eq!(manifest, "schema = 1\n\n[packages]\napp = \"*\"\n");
+    let staging: Vec<_> = std::fs::read_dir(env.home().join("staging"))
+        .unwrap()
+        .collect();
+    assert!(staging.is_empty(), "{staging:?}");
+}
+
+#[test]
+fn unknown_app() {
+    let env = with_app();
+    env.run("install ap")
+        .fails(4)
+        .says("`ap`")
+        .says("hint:")
+        .says("`app`");
+    as_before(&env);
+}
+
+#[test]
+fn a_name_that_is_none() {
+    let env = with_app();
+    env.run("install a$b")
+        .fails(2)
+        .says("not a valid package name");
+    as_before(&env);
+}
+
+#[test]
+fn the_name_of_a_program_instead_of_the_app() {
+    let env = with_app();
+    env.run("install rg")
+        .fails(1)
+        .says("`rg` is a program of the app `ripgrep`");
+    as_before(&env);
+}
+
+#[test]
+fn impossible_version() {
+    let env = with_app();
+    env.run("install app@99").fails(4).says("99").says("1.0.0");
+    as_before(&env);
+}
+
+#[test]
+fn a_library_is_not_an_app() {
+    let env = with_app();
+    env.registry
+        .publish(Package::new("only-lib", "1.0.0").lib(""));
+    env.run("install only-lib")
+        .fails(4)
+        .says("has no programs to install");
+    as_before(&env);
+}
+
+#[test]
+fn checksum_mismatch() {
+    let env = with_app();
+    env.registry
+        .publish(Package::new("tampered", "1.0.0").main("fn main() {}"));
+    let archive = env.registry.archive_path("tampered", "1.0.0");
+    let mut bytes = std::fs::read(&archive).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&archive, bytes).unwrap();
+    env.run("install tampered")
+        .fails(3)
+        .says("tampered")
+        .says("SHA-256");
+    as_before(&env);
+}
+
+#[test]
+fn interrupted_download() {
+    let mut env = with_app();
+    let server = Server::start(env.registry.folder());
+    env.registry
+        .publish(Package::new("far", "1.0.0").main("fn main() { println!(\"far\"); }"));
+    env.registry
+        .set_download_address(&format!("{}/crates", server.url()));
+    env.set_index(&server.url());
+    server.set_fault(Fault::Cut);
+    env.run("install far").fails(1).says("far");
+    server.set_fault(Fault::CutOnce);
+    drop(env.run("install far").success());
+    assert_eq!(env.program("far").success().stdout, "far\n");
+    let before = server.requests();
+    drop(env.run("install far").success());
+    assert_eq!(server.requests(), before, "a rerun asks nothing");
+    drop(env.run("install far --offline").success());
+}
+
+#[test]
+fn a_portal_that_wants_a_login() {
+    let mut env = with_app();
+    let server = Server::start(env.registry.folder());
+    let folder = env.registry.folder().to_str().unwrap().to_owned();
+    env.set_index(&server.url());
+    server.set_fault(Fault::Portal);
+    env.registry
+        .publish(Package::new("far", "1.0.0").main("fn main() {}"));
+    let run = env.run("install far");
+    assert!(run.code == 1 && run.stderr.contains("error:"), "{run}");
+    env.set_index(&folder);
+    as_before(&env);
+}
+
+#[test]
+fn offline_without_the_app() {
+    let mut env = with_app();
+    let server = Server::start(env.registry.folder());
+    let folder = env.registry.folder().to_str().unwrap().to_owned();
+    env.set_index(&server.url());
+    env.run("install far --offline").fails(6).says("--offline");
+    assert_eq!(server.requests(), 0);
+    env.set_index(&folder);
+    as_before(&env);
+}
+
+#[test]
+fn compile_error() {
+    let env = with_app();
+    env.registry
+        .publish(Package::new("good", "1.0.0").lib("pub fn good() {}"))
+        .publish(
+            Package::new("broken", "1.0.0")
+                .needs("good", "1")
+                .main("fn main() { good::good(); missing(); }"),
+        );
+    let run = env
+        .run("install broken")
+        .fails(5)
+        .says("broken")
+        .says("missing");
+    let log = run
+        .stderr
+        .split_whitespace()
+        .map(|word| word.trim_matches(|c: char| "`'\":,()".contains(c)))
+        .find(|word| word.ends_with(".log"))
+        .unwrap_or_else(|| panic!("the log's path is not said:\n{run}"))
+        .to_owned();
+    assert!(std::fs::read_to_string(log).unwrap().contains("missing"));
+    assert_eq!(env.objects("-good-1.0.0").len(), 1, "finished crates stay");
+    as_before(&env);
+}
+
+#[test]
+fn a_build_script_that_fails() {
+    let env = with_app();
+    env.registry.publish(
+        Package::new("script", "1.0.0")
+            .file("build.rs", "fn main() { panic!(\"no such thing here\"); }")
+            .main("fn main() {}"),
+    );
+    env.run("install script")
+        .fails(5)
+        .says("no such thing here");
+    as_before(&env);
+}
+
+#[test]
+fn a_home_that_cannot_be_written() {
+    let env = Env::new();
+    let file = env.write("file", "");
+    let below = file.join("home");
+    let run = env.orlop(["--home", below.to_str().unwrap(), "list"]);
+    run.fails(1).says(below.to_str().unwrap()).says("hint:");
+    let locked = env.path("locked");
+    std::fs::create_dir(&locked).unwrap();
+    std::fs::set_permissions(&locked, std::fs::Permissions::from_mode(0o555)).unwrap();
+    if std::fs::write(locked.join("probe"), "").is_err() {
+        let run = env.orlop(["--home", locked.join("home").to_str().unwrap(), "list"]);
+        run.fails(1).says("locked/home").says("hint:");
+    }
+}
+
+#[test]
+fn two_apps_with_a_program_of_the_same_name() {
+    let env = with_app();
+    env.registry.publish(
+        Package::new("rival", "1.0.0")
+            .tables("[[bin]]\nname = \"app\"\npath = \"src/main.rs\"")
+            .main("fn main() {}"),
+    );
+    env.run("install rival")
+        .fails(1)
+        .says("`app`")
+        .says("`rival`");
+    as_before(&env);
+}
+
+#[test]
+fn wrong_usage() {
+    let env = Env::new();
+    drop(env.run("frobnicate").fails(2));
+    drop(env.run("install").fails(2));
+    env.run("remove nothing")
+        .fails(1)
+        .says("not in the manifest");
+    env.run("run nothing").fails(1).says("no apps yet");
+}

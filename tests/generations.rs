@@ -1,0 +1,139 @@
+//! Generations: upgrade, rollback, remove, gc.
+
+use std::collections::BTreeSet;
+
+use crate::support::{Env, Package};
+
+fn publish(env: &Env, name: &str, version: &str, time: &str) {
+    let text = format!("fn main() {{ println!(\"{name} {version}\"); }}");
+    env.registry
+        .publish(Package::new(name, version).published(time).main(&text));
+}
+
+#[test]
+fn each_generation_keeps_what_it_had_and_gc_removes_exactly_the_rest() {
+    let env = Env::new();
+    publish(&env, "app", "1.0.0", "2020-01-01T00:00:00Z");
+    publish(&env, "other", "1.0.0", "2020-01-01T00:00:00Z");
+    drop(env.run("install app").success()); // 1
+    drop(env.run("install other").success()); // 2
+    publish(&env, "app", "1.1.0", "2020-06-01T00:00:00Z");
+    env.run("upgrade")
+        .success()
+        .says("app 1.1.0 in place of 1.0.0"); // 3
+    assert_eq!(env.program("app").success().stdout, "app 1.1.0\n");
+    env.run("rollback").success().says("Generation 2");
+    assert_eq!(env.program("app").success().stdout, "app 1.0.0\n");
+    env.run("remove app").success().says("Removed app 1.0.0"); // 4, made from 2
+    assert_eq!(env.programs("current"), ["other"]);
+    env.run("rollback").success().says("Generation 2");
+    env.run("rollback").success().says("Generation 1");
+    env.run("rollback")
+        .fails(1)
+        .says("no way further back")
+        .says("orlop history");
+
+    assert_eq!(env.programs("1"), ["app"]);
+    assert_eq!(env.programs("2"), ["app", "other"]);
+    assert_eq!(env.programs("3"), ["app", "other"]);
+    assert_eq!(env.programs("4"), ["other"]);
+    drop(env.run("gc").success());
+    for (generation, output) in [
+        ("1", "app 1.0.0\n"),
+        ("2", "app 1.0.0\n"),
+        ("3", "app 1.1.0\n"),
+    ] {
+        assert_eq!(env.program_in(generation, "app").success().stdout, output);
+    }
+    assert_eq!(
+        env.program_in("4", "other").success().stdout,
+        "other 1.0.0\n"
+    );
+    // Sources and the like are reached by no generation; what runs is.
+    assert!(env.objects("-src").is_empty());
+    drop(env.run("rollback --to 3").success());
+    assert_eq!(env.program("app").success().stdout, "app 1.1.0\n");
+    let history = env.run("history --json").success().json();
+    let parents: Vec<_> = history
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["parent"].as_u64())
+        .collect();
+    assert_eq!(parents, [None, Some(1), Some(2), Some(2)]);
+}
+
+#[test]
+fn gc_says_what_it_would_do_and_does_it() {
+    let env = Env::new();
+    publish(&env, "app", "1.0.0", "2020-01-01T00:00:00Z");
+    drop(env.run("install app").success());
+    let planned = env.run("gc --dry-run --json").success().json();
+    let dead: BTreeSet<_> = planned["dead"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert!(!dead.is_empty());
+    let done = env.run("gc --json").success().json();
+    let removed: BTreeSet<_> = done["removed"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(dead, removed);
+    let again = env.run("gc --json").success().json();
+    assert_eq!(again["removed"].as_array().unwrap().len(), 0);
+    assert_eq!(env.program("app").success().stdout, "app 1.0.0\n");
+}
+
+#[test]
+fn an_upgrade_of_one_app_leaves_the_other_as_it_is() {
+    let env = Env::new();
+    env.registry.publish(
+        Package::new("shared", "1.0.0")
+            .published("2020-01-01T00:00:00Z")
+            .lib("pub fn version() -> &'static str { env!(\"CARGO_PKG_VERSION\") }"),
+    );
+    for name in ["app", "other"] {
+        env.registry.publish(
+            Package::new(name, "1.0.0")
+                .published("2020-01-01T00:00:00Z")
+                .needs("shared", "1")
+                .main("fn main() { println!(\"{}\", shared::version()); }"),
+        );
+    }
+    drop(env.run("install app other").success());
+    env.registry.publish(
+        Package::new("shared", "1.1.0")
+            .published("2020-06-01T00:00:00Z")
+            .lib("pub fn version() -> &'static str { env!(\"CARGO_PKG_VERSION\") }"),
+    );
+    drop(env.run("upgrade app").success());
+    assert_eq!(env.program("app").success().stdout, "1.1.0\n");
+    assert_eq!(env.program("other").success().stdout, "1.0.0\n");
+    let libraries = |generation: &str, app: &str| {
+        let lock = std::fs::read_to_string(
+            env.home()
+                .join("profiles/default")
+                .join(generation)
+                .join("lock.toml"),
+        )
+        .unwrap();
+        (lock.contains("1.1.0"), app.to_owned())
+    };
+    assert!(!libraries("1", "other").0);
+    assert!(libraries("2", "other").0);
+}
+
+#[test]
+fn profiles_are_apart() {
+    let env = Env::new();
+    publish(&env, "app", "1.0.0", "2020-01-01T00:00:00Z");
+    drop(env.run("install app --profile work").success());
+    env.run("list").success().says("no apps");
+    env.run("list --profile work").success().prints("app");
+    env.run("list --profile ../x").fails(2);
+}

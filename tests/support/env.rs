@@ -1,0 +1,225 @@
+//! A home with a compiler in it, and the program under test.
+
+use std::ffi::OsStr;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use super::Registry;
+
+/// A home of its own for one test.
+pub(crate) struct Env {
+    folder: tempfile::TempDir,
+    pub(crate) registry: Registry,
+    index: String,
+}
+
+/// What a command did.
+#[must_use = "assert something about it"]
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Run {
+    #[track_caller]
+    pub(crate) fn success(self) -> Self {
+        assert_eq!(self.code, 0, "{self}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn fails(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{self}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn says(self, text: &str) -> Self {
+        assert!(self.stderr.contains(text), "no `{text}` in:\n{self}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn prints(self, text: &str) -> Self {
+        assert!(self.stdout.contains(text), "no `{text}` in:\n{self}");
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}:\n{self}"))
+    }
+}
+
+impl std::fmt::Display for Run {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "exit {}\nstdout:\n{}\nstderr:\n{}",
+            self.code, self.stdout, self.stderr
+        )
+    }
+}
+
+impl From<Output> for Run {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Env {
+    /// Makes a home with the compiler and the C tools already imported, and an empty registry.
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir_in(scratch()).unwrap();
+        let registry = Registry::new();
+        let index = registry.folder().to_str().unwrap().to_owned();
+        copy_home(template(), &folder.path().join("home"));
+        Self {
+            folder,
+            registry,
+            index,
+        }
+    }
+
+    /// Takes the index from elsewhere than the registry's folder.
+    pub(crate) fn set_index(&mut self, index: &str) {
+        index.clone_into(&mut self.index);
+    }
+
+    pub(crate) fn home(&self) -> PathBuf {
+        self.folder.path().join("home")
+    }
+
+    /// A place for files of the test.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Runs `orlop`.
+    pub(crate) fn orlop<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Run {
+        self.command().args(arguments).output().unwrap().into()
+    }
+
+    /// Runs `orlop` with arguments separated by spaces.
+    pub(crate) fn run(&self, line: &str) -> Run {
+        self.orlop(line.split_whitespace())
+    }
+
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_orlop"));
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("HOME", self.folder.path())
+            .env("CARGO_HOME", self.folder.path().join("cargo"))
+            .env("ORLOP_HOME", self.home())
+            .env("ORLOP_INDEX", &self.index)
+            .current_dir(self.folder.path());
+        command
+    }
+
+    /// Runs an installed program by name, as a shell with the profile in its `PATH` would.
+    pub(crate) fn program(&self, name: &str) -> Run {
+        self.program_in("current", name)
+    }
+
+    /// Runs a program of a generation.
+    pub(crate) fn program_in(&self, generation: &str, name: &str) -> Run {
+        let path = self
+            .home()
+            .join("profiles/default")
+            .join(generation)
+            .join("bin")
+            .join(name);
+        Command::new(path).env_clear().output().unwrap().into()
+    }
+
+    /// The programs of a generation.
+    pub(crate) fn programs(&self, generation: &str) -> Vec<String> {
+        names(
+            &self
+                .home()
+                .join("profiles/default")
+                .join(generation)
+                .join("bin"),
+        )
+    }
+
+    /// The objects of the store whose name ends like this.
+    pub(crate) fn objects(&self, ending: &str) -> Vec<String> {
+        names(&self.home().join("store"))
+            .into_iter()
+            .filter(|name| name.ends_with(ending))
+            .collect()
+    }
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+fn scratch() -> &'static Path {
+    Path::new(env!("CARGO_TARGET_TMPDIR"))
+}
+
+/// A home with the compiler and the C tools of this machine, made once per run of the tests.
+fn template() -> &'static Path {
+    static TEMPLATE: OnceLock<tempfile::TempDir> = OnceLock::new();
+    TEMPLATE
+        .get_or_init(|| {
+            let folder = tempfile::tempdir_in(scratch()).unwrap();
+            let registry = Registry::new();
+            registry.publish(super::Package::new("seed", "1.0.0").main("fn main() {}"));
+            let run: Run = Command::new(env!("CARGO_BIN_EXE_orlop"))
+                .args(["--home", folder.path().to_str().unwrap()])
+                .args(["--index", registry.folder().to_str().unwrap()])
+                .args(["install", "seed", "--dry-run"])
+                .output()
+                .unwrap()
+                .into();
+            drop(run.success());
+            folder
+        })
+        .path()
+}
+
+/// Copies a home; the files of store objects never change, so they are hard-linked.
+fn copy_home(from: &Path, to: &Path) {
+    for entry in walkdir::WalkDir::new(from) {
+        let entry = entry.unwrap();
+        let inside = entry.path().strip_prefix(from).unwrap();
+        let target = to.join(inside);
+        let kind = entry.file_type();
+        if kind.is_dir() {
+            std::fs::create_dir_all(&target).unwrap();
+        } else if kind.is_symlink() {
+            std::os::unix::fs::symlink(std::fs::read_link(entry.path()).unwrap(), &target).unwrap();
+        } else if inside.starts_with("store") {
+            std::fs::hard_link(entry.path(), &target).unwrap();
+        } else {
+            std::fs::copy(entry.path(), &target).unwrap();
+        }
+    }
+    assert_eq!(
+        std::fs::metadata(to).unwrap().uid(),
+        std::fs::metadata(from).unwrap().uid()
+    );
+}
