@@ -1,8 +1,9 @@
 //! One file per build: what was run, and what it said.
 
+use std::cell::Cell;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::{File, OpenOptions};
 use orlop_store::{Job, StorePath};
 
@@ -11,49 +12,67 @@ const LAST_LINES: usize = 40;
 /// How far back from its end a log is read for them.
 const LAST_BYTES: u64 = 64 * 1024;
 
-/// Starts the log of a build: an earlier attempt's is replaced.
-pub(crate) fn start(log: &Utf8Path, name: &str, path: &StorePath) -> io::Result<()> {
-    if let Some(folder) = log.parent() {
-        fs_err::create_dir_all(folder)?;
-    }
-    writeln!(File::create(log)?, "# {name}\n# {path}")
+/// The log of one build.
+#[derive(Debug)]
+pub(crate) struct Log {
+    path: Utf8PathBuf,
+    /// Where begins what the last command said, in bytes.
+    said: Cell<u64>,
 }
 
-/// Writes down the command of a job, so that a reader can repeat it.
-pub(crate) fn command(log: &Utf8Path, job: &Job) -> io::Result<()> {
-    let mut text = format!("# in {}\n", job.folder);
-    for (name, value) in &job.environment {
-        text.extend([name.as_str(), "=", &quoted(value), " \\\n"]);
+impl Log {
+    /// Starts the log of a build; an earlier attempt's is replaced.
+    pub(crate) fn start(path: Utf8PathBuf, name: &str, object: &StorePath) -> io::Result<Self> {
+        if let Some(folder) = path.parent() {
+            fs_err::create_dir_all(folder)?;
+        }
+        writeln!(File::create(&path)?, "# {name}\n# {object}")?;
+        let said = Cell::new(0);
+        Ok(Self { path, said })
     }
-    text.push_str(&quoted(job.program.as_str()));
-    for argument in &job.args {
-        text.push(' ');
-        text.push_str(&quoted(&argument.to_string_lossy()));
+
+    /// Returns where it lies.
+    pub(crate) fn path(&self) -> &Utf8Path {
+        &self.path
     }
-    text.push('\n');
-    append(log, text.as_bytes())
-}
 
-/// Adds to a log.
-pub(crate) fn append(log: &Utf8Path, bytes: &[u8]) -> io::Result<()> {
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(log)?
-        .write_all(bytes)
-}
+    /// Writes down the command of a job, so that a reader can repeat it.
+    pub(crate) fn command(&self, job: &Job) -> io::Result<()> {
+        let mut text = format!("# in {}\n", job.folder);
+        for (name, value) in &job.environment {
+            text.extend([name.as_str(), "=", &quoted(value), " \\\n"]);
+        }
+        text.push_str(&quoted(job.program.as_str()));
+        for argument in &job.args {
+            text.extend([" ", &quoted(&argument.to_string_lossy())]);
+        }
+        text.push('\n');
+        self.append(text.as_bytes())?;
+        self.said.set(fs_err::metadata(&self.path)?.len());
+        Ok(())
+    }
 
-/// Returns the last lines of a log, safe to print.
-pub(crate) fn last_lines(log: &Utf8Path) -> io::Result<Vec<String>> {
-    let mut file = File::open(log)?;
-    let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(LAST_BYTES)))?;
-    let mut bytes = Vec::new();
-    file.take(LAST_BYTES).read_to_end(&mut bytes)?;
-    let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<_> = text.lines().collect();
-    let first = lines.len().saturating_sub(LAST_LINES);
-    Ok(lines[first..].iter().map(|line| printable(line)).collect())
+    /// Adds to the log.
+    pub(crate) fn append(&self, bytes: &[u8]) -> io::Result<()> {
+        OpenOptions::new()
+            .append(true)
+            .open(&self.path)?
+            .write_all(bytes)
+    }
+
+    /// Returns the last lines of what the last command said, safe to print.
+    pub(crate) fn last_lines(&self) -> io::Result<Vec<String>> {
+        let mut file = File::open(&self.path)?;
+        let length = file.metadata()?.len();
+        let begin = length.saturating_sub(LAST_BYTES).max(self.said.get());
+        file.seek(SeekFrom::Start(begin))?;
+        let mut bytes = Vec::new();
+        file.take(LAST_BYTES).read_to_end(&mut bytes)?;
+        let text = String::from_utf8_lossy(&bytes);
+        let lines: Vec<_> = text.lines().collect();
+        let first = lines.len().saturating_sub(LAST_LINES);
+        Ok(lines[first..].iter().map(|line| printable(line)).collect())
+    }
 }
 
 /// Takes out whatever could command a terminal.
@@ -75,31 +94,58 @@ fn quoted(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use camino::Utf8PathBuf;
-    use orlop_store::Digest;
-
     use super::*;
+    use crate::testing::object;
 
     #[test]
-    fn an_error_carries_the_end_of_the_log() {
+    fn an_error_carries_the_end_of_what_was_said() {
         let folder = tempfile::tempdir().unwrap();
-        let log = Utf8PathBuf::try_from(folder.path().join("new/x.log")).unwrap();
-        let path = StorePath::new(Digest::of("test", "x"), "x");
-        append_many(&log, &path);
-        let lines = last_lines(&log).unwrap();
+        let path = Utf8PathBuf::try_from(folder.path().join("new/x.log")).unwrap();
+        let log = Log::start(path.clone(), "x 1.0.0", &object("x")).unwrap();
+        for line in 0..5000 {
+            log.append(format!("\u{1b}[31mred\tline {line}\n").as_bytes())
+                .unwrap();
+        }
+        let lines = log.last_lines().unwrap();
         assert_eq!(lines.len(), LAST_LINES);
         assert_eq!(lines.last().unwrap(), "[31mred\tline 4999");
-        start(&log, "x 1.0.0", &path).unwrap();
-        assert_eq!(
-            last_lines(&log).unwrap(),
-            ["# x 1.0.0".to_owned(), format!("# {path}")]
-        );
+
+        let log = Log::start(path.clone(), "x 1.0.0", &object("x")).unwrap();
+        log.command(&job()).unwrap();
+        assert_eq!(log.last_lines().unwrap(), [] as [&str; 0]);
+        log.append(b"broken").unwrap();
+        assert_eq!(log.last_lines().unwrap(), ["broken"]);
+        let text = fs_err::read_to_string(&path)
+            .unwrap()
+            .replace(&object("x").to_string(), "x");
+        insta::assert_snapshot!(text, @r#"
+        # x 1.0.0
+        # x
+        # in /source
+        EMPTY='' \
+        OUT='a b' \
+        /rust/bin/rustc --cfg 'feature="std"'
+        broken
+        "#);
     }
 
-    fn append_many(log: &Utf8Path, path: &StorePath) {
-        start(log, "x 1.0.0", path).unwrap();
-        for line in 0..5000 {
-            append(log, format!("\u{1b}[31mred\tline {line}\n").as_bytes()).unwrap();
+    fn job() -> Job {
+        Job {
+            name: "x 1.0.0".into(),
+            program: "/rust/bin/rustc".into(),
+            args: vec!["--cfg".into(), "feature=\"std\"".into()],
+            environment: [
+                ("OUT".into(), "a b".into()),
+                ("EMPTY".into(), String::new()),
+            ]
+            .into(),
+            folder: "/source".into(),
+            c_tools: object("c-tools"),
+            inputs: [].into(),
+            output: None,
+            scratch: "/scratch".into(),
+            log: "/log".into(),
+            capture_stdout: false,
         }
     }
 

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::environment::Environment;
 use crate::error::{BuildError, FailedBuild};
 use crate::execute::Context;
-use crate::log;
+use crate::log::Log;
 
 /// Where one derivation is made: the staged output, a scratch folder and a log.
 pub(crate) struct Workplace<'a> {
@@ -22,7 +22,7 @@ pub(crate) struct Workplace<'a> {
     /// The staged output, on the host.
     staged: &'a Utf8Path,
     scratch: Scratch,
-    log: Utf8PathBuf,
+    log: Log,
     inputs: BTreeSet<StorePath>,
     /// The same places as a process sees them.
     pub(crate) seen: Seen,
@@ -86,7 +86,12 @@ impl<'a> Workplace<'a> {
             view,
             path: path.clone(),
         };
-        let log = context.store.log_path(path);
+        let log = Log::start(context.store.log_path(path), name, path).map_err(|source| {
+            BuildError::Io {
+                name: name.to_owned(),
+                source,
+            }
+        })?;
         let place = Self {
             context,
             name: name.to_owned(),
@@ -96,7 +101,6 @@ impl<'a> Workplace<'a> {
             inputs,
             seen,
         };
-        place.io(log::start(&place.log, name, path))?;
         for folder in ["home", "tmp"] {
             place.io(fs_err::create_dir(place.scratch.folder().join(folder)))?;
         }
@@ -149,12 +153,12 @@ impl<'a> Workplace<'a> {
                 path: self.seen.path.clone(),
             }),
             scratch: self.scratch.folder().to_owned(),
-            log: self.log.clone(),
+            log: self.log.path().to_owned(),
             capture_stdout: command.capture_stdout,
         };
-        self.io(log::command(&self.log, &job))?;
+        self.io(self.log.command(&job))?;
         let Finished { status, stdout } = self.context.runner.run(&job)?;
-        self.io(log::append(&self.log, &stdout))?;
+        self.io(self.log.append(&stdout))?;
         if status.success() {
             Ok(stdout)
         } else {
@@ -166,13 +170,15 @@ impl<'a> Workplace<'a> {
     /// Makes the error of a build that ended badly.
     pub(crate) fn failed(&self, end: &str) -> BuildError {
         // The log may be what is broken; the failure itself is still worth telling.
-        let last_lines = log::last_lines(&self.log)
+        let last_lines = self
+            .log
+            .last_lines()
             .unwrap_or_else(|error| vec![format!("(the log cannot be read: {error})")]);
         BuildError::Failed(Box::new(FailedBuild {
             name: self.name.clone(),
             path: self.seen.path.clone(),
             end: end.to_owned(),
-            log: self.log.clone(),
+            log: self.log.path().to_owned(),
             last_lines,
         }))
     }

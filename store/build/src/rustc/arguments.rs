@@ -38,7 +38,7 @@ pub(super) fn arguments(call: &RustcCall, said: &Said, seen: &Seen) -> Vec<Strin
     add_output(&mut arguments, call, seen);
     add_libraries(&mut arguments, call, seen);
     arguments.pair("--cap-lints", "allow");
-    add_remapping(&mut arguments, call, seen);
+    add_remapping(&mut arguments, call, said, seen);
     add_native(&mut arguments, call, said, seen);
     if let Some(Run { directives, .. }) = &said.own {
         for cfg in &directives.cfgs {
@@ -136,7 +136,7 @@ fn add_libraries(arguments: &mut Arguments, call: &RustcCall, seen: &Seen) {
 }
 
 /// Takes the places of this build out of messages and debug information.
-fn add_remapping(arguments: &mut Arguments, call: &RustcCall, seen: &Seen) {
+fn add_remapping(arguments: &mut Arguments, call: &RustcCall, said: &Said, seen: &Seen) {
     // A build script goes nowhere, and may look for files beside its `file!()`.
     if call.kind == CrateKind::BuildScript {
         return;
@@ -145,8 +145,8 @@ fn add_remapping(arguments: &mut Arguments, call: &RustcCall, seen: &Seen) {
     let mut remap =
         |from: &str, to: &str| arguments.add(format!("--remap-path-prefix={from}={to}"));
     remap(seen.object(&call.source).as_str(), &package);
-    if let Some(script) = &call.script {
-        remap(seen.object(script).as_str(), &format!("{package}-script"));
+    if let Some(own) = &said.own {
+        remap(own.out_dir.as_str(), &format!("{package}-out"));
     }
     remap(seen.scratch.as_str(), "build");
 }

@@ -225,7 +225,7 @@ fn a_library_with_a_build_script_and_a_native_library() {
     --extern log_facade=/s/log/liblog-SHORT-log.rlib
     --cap-lints allow
     --remap-path-prefix=/s/net-tool-src=net-tool-1.2.3-rc.1+4
-    --remap-path-prefix=/s/script=net-tool-1.2.3-rc.1+4-script
+    --remap-path-prefix=/s/own/out=net-tool-1.2.3-rc.1+4-out
     --remap-path-prefix=/build=build
     -L native=/s/own/out/lib
     -L /s/dependency/out
@@ -393,7 +393,7 @@ fn a_program() {
     --extern log_facade=/s/log/liblog-SHORT-log.rlib
     --cap-lints allow
     --remap-path-prefix=/s/net-tool-src=net-tool-1.2.3-rc.1+4
-    --remap-path-prefix=/s/script=net-tool-1.2.3-rc.1+4-script
+    --remap-path-prefix=/s/own/out=net-tool-1.2.3-rc.1+4-out
     --remap-path-prefix=/build=build
     -L native=/s/own/out/lib
     -L /s/dependency/out

@@ -60,9 +60,9 @@ fn write(
     path: &Utf8Path,
     place: &Workplace<'_>,
 ) -> Result<(), BuildError> {
-    let text = serde_json::to_vec_pretty(directives).map_err(|source| BuildError::Record {
+    let text = serde_json::to_string_pretty(directives).map_err(|source| BuildError::Record {
         path: path.to_owned(),
         source,
     })?;
-    place.io(fs_err::write(path, text))
+    place.io(fs_err::write(path, text + "\n"))
 }
