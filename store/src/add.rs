@@ -1,7 +1,7 @@
 //! How a tree becomes an object, and [`Registration`]: what is known of it then.
 //!
-//! 1. The staged tree gets its canonical form and is hashed ([`crate::tree`]).
-//! 2. Files that the store has already become links to those ([`share`]).
+//! 1. The staged tree gets its canonical form and is hashed (`tree`).
+//! 2. Files that the store has already become links to those.
 //! 3. Everything is written to disk, by one `syncfs`.
 //! 4. The tree is renamed to its place, and the rename is written to disk.
 //! 5. The object is registered. From now on it is valid.

@@ -240,6 +240,7 @@ mod tests {
                         let _lock = store.lock_object(&path("a"), &mut |_| {}).unwrap();
                         let others = inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
                         assert_eq!(others, 0);
+                        std::thread::sleep(std::time::Duration::from_micros(200));
                         inside.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
                     }
                 });

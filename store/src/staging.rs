@@ -2,7 +2,7 @@
 //!
 //! Each lies in `<home>/staging` and its maker holds a lock on the folder itself. When the maker
 //! dies without cleaning up, the kernel drops the lock, and whoever opens the store next removes
-//! every folder that it can lock: [`remove_leftovers`].
+//! every folder that it can lock.
 
 use std::fs::File;
 use std::io;
