@@ -230,7 +230,7 @@ impl fmt::Display for NoVersion {
                 if nearest.is_empty() {
                     Ok(())
                 } else {
-                    write!(f, ", near it {}", list(nearest))
+                    write!(f, "; others are {}", list(nearest))
                 }
             }
             Instead::Nothing => f.write_str("it has no release that may be chosen"),
@@ -363,8 +363,18 @@ fn newest_need(packages: &[TooNew]) -> Option<&str> {
 }
 
 fn too_new(packages: &[TooNew]) -> String {
+    const SHOWN: usize = 5;
     let one = |p: &TooNew| format!("`{} {}` (needs {})", p.package, p.version, p.needs);
-    packages.iter().map(one).collect::<Vec<_>>().join(", ")
+    let text = packages
+        .iter()
+        .take(SHOWN)
+        .map(one)
+        .collect::<Vec<_>>()
+        .join(", ");
+    match packages.len().saturating_sub(SHOWN) {
+        0 => text,
+        more => format!("{text} and {more} more"),
+    }
 }
 
 fn lines(facts: &[String]) -> String {

@@ -30,11 +30,11 @@ fn no_such_version() {
         release("app 15.2.0"),
     ]);
     insta::assert_snapshot!(fail_request(&index, &index.request("app@99")), @r"
-    no release of `app` matches `^99`: the newest is 15.2.0, near it 15.0.0, 14.1.0
+    no release of `app` matches `^99`: the newest is 15.2.0; others are 15.0.0, 14.1.0
     hint: take the newest: `orlop install app@15`
     ");
     insta::assert_snapshot!(fail_request(&index, &index.request("app@=14.0.0")), @r"
-    no release of `app` matches `=14.0.0`: the newest is 15.2.0, near it 15.0.0, 14.1.0, 13.0.0
+    no release of `app` matches `=14.0.0`: the newest is 15.2.0; others are 15.0.0, 14.1.0, 13.0.0
     hint: take the newest: `orlop install app@15`
     ");
 
@@ -44,6 +44,16 @@ fn no_such_version() {
         release("b 1.0.0"),
     ]);
     insta::assert_snapshot!(fail(&index), @"no release of `b` matches `^2`, needed by `app 1.0.0 → a 1.0.0`: the newest is 1.0.0");
+}
+
+#[test]
+fn the_chain_names_the_releases_that_matter() {
+    let index = MemoryIndex::new([
+        release("app 1.0.0").needs([need("a =1.0.0")]),
+        release("a 1.0.0").needs([need("gone ^1")]),
+        release("a 1.1.0"),
+    ]);
+    insta::assert_snapshot!(fail(&index), @"there is no package named `gone`, needed by `app 1.0.0 → a 1.0.0`");
 }
 
 #[test]
@@ -189,6 +199,18 @@ fn a_newer_compiler() {
     insta::assert_snapshot!(fail(&index), @r"
     rustc 1.95.0 is too old for `jj-lib 0.46.0` (needs 1.97.1)
     hint: import rustc 1.97.1 or newer: `orlop compiler add 1.97.1`
+    ");
+}
+
+#[test]
+fn many_that_need_a_newer_compiler() {
+    let names = ["a", "b", "c", "d", "e", "f", "g"];
+    let app = release("app 1.0.0").needs(names.map(|name| need(&format!("{name} ^1"))));
+    let others = names.map(|name| release(&format!("{name} 1.0.0")).rust("1.100"));
+    let index = MemoryIndex::new(std::iter::once(app).chain(others));
+    insta::assert_snapshot!(fail(&index), @r"
+    rustc 1.95.0 is too old for `a 1.0.0` (needs 1.100), `b 1.0.0` (needs 1.100), `c 1.0.0` (needs 1.100), `d 1.0.0` (needs 1.100), `e 1.0.0` (needs 1.100) and 2 more
+    hint: import rustc 1.100 or newer: `orlop compiler add 1.100`
     ");
 }
 

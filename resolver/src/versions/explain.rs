@@ -30,7 +30,7 @@ struct Facts {
     /// Which releases of a package need something of another.
     needs: BTreeMap<(Bucket, Bucket), Positions>,
     /// Who links a native library.
-    links: BTreeMap<Arc<str>, BTreeSet<Bucket>>,
+    links: BTreeMap<Arc<str>, BTreeMap<Bucket, Positions>>,
     /// Releases that can never be used, and why.
     unusable: Vec<(Bucket, Positions, Unusable)>,
 }
@@ -116,10 +116,9 @@ impl Facts {
                     .or_insert(range.clone());
             }
             (Node::Bucket(user), Node::Links(library)) => {
-                self.links
-                    .entry(Arc::clone(library))
-                    .or_default()
-                    .insert(user.clone());
+                let linkers = self.links.entry(Arc::clone(library)).or_default();
+                let known = linkers.entry(user.clone()).or_insert_with(Positions::empty);
+                *known = known.union(range);
             }
             (
                 Node::Wide(wide) | Node::WidePart(wide, _),
@@ -170,8 +169,8 @@ impl Explanation<'_, '_> {
                 continue;
             };
             let library = library.as_ref().to_owned();
-            let first = Box::new(self.chain(first)?);
-            let second = Box::new(self.chain(second)?);
+            let first = Box::new(self.chain(first.0, first.1)?);
+            let second = Box::new(self.chain(second.0, second.1)?);
             return Ok(Some(ResolveError::Links {
                 library,
                 first,
@@ -216,7 +215,7 @@ impl Explanation<'_, '_> {
                 package,
                 requirement,
             } => {
-                let chain = self.chain(bucket)?;
+                let chain = self.chain(bucket, range)?;
                 Some(refusal::no_match(
                     package,
                     requirement,
@@ -232,10 +231,13 @@ impl Explanation<'_, '_> {
             } => {
                 let candidates = self.provider.candidates(package)?;
                 let matches = candidates.matching(requirement);
-                let newest = matches.last().and_then(|(number, range)| {
-                    candidates.bucket(*number).rev().find(|p| range.contains(p))
+                let newest = matches.last().and_then(|(number, matching)| {
+                    candidates
+                        .bucket(*number)
+                        .rev()
+                        .find(|p| matching.contains(p))
                 });
-                let chain = self.chain(bucket)?;
+                let chain = self.chain(bucket, range)?;
                 newest.map(|p| refusal::no_feature(candidates.release(p), feature, chain))
             }
             Unusable::Missing { feature } => {
@@ -244,10 +246,9 @@ impl Explanation<'_, '_> {
                     .bucket(bucket.number)
                     .rev()
                     .find(|p| range.contains(p));
-                let user = self.order.iter().find(|(known, _)| known == bucket);
-                let chain = match user {
-                    Some((_, Some(user))) => self.chain(user)?,
-                    _ => Chain::default(),
+                let chain = match self.user_of(bucket) {
+                    Some((user, range)) => self.chain(&user, &range)?,
+                    None => Chain::default(),
                 };
                 newest.map(|p| refusal::no_feature(candidates.release(p), feature, chain))
             }
@@ -361,19 +362,13 @@ impl Explanation<'_, '_> {
         })
     }
 
-    /// Returns the way from the app to a package, along the facts.
-    fn chain(&self, bucket: &Bucket) -> Result<Chain, IndexError> {
+    /// Returns the way from the app to some releases of a package, along the facts.
+    fn chain(&self, bucket: &Bucket, range: &Positions) -> Result<Chain, IndexError> {
         let mut links = Vec::new();
-        let mut next = Some(bucket.clone());
-        while let Some(bucket) = next {
-            let (app, position) = &self.provider.app;
+        let mut next = Some((bucket.clone(), range.clone()));
+        while let Some((bucket, range)) = next {
             let candidates = self.provider.candidates(&bucket.package)?;
-            let position = if bucket == *app {
-                Some(*position)
-            } else {
-                candidates.best(bucket.number, &Positions::full())
-            };
-            links.push(match position {
+            links.push(match candidates.best(bucket.number, &range) {
                 Some(position) => {
                     format!(
                         "{} {}",
@@ -383,14 +378,22 @@ impl Explanation<'_, '_> {
                 }
                 None => bucket.package.to_string(),
             });
-            next = self
-                .order
-                .iter()
-                .find(|(known, _)| *known == bucket)
-                .and_then(|(_, user)| user.clone());
+            next = self.user_of(&bucket);
         }
         links.reverse();
         Ok(Chain(links))
+    }
+
+    /// Returns who needs a package, on the way from the app, and which releases of it do.
+    fn user_of(&self, bucket: &Bucket) -> Option<(Bucket, Positions)> {
+        let (_, user) = self.order.iter().find(|(known, _)| known == bucket)?;
+        let user = user.clone()?;
+        let range = self
+            .facts
+            .needs
+            .get(&(user.clone(), bucket.clone()))?
+            .clone();
+        Some((user, range))
     }
 }
 

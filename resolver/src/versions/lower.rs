@@ -11,7 +11,7 @@ use crate::index::{IndexError, Release, ReleaseDependency};
 use crate::versions::candidates::{Candidates, Matches};
 use crate::versions::node::{Bucket, Node, Part, Wide};
 use crate::versions::positions::Positions;
-use crate::versions::provider::{Provider, text};
+use crate::versions::provider::Provider;
 
 /// What one version of a node needs.
 pub(crate) enum Lowered {
@@ -102,7 +102,7 @@ impl Provider<'_> {
             .request
             .features
             .iter()
-            .map(|feature| Part::Feature(text(feature.as_str())));
+            .map(|feature| Part::Feature(Arc::from(feature.as_str())));
         let parts = default.into_iter().chain(features);
         let parts = parts.map(|part| (Node::Part(bucket.clone(), part), only.clone()));
         std::iter::once((Node::Bucket(bucket.clone()), only.clone()))
@@ -133,7 +133,9 @@ impl Provider<'_> {
         };
         if let Some(library) = &release.links {
             let linker = Positions::singleton(self.linker(bucket, position));
-            lowering.needs.push((Node::Links(text(library)), linker));
+            lowering
+                .needs
+                .push((Node::Links(Arc::from(library.as_str())), linker));
         }
         for dependency in required() {
             lowering.add_dependency(dependency)?;
@@ -159,7 +161,7 @@ impl Provider<'_> {
         match part {
             Part::Default => {
                 if has_feature(release, "default") {
-                    lowering.add_own(Part::Feature(text("default")));
+                    lowering.add_own(Part::Feature(Arc::from("default")));
                 }
             }
             Part::Feature(feature) => {
@@ -224,8 +226,8 @@ impl Lowering<'_, '_> {
         match value {
             // A feature that names itself adds nothing.
             FeatureValue::Feature(name) if name == feature => {}
-            FeatureValue::Feature(name) => self.add_own(Part::Feature(text(name))),
-            FeatureValue::Dependency(name) => self.add_own(Part::Dependency(text(name))),
+            FeatureValue::Feature(name) => self.add_own(Part::Feature(Arc::from(name))),
+            FeatureValue::Dependency(name) => self.add_own(Part::Dependency(Arc::from(name))),
             FeatureValue::DependencyFeature {
                 dependency,
                 feature: wanted,
@@ -234,9 +236,9 @@ impl Lowering<'_, '_> {
                 // Weak counts as strong here, as in Cargo's version solver: which features are
                 // active is decided afterwards, with the versions already fixed.
                 if named(release, dependency).any(|d| d.optional) {
-                    self.add_own(Part::Dependency(text(dependency)));
+                    self.add_own(Part::Dependency(Arc::from(dependency)));
                     if !weak && dependency != feature && has_feature(release, dependency) {
-                        self.add_own(Part::Feature(text(dependency)));
+                        self.add_own(Part::Feature(Arc::from(dependency)));
                     }
                 }
                 for dependency in named(release, dependency) {
@@ -268,7 +270,7 @@ impl Lowering<'_, '_> {
         target: &Target,
         feature: &str,
     ) -> Result<(), Stop> {
-        let feature = text(feature);
+        let feature: Arc<str> = Arc::from(feature);
         let part = Part::Feature(Arc::clone(&feature));
         let candidates = self.provider.candidates(&dependency.package)?;
         let has = |position: u32| has_feature(candidates.release(position), &feature);

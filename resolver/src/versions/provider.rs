@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use orlop_recipes::PackageName;
 use pubgrub::{Dependencies, DependencyProvider, PackageResolutionStatistics, VersionSet as _};
@@ -192,9 +191,4 @@ impl DependencyProvider for Provider<'_> {
             Lowered::Unusable(reason) => Dependencies::Unavailable(reason),
         })
     }
-}
-
-/// Makes a shared text of a name.
-pub(crate) fn text(name: &str) -> Arc<str> {
-    name.into()
 }
