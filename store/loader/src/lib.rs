@@ -13,10 +13,11 @@
 //! | `bind` | which definition each reference binds to, and which it should |
 //! | `report` | [`Proof`] and [`Refusal`] |
 //!
-//! The rules are those of glibc 2.26 and later on 64-bit machines; `reference/dynamic-linking.md`
-//! gives the sources. glibc's own libraries are one unit: what they bind among themselves is their
-//! business. Not modelled: `dlopen`, and the environment of the user (`LD_PRELOAD`,
-//! `LD_LIBRARY_PATH`). What else is not modelled is refused, never assumed harmless.
+//! The rules are those of glibc on 64-bit machines (its `elf/dl-load.c`, `dl-version.c` and
+//! `dl-lookup.c`), held against what glibc itself reports. glibc's own libraries are one unit: what
+//! they bind among themselves is their business. Not modelled: `dlopen`, and the environment of the
+//! user (`LD_PRELOAD`, `LD_LIBRARY_PATH`). What else is not modelled is refused, never assumed
+//! harmless.
 
 use std::collections::BTreeSet;
 

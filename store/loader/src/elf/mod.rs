@@ -5,8 +5,9 @@
 //!
 //! | module | purpose |
 //! |---|---|
-//! | [`mod@self`] | the types, and the questions that may be asked of an object |
+//! | here | the types, and the questions that may be asked of an object |
 //! | `read` | bytes to types; every offset is checked |
+//! | `versions` | the versions of symbols |
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use camino::{Utf8Path, Utf8PathBuf};
 
 mod read;
+mod versions;
 
 /// A program or a shared library.
 #[derive(Debug, Clone)]

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CStr;
-use std::sync::Arc;
 
 use camino::Utf8Path;
 use goblin::container::{Container, Ctx, Endian};
@@ -11,25 +10,23 @@ use goblin::elf::dynamic::{self, Dynamic};
 use goblin::elf::header::{self, Header};
 use goblin::elf::program_header::{PT_INTERP, PT_LOAD, ProgramHeader};
 use goblin::elf::reloc::{self, RelocSection};
-use goblin::elf::section_header::{self, SectionHeader};
+use goblin::elf::section_header;
 use goblin::elf::sym::{self, Sym, Symtab};
-use goblin::elf::symver::{VER_FLG_BASE, VER_FLG_WEAK, VERSYM_HIDDEN, VERSYM_VERSION};
-use goblin::elf::{VerdefSection, VerneedSection, VersymSection};
+use goblin::elf::symver::{VERSYM_HIDDEN, VERSYM_VERSION};
 
+use super::versions::Versions;
 use super::{
-    Binding, HashTable, Machine, NeededVersion, Object, ObjectKind, ReadError, ReferenceKind,
-    Symbol, SymbolKind, SymbolVersion, Visibility,
+    Binding, HashTable, Machine, Object, ObjectKind, ReadError, ReferenceKind, Symbol, SymbolKind,
+    Visibility,
 };
 
 /// The only layout read: 64 bits, little endian.
-const LAYOUT: Ctx = Ctx {
+pub(super) const LAYOUT: Ctx = Ctx {
     container: Container::Big,
     le: Endian::Little,
 };
 /// Bytes of an entry of the symbol table.
 const SYMBOL_SIZE: usize = 24;
-/// Version numbers have 15 bits, so no honest file has more versions.
-const MAX_VERSIONS: usize = 1 << 15;
 
 // Tags that goblin does not name.
 const DT_RELR: u64 = 36;
@@ -37,7 +34,7 @@ const DT_AUXILIARY: u64 = 0x7fff_fffd;
 const DT_FILTER: u64 = 0x7fff_ffff;
 
 /// Why the bytes are refused: a fragment that follows "could not read … as a program or library:".
-type Parsed<T> = Result<T, String>;
+pub(super) type Parsed<T> = Result<T, String>;
 
 /// Reads a whole file, which must be a regular one.
 pub(crate) fn bytes(path: &Utf8Path) -> Result<Vec<u8>, ReadError> {
@@ -85,7 +82,7 @@ fn machine_of(header: &Header) -> Option<Machine> {
 /// Reads everything the loader would.
 pub(super) fn object(path: &Utf8Path, bytes: &[u8]) -> Parsed<Object> {
     let file = File::new(bytes)?;
-    let versions = file.versions()?;
+    let versions = Versions::read(&file)?;
     let hash = file.hash_table()?;
     let relocated = file.relocated()?;
     // The hash table knows nothing of undefined symbols at the end of the symbol table.
@@ -136,25 +133,15 @@ fn searched(symbol: &Symbol) -> bool {
 }
 
 /// A file whose headers and dynamic section are read.
-struct File<'a> {
+pub(super) struct File<'a> {
     bytes: &'a [u8],
     header: Header,
     machine: Machine,
     segments: Vec<ProgramHeader>,
     dynamic: Option<Dynamic>,
     /// The last value of each tag of the dynamic section, as glibc keeps them.
-    tags: BTreeMap<u64, u64>,
+    pub(super) tags: BTreeMap<u64, u64>,
     strings: &'a [u8],
-}
-
-/// The versions of a file by number.
-#[derive(Default)]
-struct Versions<'a> {
-    by_number: BTreeMap<u16, Arc<SymbolVersion>>,
-    defined: Option<BTreeSet<String>>,
-    needed: Vec<NeededVersion>,
-    /// The number of each symbol, as bytes of the version table.
-    numbers: Option<VersymSection<'a>>,
 }
 
 /// What the hash table says of the symbol table.
@@ -198,7 +185,7 @@ impl<'a> File<'a> {
     }
 
     /// Returns the bytes from an address to the end of its segment.
-    fn at_address(&self, address: u64, what: &str) -> Parsed<&'a [u8]> {
+    pub(super) fn at_address(&self, address: u64, what: &str) -> Parsed<&'a [u8]> {
         let lost = || format!("its {what} lies outside the file");
         let segment = self.segments.iter().find(|segment| {
             let within = address.checked_sub(segment.p_vaddr);
@@ -230,7 +217,7 @@ impl<'a> File<'a> {
     }
 
     /// Reads a name by its position in the table of names.
-    fn name(&self, at: u64) -> Parsed<&'a str> {
+    pub(super) fn name(&self, at: u64) -> Parsed<&'a str> {
         let bytes = position(at).ok().and_then(|at| self.strings.get(at..));
         let bytes = bytes.ok_or("a name lies outside the table of names")?;
         let name = CStr::from_bytes_until_nul(bytes).map_err(|_| "a name has no end")?;
@@ -376,106 +363,6 @@ impl<'a> File<'a> {
         }
         Ok(symbols)
     }
-
-    fn versions(&self) -> Parsed<Versions<'a>> {
-        let mut versions = Versions::default();
-        self.needed_versions(&mut versions)?;
-        self.defined_versions(&mut versions)?;
-        // Without versions to refer to, glibc does not look at the symbols' numbers either.
-        if versions.by_number.is_empty() && versions.defined.is_none() {
-            return Ok(versions);
-        }
-        let Some(&address) = self.tags.get(&dynamic::DT_VERSYM) else {
-            return Err("it has versions, but none for its symbols".to_owned());
-        };
-        let bytes = self.at_address(address, "table of symbol versions")?;
-        let section = section(section_header::SHT_GNU_VERSYM, bytes, 0);
-        versions.numbers = VersymSection::parse(bytes, &[section], LAYOUT).map_err(because)?;
-        Ok(versions)
-    }
-
-    fn needed_versions(&self, versions: &mut Versions<'_>) -> Parsed<()> {
-        let Some(&address) = self.tags.get(&dynamic::DT_VERNEED) else {
-            return Ok(());
-        };
-        let bytes = self.at_address(address, "table of needed versions")?;
-        let section = section(section_header::SHT_GNU_VERNEED, bytes, MAX_VERSIONS);
-        let table = VerneedSection::parse(bytes, &[section], LAYOUT).map_err(because)?;
-        for file in table.iter().flatten() {
-            let name = self.name(file.vn_file as u64)?;
-            for version in &file {
-                let needed = NeededVersion {
-                    file: name.to_owned(),
-                    version: self.name(version.vna_name as u64)?.to_owned(),
-                    weak: version.vna_flags & VER_FLG_WEAK != 0,
-                };
-                versions.insert(
-                    version.vna_other,
-                    SymbolVersion {
-                        name: needed.version.clone(),
-                        file: Some(needed.file.clone()),
-                        strict: version.vna_other & VERSYM_HIDDEN != 0,
-                    },
-                );
-                versions.needed.push(needed);
-                if versions.needed.len() > MAX_VERSIONS {
-                    return Err("it needs too many versions".to_owned());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn defined_versions(&self, versions: &mut Versions<'_>) -> Parsed<()> {
-        let Some(&address) = self.tags.get(&dynamic::DT_VERDEF) else {
-            return Ok(());
-        };
-        let bytes = self.at_address(address, "table of defined versions")?;
-        let section = section(section_header::SHT_GNU_VERDEF, bytes, MAX_VERSIONS);
-        let table = VerdefSection::parse(bytes, &[section], LAYOUT).map_err(because)?;
-        let mut defined = BTreeSet::new();
-        for version in table.iter().flatten() {
-            let Some(name) = version.iter().next() else {
-                return Err("a version it defines has no name".to_owned());
-            };
-            let name = self.name(name.vda_name as u64)?;
-            defined.insert(name.to_owned());
-            // The base version is the file's own name and stands for "no version".
-            if version.vd_flags & VER_FLG_BASE == 0 {
-                let version_of_symbols = SymbolVersion {
-                    name: name.to_owned(),
-                    file: None,
-                    strict: false,
-                };
-                versions.insert(version.vd_ndx, version_of_symbols);
-            }
-        }
-        versions.defined = Some(defined);
-        Ok(())
-    }
-}
-
-impl Versions<'_> {
-    fn insert(&mut self, number: u16, version: SymbolVersion) {
-        self.by_number
-            .insert(number & VERSYM_VERSION, Arc::new(version));
-    }
-
-    /// Returns the version of a symbol and its number, with the bit that hides it.
-    fn of(&self, symbol: usize) -> Parsed<(Option<Arc<SymbolVersion>>, u16)> {
-        let Some(numbers) = &self.numbers else {
-            return Ok((None, 0));
-        };
-        let Some(number) = numbers.get_at(symbol) else {
-            return Err("its table of symbol versions is too short".to_owned());
-        };
-        let number = number.vs_val;
-        let version = self.by_number.get(&(number & VERSYM_VERSION)).cloned();
-        if version.is_none() && number & VERSYM_VERSION > 1 {
-            return Err(format!("a symbol has the unknown version {number}"));
-        }
-        Ok((version, number))
-    }
 }
 
 /// A table of 32-bit numbers.
@@ -522,17 +409,6 @@ fn gnu_hash(words: &Words<'_>) -> Parsed<Hash> {
         first,
         symbols,
     })
-}
-
-/// Describes a table of the dynamic section in the words of a section header, which is how goblin
-/// finds its tables of versions.
-fn section(kind: u32, bytes: &[u8], entries: usize) -> SectionHeader {
-    let mut section = SectionHeader::new();
-    section.sh_type = kind;
-    section.sh_offset = 0;
-    section.sh_size = bytes.len() as u64;
-    section.sh_info = u32::try_from(entries).unwrap_or(u32::MAX);
-    section
 }
 
 fn reference_kind(machine: Machine, relocation: u32) -> ReferenceKind {
@@ -613,6 +489,6 @@ fn position(value: u64) -> Parsed<usize> {
     clippy::needless_pass_by_value,
     reason = "it is what `map_err` hands over"
 )]
-fn because(error: impl ToString) -> String {
+pub(super) fn because(error: impl ToString) -> String {
     error.to_string()
 }
