@@ -146,3 +146,46 @@ fn is_constructor(name: &str) -> bool {
         .iter()
         .any(|prefix| name.starts_with(prefix))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::tests::{archive, object};
+
+    #[test]
+    fn objects_of_an_archive_are_one() {
+        let file = archive(&[
+            (
+                "a.rcgu.o",
+                object(".text", &[("f", true, 2), ("g", false, 2), ("h", false, 0)]),
+            ),
+            (
+                "b.rcgu.o",
+                object(
+                    "linkme_X",
+                    &[("g", true, 0), ("__start_linkme_X", false, 2)],
+                ),
+            ),
+        ]);
+        let symbols = Symbols::read(&file).unwrap();
+        assert_eq!(
+            symbols.defined,
+            BTreeMap::from([("f".into(), true), ("g".into(), false)])
+        );
+        let undefined = BTreeMap::from([("h".into(), false), ("__start_linkme_X".into(), true)]);
+        assert_eq!(symbols.undefined, undefined);
+        assert_eq!(symbols.gatherable, BTreeSet::from(["linkme_X".to_owned()]));
+        assert_eq!(symbols.gathers().collect::<Vec<_>>(), ["linkme_X"]);
+        assert!(!symbols.runs_before_main);
+        assert_eq!(symbols.bytes, 32);
+    }
+
+    #[test]
+    fn only_rust_code_before_main_is_noted() {
+        let constructor = || object(".init_array.00099", &[]);
+        let rust = archive(&[("a.rcgu.o", constructor())]);
+        let c = archive(&[("cpuid.o", constructor())]);
+        assert!(Symbols::read(&rust).unwrap().runs_before_main);
+        assert!(!Symbols::read(&c).unwrap().runs_before_main);
+    }
+}

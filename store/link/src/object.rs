@@ -200,3 +200,113 @@ fn text(names: &[u8], offset: usize) -> Option<&str> {
     let end = rest.iter().position(|&byte| byte == 0)?;
     std::str::from_utf8(&rest[..end]).ok()
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A symbol to be written: name, whether defined, visibility (0 default, 2 hidden).
+    pub(crate) type Sample<'a> = (&'a str, bool, u8);
+
+    /// Writes an object with global symbols and one section that takes 16 bytes of memory.
+    pub(crate) fn object(section: &str, symbols: &[Sample<'_>]) -> Vec<u8> {
+        let mut names = vec![0];
+        let mut table = vec![0; SYMBOL];
+        for (name, defined, visibility) in symbols {
+            table.extend(u32::try_from(names.len()).unwrap().to_le_bytes());
+            table.extend([0x12, *visibility, u8::from(*defined), 0]);
+            table.extend([0; 16]);
+            names.extend(name.bytes().chain([0]));
+        }
+        let mut section_names = vec![0];
+        section_names.extend(section.bytes().chain([0]));
+        let bodies = [&names, &table, &section_names];
+        let mut bytes = Vec::new();
+        bytes.extend(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
+        bytes.extend([1, 0, 62, 0, 1, 0, 0, 0]);
+        bytes.extend([0; 16]);
+        let headers = 64 + bodies.iter().map(|body| body.len()).sum::<usize>();
+        bytes.extend((headers as u64).to_le_bytes());
+        bytes.extend([0, 0, 0, 0, 64, 0, 56, 0, 0, 0, 64, 0, 5, 0, 4, 0]);
+        let mut sections = vec![vec![0; 64], header(1, 8, 2, (0, 16), 0)];
+        for (body, (kind, link)) in bodies.iter().zip([(3, 0), (2, 2), (3, 0)]) {
+            sections.push(header(0, kind, 0, (bytes.len(), body.len()), link));
+            bytes.extend(*body);
+        }
+        bytes.extend(sections.concat());
+        bytes
+    }
+
+    fn header(name: u32, kind: u32, flags: u64, place: (usize, usize), link: u32) -> Vec<u8> {
+        let (offset, size) = (place.0 as u64, place.1 as u64);
+        let mut bytes = [name.to_le_bytes(), kind.to_le_bytes()].concat();
+        [flags, 0, offset, size]
+            .iter()
+            .for_each(|word| bytes.extend(word.to_le_bytes()));
+        bytes.extend([link, 1].map(u32::to_le_bytes).concat());
+        [1, SYMBOL as u64]
+            .iter()
+            .for_each(|word| bytes.extend(word.to_le_bytes()));
+        bytes
+    }
+
+    /// Writes an archive.
+    pub(crate) fn archive(members: &[(&str, Vec<u8>)]) -> Vec<u8> {
+        let mut bytes = b"!<arch>\n".to_vec();
+        for (name, body) in members {
+            let name = format!("{name}/");
+            let size = body.len();
+            let header = format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`\n", 0, 0, 0, 644);
+            bytes.extend(header.bytes().chain(body.iter().copied()));
+            bytes.extend((size % 2 == 1).then_some(b'\n'));
+        }
+        bytes
+    }
+
+    #[test]
+    fn archives_may_hold_other_things_and_equal_names() {
+        let file = archive(&[
+            ("lib.rmeta", b"rust".to_vec()),
+            ("a.o", object(".text", &[("f", true, 0)])),
+            ("a.o", object(".text", &[("g", true, 2), ("f", false, 0)])),
+        ]);
+        let names: Vec<_> = objects(&file)
+            .unwrap()
+            .iter()
+            .flat_map(|object| object.symbols().unwrap())
+            .map(|symbol| (symbol.name, symbol.defined, symbol.hidden))
+            .collect();
+        assert_eq!(
+            names,
+            [("f", true, false), ("g", true, true), ("f", false, false)]
+        );
+    }
+
+    #[test]
+    fn foreign_objects_are_refused() {
+        let mut file = object(".text", &[]);
+        file[4] = 1;
+        assert!(matches!(objects(&file), Err(ObjectError::Foreign { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn broken_files_are_errors(
+            edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
+            end in any::<prop::sample::Index>(),
+        ) {
+            let mut file = archive(&[("a.o", object("linkme", &[("f", true, 2)]))]);
+            let count = file.len();
+            for (index, value) in edits {
+                file[index.index(count)] = value;
+            }
+            file.truncate(end.index(count) + 1);
+            // Whatever comes out, nothing panics and nothing outside is touched.
+            let read = crate::members::Symbols::read(&file);
+            let edited = crate::visibility::change(&mut file, |_| None);
+            prop_assert!(read.is_err() || edited.is_ok());
+        }
+    }
+}

@@ -49,3 +49,48 @@ pub fn change(
     }
     Ok(edits.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::tests::{archive, object};
+
+    fn visibilities(file: &[u8]) -> Vec<u8> {
+        let objects = objects(file).unwrap();
+        let symbols = objects.iter().flat_map(|object| object.symbols().unwrap());
+        symbols.map(|symbol| file[symbol.other_at]).collect()
+    }
+
+    #[test]
+    fn only_what_the_rule_says_is_changed() {
+        let symbols = [
+            ("one", true, 2),
+            ("two", true, 2),
+            ("three", false, 2),
+            ("four", true, 0),
+        ];
+        let original = archive(&[("odd", vec![1]), ("a.o", object(".text", &symbols))]);
+        let mut file = original.clone();
+        let changed = change(&mut file, |hidden| match (hidden.name, hidden.defined) {
+            ("one", true) => Some(Visibility::Protected),
+            ("three", false) => Some(Visibility::Default),
+            ("four", _) => panic!("`four` is not hidden"),
+            _ => None,
+        });
+        assert_eq!(changed.unwrap(), 2);
+        assert_eq!(visibilities(&original), [2, 2, 2, 0]);
+        assert_eq!(visibilities(&file), [3, 2, 0, 0]);
+        let differing = original
+            .iter()
+            .zip(&file)
+            .filter(|(one, other)| one != other);
+        assert_eq!(differing.count(), 2);
+    }
+
+    #[test]
+    fn other_bits_stay() {
+        let mut file = object(".text", &[("one", true, 0xf2)]);
+        change(&mut file, |_| Some(Visibility::Protected)).unwrap();
+        assert_eq!(visibilities(&file), [0xf3]);
+    }
+}
