@@ -217,9 +217,9 @@ fn version_script(shared: &Shared, exports: &BTreeSet<String>) -> String {
     let mut text = format!("{} {{\n", shared.node);
     if !exports.is_empty() {
         text.push_str("global:\n");
-        exports
-            .iter()
-            .for_each(|name| text.push_str(&format!("\"{name}\";\n")));
+        for name in exports {
+            text.extend(["\"", name, "\";\n"]);
+        }
     }
     text.push_str("local: *;\n};\n");
     text
@@ -228,9 +228,9 @@ fn version_script(shared: &Shared, exports: &BTreeSet<String>) -> String {
 /// Makes the linker take the objects that define what is exported out of the archives: what these
 /// need in turn follows, as it does in a program.
 fn wanted_script(exports: &BTreeSet<String>) -> String {
-    let names: Vec<_> = exports
-        .iter()
-        .map(|name| format!("EXTERN(\"{name}\")\n"))
-        .collect();
-    names.concat()
+    let mut text = String::new();
+    for name in exports {
+        text.extend(["EXTERN(\"", name, "\")\n"]);
+    }
+    text
 }

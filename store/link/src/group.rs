@@ -93,7 +93,7 @@ impl<'a> Group<'a> {
         }
         let libraries = libraries
             .into_iter()
-            .map(|library| Shared::new(library, &references, &members, (&programs, tools)))
+            .map(|library| Shared::new(library, &references, &members, &programs, tools))
             .collect();
         drop(references);
         Ok(Self {
@@ -119,7 +119,8 @@ impl Shared {
         library: Library,
         references: &References<'_>,
         members: &BTreeMap<Digest, Member>,
-        (programs, tools): (&[Program<'_>], &Tools),
+        programs: &[Program<'_>],
+        tools: &Tools,
     ) -> Self {
         let Library {
             members: keys,

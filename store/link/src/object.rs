@@ -242,13 +242,9 @@ pub(crate) mod tests {
     fn header(name: u32, kind: u32, flags: u64, place: (usize, usize), link: u32) -> Vec<u8> {
         let (offset, size) = (place.0 as u64, place.1 as u64);
         let mut bytes = [name.to_le_bytes(), kind.to_le_bytes()].concat();
-        [flags, 0, offset, size]
-            .iter()
-            .for_each(|word| bytes.extend(word.to_le_bytes()));
+        bytes.extend([flags, 0, offset, size].map(u64::to_le_bytes).concat());
         bytes.extend([link, 1].map(u32::to_le_bytes).concat());
-        [1, SYMBOL as u64]
-            .iter()
-            .for_each(|word| bytes.extend(word.to_le_bytes()));
+        bytes.extend([1, SYMBOL as u64].map(u64::to_le_bytes).concat());
         bytes
     }
 

@@ -55,7 +55,7 @@ pub(crate) fn together(group: &Group<'_>, session: &Session<'_>) -> Result<Linke
         files: &rough,
     };
     let needs = rough_programs(&against, session)?;
-    let (files, objects) = final_libraries(&against, needs, session)?;
+    let Final { files, objects } = final_libraries(&against, needs, session)?;
     let against = Against {
         group,
         copies: &copies,
@@ -68,6 +68,15 @@ pub(crate) fn together(group: &Group<'_>, session: &Session<'_>) -> Result<Linke
         &objects,
         session,
     )
+}
+
+/// The final libraries.
+#[derive(Debug, Default)]
+struct Final {
+    /// In the working folder, by their position.
+    files: BTreeMap<usize, Utf8PathBuf>,
+    /// In the store, by their SONAMEs.
+    objects: BTreeMap<String, StorePath>,
 }
 
 /// The names asked of each library.
@@ -120,12 +129,11 @@ fn final_libraries(
     against: &Against<'_>,
     mut needs: Needs,
     session: &Session<'_>,
-) -> Result<(BTreeMap<usize, Utf8PathBuf>, BTreeMap<String, StorePath>), LinkError> {
+) -> Result<Final, LinkError> {
     let group = against.group;
     let may_need = may_need(group);
     let mut pending: BTreeSet<usize> = (0..group.libraries.len()).collect();
-    let mut files = BTreeMap::new();
-    let mut objects = BTreeMap::new();
+    let mut done = Final::default();
     while !pending.is_empty() {
         // Libraries only need lower ones, so the highest one never waits.
         let waits = |index: &usize| {
@@ -139,36 +147,75 @@ fn final_libraries(
             .filter(|index| !waits(index))
             .collect();
         let linked = session.parallel(&ready, |&index| {
-            let Some(exports) = needs.get(&index) else {
-                return Ok(None);
-            };
-            let soname = &group.libraries[index].soname;
-            session.told(soname, || {
-                let output = Utf8PathBuf::from(format!("final/{soname}"));
-                library(
-                    index,
-                    &Target {
-                        exports,
-                        output: &output,
-                    },
-                    against,
-                    session,
-                )?;
-                let own = self::needs(group, &session.host(&output))?;
-                let object = add_library(index, exports, &own, &output, (group, session))?;
-                Ok(Some((index, output, object, own)))
-            })
+            let exports = needs.get(&index);
+            let link = |exports| final_library(index, exports, against, session);
+            exports.map(link).transpose()
         })?;
-        for (index, output, object, own) in linked.into_iter().flatten() {
-            files.insert(index, output);
-            objects.insert(group.libraries[index].soname.clone(), object);
-            needs = union([needs, own]);
+        for library in linked.into_iter().flatten() {
+            let soname = group.libraries[library.index].soname.clone();
+            done.objects.insert(soname, library.object);
+            done.files.insert(library.index, library.file);
+            needs = union([needs, library.needs]);
         }
         for index in ready {
             pending.remove(&index);
         }
     }
-    Ok((files, objects))
+    Ok(done)
+}
+
+/// A library that will not change any more.
+struct FinalLibrary {
+    index: usize,
+    /// In the working folder.
+    file: Utf8PathBuf,
+    /// In the store.
+    object: StorePath,
+    /// What it asks of lower ones.
+    needs: Needs,
+}
+
+/// Links a library that exports just what is asked of it, and adds it to the store.
+fn final_library(
+    index: usize,
+    exports: &BTreeSet<String>,
+    against: &Against<'_>,
+    session: &Session<'_>,
+) -> Result<FinalLibrary, LinkError> {
+    let group = against.group;
+    let shared = &group.libraries[index];
+    session.told(&shared.soname, || {
+        let file = Utf8PathBuf::from(format!("final/{}", shared.soname));
+        library(
+            index,
+            &Target {
+                exports,
+                output: &file,
+            },
+            against,
+            session,
+        )?;
+        let needs = needs(group, &session.host(&file))?;
+        let lower: Vec<_> = needs
+            .iter()
+            .map(|(library, names)| (&group.libraries[*library].soname, names))
+            .collect();
+        let key = ((&shared.soname, &shared.flags), (exports, lower));
+        let object = StorePath::new(group.tools.key("orlop-library", key), &shared.soname);
+        if !session.context.store.contains(&object)? {
+            let staged = session.context.store.stage()?;
+            let folder = staged.folder().join("lib");
+            fs_err::create_dir_all(&folder)?;
+            fs_err::copy(session.host(&file), folder.join(&shared.soname))?;
+            add(staged, &object, session)?;
+        }
+        Ok(FinalLibrary {
+            index,
+            file,
+            object,
+            needs,
+        })
+    })
 }
 
 /// Pass D, and the only pass for programs without libraries.
@@ -249,34 +296,6 @@ fn library(
         .filter(|program| shared.users.contains(&program.app.id()));
     let inputs = users.flat_map(Program::inputs).collect();
     session.link(&shared.soname, target.output, args, &inputs)
-}
-
-/// Adds a final library to the store.
-fn add_library(
-    index: usize,
-    exports: &BTreeSet<String>,
-    needs: &Needs,
-    output: &Utf8Path,
-    (group, session): (&Group<'_>, &Session<'_>),
-) -> Result<StorePath, LinkError> {
-    let shared = &group.libraries[index];
-    let needs: Vec<_> = needs
-        .iter()
-        .map(|(library, names)| (&group.libraries[*library].soname, names))
-        .collect();
-    let key = group.tools.key(
-        "orlop-library",
-        ((&shared.soname, &shared.flags), (exports, needs)),
-    );
-    let path = StorePath::new(key, &shared.soname);
-    if !session.context.store.contains(&path)? {
-        let staged = session.context.store.stage()?;
-        let folder = staged.folder().join("lib");
-        fs_err::create_dir_all(&folder)?;
-        fs_err::copy(session.host(output), folder.join(&shared.soname))?;
-        add(staged, &path, session)?;
-    }
-    Ok(path)
 }
 
 /// Adds an object that refers to no other.

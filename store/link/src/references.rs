@@ -123,7 +123,7 @@ impl<'a> References<'a> {
             .filter_map(|key| self.offers.get(key))
             .flatten();
         offers
-            .filter(|name| asked.contains(*name))
+            .filter(|name| asked.contains(*name) && is_plain(name))
             .map(|name| (*name).to_owned())
             .collect()
     }
@@ -160,4 +160,9 @@ impl<'a> References<'a> {
         }
         definers
     }
+}
+
+/// Whether a name can stand between quotes in a script of the linker.
+fn is_plain(name: &str) -> bool {
+    !name.contains(|letter: char| letter == '"' || letter.is_control())
 }

@@ -1,6 +1,11 @@
 //! Real programs, compiled by the rustc of this machine, linked in every linkage by both linkers,
 //! proved and run.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +19,7 @@ use orlop_store::{
 };
 
 /// State, thread-locals and generics.
-const A: &str = r#"
+const A: &str = r"
 use std::cell::Cell;
 use std::fmt::Display;
 use std::sync::Mutex;
@@ -22,7 +27,7 @@ pub static WORDS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 thread_local! { pub static DEPTH: Cell<u32> = const { Cell::new(7) }; }
 pub fn note<T: Display>(value: T) { WORDS.lock().unwrap().push(value.to_string()); }
 pub fn deeper() -> u32 { DEPTH.with(|depth| { depth.set(depth.get() + 1); depth.get() }) }
-"#;
+";
 
 /// A panic, and a C archive of which one function is hidden.
 const B: &str = r#"
@@ -50,10 +55,37 @@ pub fn caught(text: &str) -> String {
 }
 "#;
 
+/// Gathers what programs put into a section of that name, and what it puts there itself.
+const GATHER: &str = r#"
+#[repr(C)] pub struct Entry(pub u32);
+#[used] #[unsafe(link_section = "gather_me")] static OWN: Entry = Entry(1);
+unsafe extern "C" {
+    #[link_name = "__start_gather_me"] static START: Entry;
+    #[link_name = "__stop_gather_me"] static STOP: Entry;
+}
+pub fn sum() -> u32 {
+    let (mut at, stop) = (&raw const START, &raw const STOP);
+    let mut sum = 0;
+    while at < stop { sum += unsafe { (*at).0 }; at = unsafe { at.add(1) }; }
+    sum
+}
+"#;
+
+/// Runs before `main`.
+const EARLY: &str = r#"
+use std::sync::atomic::{AtomicU32, Ordering};
+static EARLY: AtomicU32 = AtomicU32::new(0);
+extern "C" fn early() { EARLY.fetch_add(1, Ordering::Relaxed); }
+#[used] #[unsafe(link_section = ".init_array")] static RUN: extern "C" fn() = early;
+pub fn count() -> u32 { EARLY.load(Ordering::Relaxed) }
+"#;
+
 /// Uses everything: across threads, and catching a panic itself too.
 const ONE: &str = r#"
+#[used] #[unsafe(link_section = "gather_me")] static ENTRY: gather::Entry = gather::Entry(10);
 fn main() {
     std::panic::set_hook(Box::new(|_| {}));
+    println!("{} {}", gather::sum(), early::count());
     a::note(1.5);
     println!("{} {} {}", b::native(1), c::hidden(10), b::native(2));
     println!("{}", c::caught("one"));
@@ -64,7 +96,8 @@ fn main() {
 }
 "#;
 
-const ONE_SAYS: &str = r#"103 22 107
+const ONE_SAYS: &str = r#"11 1
+103 22 107
 boom one
 true (8, 9) 8
 ["1.5", "drop b", "drop b"]
@@ -89,6 +122,7 @@ unsafe impl GlobalAlloc for Counting {
 static GLOBAL: Counting = Counting;
 fn main() {
     std::panic::set_hook(Box::new(|_| {}));
+    println!("{} {}", gather::sum(), early::count());
     println!("{} {}", c::hidden(3), c::caught("two"));
     let before = COUNT.load(Ordering::Relaxed);
     a::note("text");
@@ -96,7 +130,8 @@ fn main() {
 }
 "#;
 
-const TWO_SAYS: &str = r#"7 boom two
+const TWO_SAYS: &str = r#"1 1
+7 boom two
 true ["drop b", "text"]
 "#;
 
@@ -230,15 +265,22 @@ impl Machine {
 
     fn compile(&mut self, work: &Utf8Path) {
         fs_err::create_dir_all(work).unwrap();
-        let native = work.join("native.c");
-        fs_err::write(&native, NATIVE).unwrap();
-        let object = work.join("native.o");
-        output(command("cc").args(["-c", "-O2", "-fPIC", native.as_str(), "-o", object.as_str()]));
-        let archive = work.join("libnative.a");
-        output(command("ar").args(["rcs", archive.as_str(), object.as_str()]));
+        fs_err::write(work.join("native.c"), NATIVE).unwrap();
+        output(
+            command("cc")
+                .args(["-c", "-O2", "-fPIC", "native.c"])
+                .current_dir(work),
+        );
+        output(
+            command("ar")
+                .args(["rcs", "libnative.a", "native.o"])
+                .current_dir(work),
+        );
         self.library(work, "a", A, &[]);
         self.library(work, "b", B, &["-L", work.as_str(), "-lstatic=native"]);
         self.library(work, "c", C, &[]);
+        self.library(work, "early", EARLY, &[]);
+        self.library(work, "gather", GATHER, &[]);
         for (name, text) in [("one", ONE), ("two", TWO)] {
             let link_set = path(&format!("{name}-link-set"));
             let folder = self.store.object(&link_set);
@@ -263,9 +305,10 @@ impl Machine {
     }
 
     fn rustc(&self, work: &Utf8Path, name: &str, text: &str) -> Command {
-        let file = work.join(format!("{name}.rs"));
-        fs_err::write(&file, text).unwrap();
+        let file = format!("{name}.rs");
+        fs_err::write(work.join(&file), text).unwrap();
         let mut rustc = command("rustc");
+        rustc.current_dir(work);
         rustc.arg(format!("--sysroot={}", self.store.object(&self.compiler)));
         rustc.args([
             file.as_str(),
@@ -274,7 +317,10 @@ impl Machine {
             "-Cembed-bitcode=no",
         ]);
         rustc.args(["-Cstrip=debuginfo", &format!("-Cmetadata={name}")]);
-        for other in ["a", "b", "c"].into_iter().filter(|other| *other < name) {
+        for other in ["a", "b", "c", "early", "gather"]
+            .into_iter()
+            .filter(|other| *other < name)
+        {
             rustc.args([
                 "-L",
                 self.store.object(&path(other)).as_str(),
@@ -311,7 +357,7 @@ impl Machine {
             let mut text = String::new();
             let mut error: Option<&dyn std::error::Error> = Some(&error);
             while let Some(cause) = error {
-                text.push_str(&format!("{cause}\n"));
+                text.extend([cause.to_string(), "\n".to_owned()]);
                 error = cause.source();
             }
             panic!("{text}")
@@ -393,6 +439,20 @@ fn every_linkage_gives_the_same_programs(bundled_linker: bool) {
         runs,
         "nothing is linked twice"
     );
+}
+
+#[test]
+fn the_same_everywhere() {
+    let content = || {
+        let machine = Machine::new(true);
+        let views = machine.link(Linkage::Shared);
+        let paths = views
+            .into_iter()
+            .flat_map(|view| view.libraries.into_iter().chain([view.path]));
+        let content = |path: &StorePath| machine.store.info(path).unwrap().unwrap().content;
+        paths.map(|path| (content(&path), path)).collect::<Vec<_>>()
+    };
+    assert_eq!(content(), content());
 }
 
 #[test]
