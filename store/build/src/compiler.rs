@@ -167,11 +167,12 @@ fn copy(
         let target = sysroot.join(target(&compiler));
         let tree = collect(sysroot, compiler)?;
         let searched = ["", "lib", "bin"].map(|folder| target.join(folder));
-        let searched: Vec<_> = searched
-            .into_iter()
-            .filter(|folder| folder.is_dir())
+        let searched = searched.iter().filter(|folder| folder.is_dir());
+        let watched = tree
+            .sources()
+            .chain(searched.map(Utf8PathBuf::as_path))
             .collect();
-        origin.add(store, &format!("{OBJECT}{name}"), &tree, &searched)
+        origin.add(store, &format!("{OBJECT}{name}"), &tree, &watched)
     })
 }
 
@@ -224,13 +225,11 @@ fn collect(sysroot: &Utf8Path, mut compiler: Compiler) -> Result<Tree, ImportErr
     let linker = tools.join("gcc-ld");
     copy_folder(&mut tree, sysroot, &target.join("lib")).map_err(&io)?;
     copy_folder(&mut tree, sysroot, &target.join("codegen-backends")).map_err(&io)?;
-    if sysroot.join(&linker).is_dir() {
+    // The linkers in the folder are wrappers around this one. A distribution's lead to its own.
+    let wrapped = tools.join("rust-lld");
+    if sysroot.join(&wrapped).is_file() && sysroot.join(&linker).is_dir() {
         copy_folder(&mut tree, sysroot, &linker).map_err(&io)?;
-        // The linker in the folder is a wrapper around this one.
-        tree.copy(
-            tools.join("rust-lld"),
-            sysroot.join(&tools).join("rust-lld"),
-        );
+        tree.copy(&wrapped, sysroot.join(&wrapped));
         compiler.bundled_linker = Some(linker.into_string());
     }
 
@@ -280,10 +279,11 @@ fn copy_folder(tree: &mut Tree, sysroot: &Utf8Path, folder: &Utf8Path) -> std::i
     for entry in entries {
         let entry = entry?;
         let path = folder.join(entry.file_name());
-        // A distribution's files may be links to where its loader finds them.
+        // A distribution's files may be links to where its loader finds them, and to packages
+        // that are not installed.
         if entry.path().is_dir() {
             copy_folder(tree, sysroot, &path)?;
-        } else {
+        } else if entry.path().is_file() {
             tree.copy(path, entry.path());
         }
     }
@@ -324,4 +324,309 @@ fn resolve(path: &Utf8Path) -> Utf8PathBuf {
             }
             resolved
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::sync::Mutex;
+
+    use orlop_store::{Event, Silent};
+
+    use super::*;
+    use crate::libraries::Needs;
+
+    /// A store, and folders for sysroots.
+    struct Machine {
+        folder: Utf8PathBuf,
+        store: Store,
+        _guard: tempfile::TempDir,
+    }
+
+    impl Machine {
+        fn new() -> Self {
+            let guard = tempfile::tempdir().unwrap();
+            let folder = Utf8PathBuf::from_path_buf(guard.path().canonicalize().unwrap()).unwrap();
+            let store = Store::open(&folder.join("home"), jiff::Timestamp::UNIX_EPOCH).unwrap();
+            Self {
+                folder,
+                store,
+                _guard: guard,
+            }
+        }
+
+        /// Makes a sysroot whose compiler only answers questions.
+        fn sysroot(&self, name: &str, version: &str) -> Utf8PathBuf {
+            let sysroot = self.folder.join(name);
+            let write = |path: &str, text: &str| {
+                let path = sysroot.join(path);
+                fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+                fs_err::write(&path, text).unwrap();
+            };
+            let rustc = sysroot.join("bin/rustc");
+            write_script(
+                &rustc,
+                &format!(
+                    "#!/bin/sh\ncase \"$*\" in\n\
+                     '--print sysroot') echo '{sysroot}' ;;\n\
+                     -vV) printf '%s\\n' '{version}' ;;\n\
+                     --print=cfg) printf 'unix\\ntarget_os=\"linux\"\\n' ;;\n\
+                     *) echo \"what is $*\" >&2; exit 1 ;;\nesac\n"
+                ),
+            );
+            write("lib/rustlib/x-y-z/lib/libstd-1.rlib", "std");
+            write("lib/rustlib/x-y-z/bin/gcc-ld/ld.lld", "wrapper");
+            write("lib/rustlib/x-y-z/bin/rust-lld", "linker");
+            write("lib/rustlib/etc/manifest", "of no use");
+            write("share/doc/README", "of no use");
+            rustc
+        }
+
+        fn import(&self, rustc: &Utf8Path) -> ImportedCompiler {
+            import(rustc, &self.store, &Silent).unwrap()
+        }
+    }
+
+    /// Writes a script. Another process does it: a file that this one has open for writing cannot be
+    /// run while a thread of another test is starting a process, which has a copy of all open files.
+    fn write_script(path: &Utf8Path, text: &str) {
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        #[expect(clippy::disallowed_methods, reason = "see above")]
+        let mut shell = std::process::Command::new("sh");
+        let shell = shell.args([
+            "-c",
+            "printf %s \"$1\" >\"$0\" && chmod 755 \"$0\"",
+            path.as_str(),
+        ]);
+        assert!(shell.arg(text).status().unwrap().success());
+    }
+
+    fn version(release: &str, more: &str) -> String {
+        format!("rustc {release}\nhost: x-y-z\nrelease: {release}\n{more}")
+    }
+
+    fn files(folder: &Utf8Path, inside: &str, all: &mut Vec<String>) {
+        for entry in folder.join(inside).read_dir_utf8().unwrap() {
+            let entry = entry.unwrap();
+            let path = Utf8Path::new(inside).join(entry.file_name()).into_string();
+            if entry.path().is_dir() {
+                files(folder, &path, all);
+            } else {
+                all.push(path);
+            }
+        }
+        all.sort();
+    }
+
+    #[test]
+    fn object_holds_what_rustc_needs() {
+        let machine = Machine::new();
+        let rustc = machine.sysroot("stable", &version("1.95.0", "commit-hash: 1234"));
+        let imported = machine.import(&rustc);
+        assert_eq!(imported.name, "1.95.0");
+        assert_eq!(imported.path.name(), "rustc-1.95.0");
+        assert_eq!(
+            imported.compiler,
+            Compiler {
+                release: "1.95.0".to_owned(),
+                commit: "1234".to_owned(),
+                host: "x-y-z".to_owned(),
+                cfg: vec!["unix".to_owned(), "target_os=\"linux\"".to_owned()],
+                bundled_linker: Some("lib/rustlib/x-y-z/bin/gcc-ld".to_owned()),
+            }
+        );
+        let mut all = Vec::new();
+        files(&machine.store.object(&imported.path), "", &mut all);
+        assert_eq!(
+            all,
+            [
+                "bin/rustc",
+                "compiler.json",
+                "lib/rustlib/x-y-z/bin/gcc-ld/ld.lld",
+                "lib/rustlib/x-y-z/bin/rust-lld",
+                "lib/rustlib/x-y-z/lib/libstd-1.rlib",
+            ]
+        );
+        assert_eq!(list(&machine.store).unwrap(), [imported]);
+    }
+
+    /// The digest is that of the content, wherever the compiler was installed; here the script
+    /// names its folder, so that only the standard library can be compared.
+    #[test]
+    fn content_decides() {
+        let machine = Machine::new();
+        let rustc = machine.sysroot("stable", &version("1.95.0", ""));
+        let first = machine.import(&rustc);
+        let library = machine
+            .folder
+            .join("stable/lib/rustlib/x-y-z/lib/libstd-1.rlib");
+        fs_err::write(&library, "other").unwrap();
+        let second = machine.import(&rustc);
+        assert_ne!(first.path, second.path);
+        fs_err::write(&library, "std").unwrap();
+        assert_eq!(machine.import(&rustc), first);
+        assert_eq!(list(&machine.store).unwrap(), [first]);
+    }
+
+    /// Counts imports that were work.
+    #[derive(Default)]
+    struct Counter(Mutex<Cell<usize>>);
+
+    impl Reporter for Counter {
+        fn report(&self, event: Event) {
+            if let Event::Finished { .. } = event {
+                let count = self.0.lock().unwrap();
+                count.set(count.get() + 1);
+            }
+        }
+    }
+
+    #[test]
+    fn known_compiler_is_not_copied_again() {
+        let machine = Machine::new();
+        let rustc = machine.sysroot("stable", &version("1.95.0", ""));
+        let counter = Counter::default();
+        let import = || import(&rustc, &machine.store, &counter).unwrap();
+        let first = import();
+        assert_eq!(import(), first);
+        assert_eq!(counter.0.lock().unwrap().get(), 1);
+        remove(&machine.store, "1.95.0").unwrap();
+        assert_eq!(import(), first, "it is still there, and has its name again");
+        assert_eq!(counter.0.lock().unwrap().get(), 1);
+        let new = machine
+            .folder
+            .join("stable/lib/rustlib/x-y-z/lib/libnew.rlib");
+        fs_err::write(new, "new").unwrap();
+        assert_ne!(import().path, first.path);
+        assert_eq!(counter.0.lock().unwrap().get(), 2);
+    }
+
+    #[test]
+    fn names_tell_nightlies_apart() {
+        let machine = Machine::new();
+        let check = |release, more, expected| {
+            let rustc = machine.sysroot(expected, &version(release, more));
+            assert_eq!(machine.import(&rustc).name, expected);
+        };
+        check(
+            "1.97.0-nightly",
+            "commit-date: 2026-09-20",
+            "1.97.0-nightly-2026-09-20",
+        );
+        check(
+            "1.96.0-beta.3",
+            "commit-date: 2026-09-01",
+            "1.96.0-beta.3-2026-09-01",
+        );
+        check("1.63.0", "commit-date: unknown", "1.63.0");
+        check("1.95.0", "commit-date: 2026-04-14", "1.95.0");
+    }
+
+    #[test]
+    fn default_is_one_of_them() {
+        let machine = Machine::new();
+        let store = &machine.store;
+        let name = || default(store).unwrap().map(|compiler| compiler.name);
+        assert_eq!(name(), None);
+        let old = machine.sysroot("old", &version("1.94.0", ""));
+        machine.import(&old);
+        machine.import(&machine.sysroot("new", &version("1.95.0", "")));
+        assert_eq!(name(), None);
+        set_default(store, "1.94.0").unwrap();
+        assert_eq!(name().as_deref(), Some("1.94.0"));
+        // Another content under the same name takes its place.
+        fs_err::write(
+            machine
+                .folder
+                .join("old/lib/rustlib/x-y-z/lib/libstd-1.rlib"),
+            "x",
+        )
+        .unwrap();
+        let changed = machine.import(&old);
+        assert_eq!(default(store).unwrap(), Some(changed));
+
+        let refused = remove(store, "1.94.0").unwrap_err();
+        assert!(
+            matches!(refused, ImportError::DefaultCompiler { .. }),
+            "{refused}"
+        );
+        remove(store, "1.95.0").unwrap();
+        remove(store, "1.94.0").unwrap();
+        assert_eq!((name(), list(store).unwrap()), (None, Vec::new()));
+        for answer in [remove(store, "1.94.0"), set_default(store, "default")] {
+            assert!(
+                matches!(answer, Err(ImportError::UnknownCompiler { .. })),
+                "{answer:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let machine = Machine::new();
+        let refusal = |name: &str, version: &str| {
+            let rustc = machine.sysroot(name, version);
+            let error = import(&rustc, &machine.store, &Silent)
+                .unwrap_err()
+                .to_string();
+            error.replace(machine.folder.as_str(), "")
+        };
+        insta::assert_snapshot!(
+            refusal("a", "no rustc"),
+            @"`/a/bin/rustc` answers `-vV` without a release"
+        );
+        insta::assert_snapshot!(
+            refusal("b", "release: ../../../x\nhost: x"),
+            @"`/b/bin/rustc` answers `-vV` without a release"
+        );
+        insta::assert_snapshot!(
+            refusal("c", "release: 1.95.0\nhost: /x"),
+            @"`/c/bin/rustc` answers `-vV` without a host"
+        );
+        let script = machine.folder.join("script");
+        write_script(&script, "#!/bin/sh\necho broken >&2; exit 3\n");
+        let error = import(&script, &machine.store, &Silent)
+            .unwrap_err()
+            .to_string();
+        insta::assert_snapshot!(
+            error.replace(machine.folder.as_str(), ""),
+            @"ask `/script` for `--print sysroot`: exit status: 3: broken"
+        );
+        assert_eq!(list(&machine.store).unwrap(), []);
+    }
+
+    #[test]
+    fn launcher_is_for_compilers_without_run_path() {
+        let check = |rustc_path: &[&str], driver_path: &[&str], expected| {
+            let needs = |library: &str, paths: &[&str]| Needs {
+                libraries: vec![library.to_owned(), "libc.so.6".to_owned()],
+                run_paths: paths.iter().map(|&path| path.to_owned()).collect(),
+                machine: (2, 1, 62),
+            };
+            let libraries = Libraries {
+                found: ["libdriver.so", "libllvm.so"]
+                    .map(|name| (name.to_owned(), format!("/usr/lib/{name}").into()))
+                    .into(),
+                missing: BTreeMap::new(),
+                needs: [
+                    ("/usr/bin/rustc".into(), needs("libdriver.so", rustc_path)),
+                    (
+                        "/usr/lib/libdriver.so".into(),
+                        needs("libllvm.so", driver_path),
+                    ),
+                    ("/usr/lib/libllvm.so".into(), needs("libz.so.1", &[])),
+                ]
+                .into(),
+            };
+            assert_eq!(
+                finds_libraries("/usr/bin/rustc".into(), &libraries),
+                expected
+            );
+        };
+        check(&["$ORIGIN/../lib"], &["$ORIGIN/../lib"], true);
+        check(&["/opt", "$ORIGIN/../lib"], &["$ORIGIN"], true);
+        check(&["$ORIGIN/../lib"], &[], false);
+        check(&[], &["$ORIGIN"], false);
+        check(&["$ORIGIN/../lib64"], &["$ORIGIN"], false);
+    }
 }

@@ -253,18 +253,18 @@ impl Origin<'_> {
         }
     }
 
-    /// Adds a tree to the store as an object of this name. `searched` are the folders whose change
-    /// may change what is in the tree, beside the files in it.
+    /// Adds a tree to the store as an object of this name. `watched` are the files and folders
+    /// whose change may change the tree. That of a folder changes when an entry comes, goes or is
+    /// replaced, as package managers do.
     pub(crate) fn add(
         self,
         store: &Store,
         name: &str,
         tree: &Tree,
-        searched: &[Utf8PathBuf],
+        watched: &BTreeSet<&Utf8Path>,
     ) -> Result<StorePath, ImportError> {
         let io = ImportError::io(name);
-        let searched = searched.iter().map(Utf8PathBuf::as_path);
-        let stamps: io::Result<_> = tree.sources().chain(searched).map(Stamp::of).collect();
+        let stamps: io::Result<_> = watched.iter().map(|path| Stamp::of(path)).collect();
         let staged = store.stage()?;
         let digest = tree.write(staged.folder()).map_err(&io)?;
         let path = StorePath::new(digest, name);

@@ -49,7 +49,7 @@ pub(crate) struct Needs {
     /// Folders to search first, as written: `$ORIGIN/../lib`.
     pub(crate) run_paths: Vec<String>,
     /// Word size, byte order and machine: what must be equal for two files to work together.
-    machine: (u8, u8, u16),
+    pub(crate) machine: (u8, u8, u16),
 }
 
 /// All libraries that some files load, directly or not.

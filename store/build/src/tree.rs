@@ -14,9 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use orlop_store::Digest;
-use orlop_store::digest::{ContentHash, Hasher};
+use orlop_store::digest::{ContentHash as _, Hasher};
 use rayon::prelude::*;
 
 /// What goes where.
@@ -146,7 +146,7 @@ fn relative(path: &Utf8Path, to: &Utf8Path) -> Utf8PathBuf {
         .take_while(|(one, other)| one == other)
         .count();
     let up = from.iter().skip(common).map(|_| "..");
-    up.chain(to.iter().skip(common).map(|component| component.as_str()))
+    up.chain(to.iter().skip(common).map(Utf8Component::as_str))
         .collect()
 }
 

@@ -21,9 +21,12 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use orlop_build::c_tools;
 use orlop_build::sandbox::{self, Sandbox, Unconfined};
 use orlop_store::job::SANDBOX_RECORDER;
-use orlop_store::{Digest, ExitStatus, Finished, Job, JobOutput, RunError, Runner as _, StorePath};
+use orlop_store::{
+    Digest, ExitStatus, Finished, Job, JobOutput, RunError, Runner as _, Silent, Store, StorePath,
+};
 use rustix::fs::FileType;
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags};
@@ -88,6 +91,7 @@ const TESTS: &[Test] = &[
     ("failed_set_up_is_not_a_failed_job", failed_set_up),
     ("much_output", much_output),
     ("unconfined", unconfined),
+    ("c_tools_build_and_hide", c_tools),
 ];
 
 /// Runs all tests as the caller and, if that is root, as an ordinary user too.
@@ -425,6 +429,61 @@ fn unconfined(machine: &Machine) {
     );
     assert!(!place.is_symlink());
 }
+
+/// The host's C tools, imported: they build programs, and show nothing else that is installed.
+fn c_tools(machine: &Machine) {
+    let search = ["/usr/local/bin", "/usr/bin", "/bin"].map(Utf8PathBuf::from);
+    let home = machine.folder.join("home");
+    let store = Store::open(&home, jiff::Timestamp::UNIX_EPOCH).unwrap();
+    let path = c_tools::import(&search, &store, &Silent).unwrap();
+    assert_eq!(c_tools::import(&search, &store, &Silent).unwrap(), path);
+    assert_eq!(store.roots().unwrap()["tools/c"], path);
+    let tools = c_tools::read(&store, &path).unwrap();
+    for file in [&tools.loader, &tools.libgcc] {
+        assert!(store.object(&path).join(file).is_file(), "{file}");
+    }
+
+    let mut job = machine.job("c-tools", &[]);
+    job.program = "/usr/bin/sh".into();
+    job.args = ["-euc", BUILD].map(OsString::from).to_vec();
+    job.environment = BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]);
+    job.c_tools = path;
+    job.inputs.clear();
+    job.output = None;
+    let finished = Sandbox::new(&program(), &store.folder()).run(&job).unwrap();
+    let log = fs_err::read_to_string(&job.log).unwrap();
+    assert!(finished.status.success(), "{log}");
+    assert_eq!(
+        String::from_utf8(finished.stdout).unwrap(),
+        "5 12\nhidden\nmade\n",
+        "{log}"
+    );
+}
+
+/// Compiles, links, archives and runs; looks for what other packages may have installed.
+const BUILD: &str = r##"
+cat > add.c <<END
+int add(int one, int other) { return one + other; }
+END
+cat > main.c <<END
+#include <linux/limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <sys/types.h>
+int add(int, int);
+int main(int count, char **words) { printf("%d %.0f\n", add(2, 3), sqrt(143 + count)); }
+END
+cc -O2 -c add.c
+ar rcs libadd.a add.o
+cc -O2 -o main main.c -L. -ladd -lm
+./main | sed s/x/y/
+for header in zlib.h curses.h openssl/ssl.h sys/acl.h; do
+    if echo "#include <$header>" | cc -E - >/dev/null 2>&1; then echo "sees $header"; fi
+done
+pkg-config --list-all 2>/dev/null | grep . || echo hidden
+printf 'all:\n\t@echo made\n' > Makefile
+make
+"##;
 
 /// What runs inside. Failed checks panic, which the exit code and the log show.
 fn attack(args: &[&str]) -> i32 {

@@ -22,8 +22,8 @@ const PERL_FOLDERS: &str = r#"
 #[derive(Debug, Default)]
 pub(super) struct Collection {
     pub(super) tree: Tree,
-    /// Folders taken whole, so that links among them come to an end.
-    folders: BTreeSet<Utf8PathBuf>,
+    /// Folders taken whole.
+    pub(super) folders: BTreeSet<Utf8PathBuf>,
 }
 
 /// Returns where a file of the host lies in the object; nowhere, if it is not part of the system.
@@ -31,18 +31,14 @@ pub(super) struct Collection {
 pub(super) fn place(path: &Utf8Path) -> Option<Utf8PathBuf> {
     let folder = path.parent()?.canonicalize_utf8().ok()?;
     let real = folder.join(path.file_name()?);
-    let inside = match real.strip_prefix("/usr") {
-        Ok(inside) => inside,
-        // A system that keeps these apart has nothing of the same name in `/usr`.
-        Err(_) => {
-            let inside = real.strip_prefix("/").ok()?;
-            let first = inside.components().next()?.as_str();
-            ["bin", "lib", "lib32", "lib64", "sbin"]
-                .contains(&first)
-                .then_some(inside)?
-        }
-    };
-    Some(inside.to_owned())
+    if let Ok(inside) = real.strip_prefix("/usr") {
+        return Some(inside.to_owned());
+    }
+    // A system that keeps these apart has nothing of the same name in `/usr`.
+    let inside = real.strip_prefix("/").ok()?;
+    let first = inside.components().next()?.as_str();
+    let apart = ["bin", "lib", "lib32", "lib64", "sbin"].contains(&first);
+    apart.then(|| inside.to_owned())
 }
 
 /// Chooses everything and returns where the most important things are.
@@ -114,7 +110,7 @@ impl Collection {
     fn add_compiler(&mut self, gcc: &Gcc<'_>) -> Result<(), ImportError> {
         for name in ["cc1", "cc1plus", "collect2", "lto1", "lto-wrapper"] {
             if let Some(program) = gcc.own_program(name)? {
-                self.add(&program).map_err(io())?;
+                self.add(&program);
             }
         }
         match gcc.folder()? {
@@ -192,7 +188,7 @@ impl Collection {
             .map(Utf8Path::new);
         let lacking = || missing("ld-linux.so", "libc6", "glibc");
         let loader = loader.ok_or_else(lacking)?;
-        self.add(loader).map_err(io())?.ok_or_else(lacking)
+        self.add(loader).ok_or_else(lacking)
     }
 
     /// Adds the shared libraries that everything so far needs to run. `libraries` are the folders
@@ -208,7 +204,7 @@ impl Collection {
         };
         for (name, path) in needed.found {
             let usual = usual.join(&name);
-            let Ok(Some(place)) = self.add(&path) else {
+            let Some(place) = self.add(&path) else {
                 self.tree.copy(usual, path);
                 continue;
             };
@@ -246,7 +242,8 @@ impl Collection {
         }
         for entry in real.read_dir_utf8()? {
             let entry = entry?;
-            let of_no_use = entry.file_name() == "CORE" || entry.file_name().ends_with(".pod");
+            // Perl's manual, and what is for embedding it.
+            let of_no_use = entry.file_name() == "CORE" || entry.path().extension() == Some("pod");
             if !of_no_use {
                 self.add_any(entry.path())?;
             }
@@ -256,21 +253,20 @@ impl Collection {
 
     fn add_any(&mut self, path: &Utf8Path) -> io::Result<()> {
         if path.is_dir() {
-            self.add_folder(path)
-        } else {
-            self.add(path).map(|_place| ())
+            return self.add_folder(path);
         }
+        self.add(path);
+        Ok(())
     }
 
     /// Adds a file where it is on the host, and if it is a link, what it leads to. Returns where it
     /// lies; nowhere, if it is not there or not part of the system.
-    fn add(&mut self, path: &Utf8Path) -> io::Result<Option<Utf8PathBuf>> {
-        let (Ok(real), Some(by_name)) = (path.canonicalize_utf8(), place(path)) else {
-            return Ok(None);
-        };
-        if !real.is_file() {
-            return Ok(None);
-        }
+    fn add(&mut self, path: &Utf8Path) -> Option<Utf8PathBuf> {
+        let real = path
+            .canonicalize_utf8()
+            .ok()
+            .filter(|real| real.is_file())?;
+        let by_name = place(path)?;
         match place(&real) {
             Some(place) if place != by_name => {
                 self.tree.copy(&place, real);
@@ -278,6 +274,6 @@ impl Collection {
             }
             _ => self.tree.copy(&by_name, real),
         }
-        Ok(Some(by_name))
+        Some(by_name)
     }
 }

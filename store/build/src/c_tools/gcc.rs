@@ -56,13 +56,7 @@ impl<'a> Gcc<'a> {
             Asked::Alone,
             true,
         )?;
-        // The folders are the lines that begin with a blank, between these two.
-        let folders = text
-            .lines()
-            .skip_while(|line| !line.starts_with("#include <...>"))
-            .skip(1)
-            .take_while(|line| line.starts_with(' '));
-        Ok(folders.filter_map(|line| real(line.trim())).collect())
+        Ok(search_list(&text).filter_map(real).collect())
     }
 
     /// Asks for a path; what gcc does not find, it repeats as it was given.
@@ -80,6 +74,45 @@ impl<'a> Gcc<'a> {
     }
 }
 
+/// Returns the folders that gcc tells in many words: the lines that begin with a blank, after one
+/// that begins the list.
+fn search_list(text: &str) -> impl Iterator<Item = &str> {
+    text.lines()
+        .skip_while(|line| !line.starts_with("#include <...>"))
+        .skip(1)
+        .take_while(|line| line.starts_with(' '))
+        .map(str::trim)
+}
+
 fn real(path: &str) -> Option<Utf8PathBuf> {
     Utf8Path::new(path).canonicalize_utf8().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn search_list_is_found_in_the_talk() {
+        let text = "Using built-in specs.\n /not/this\n#include \"...\" search starts here:\n\
+            #include <...> search starts here:\n /usr/lib/gcc/x/12/include\n /usr/include\n\
+            End of search list.\n /nor/this\n";
+        let folders: Vec<_> = search_list(text).collect();
+        assert_eq!(folders, ["/usr/lib/gcc/x/12/include", "/usr/include"]);
+        assert_eq!(search_list("nothing").count(), 0);
+    }
+
+    /// What is called gcc may be another compiler.
+    #[test]
+    fn other_compilers_are_refused() {
+        let error = Gcc::new("/bin/echo".into()).version().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`/bin/echo` answers `-dumpfullversion` without a version of gcc"
+        );
+        assert_eq!(
+            Gcc::new("/bin/echo".into()).own_program("cc1").unwrap(),
+            None
+        );
+    }
 }

@@ -22,7 +22,7 @@ mod gcc;
 
 use std::collections::BTreeMap;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use orlop_store::{Reporter, Store, StorePath};
 use serde::{Deserialize, Serialize};
 
@@ -107,14 +107,22 @@ fn copy(
         source,
     })?;
     collection.tree.text(RECORD, record, false);
+    let own = gcc.folder()?;
+    let whole = &collection.folders;
+    let alone = |file: &&Utf8Path| !file.parent().is_some_and(|folder| whole.contains(folder));
+    let watched = collection.tree.sources().filter(alone);
     // A program that appears in these folders later belongs to the tools, too.
-    let mut searched = search.to_vec();
-    searched.extend(gcc.folder()?);
+    let folders = search
+        .iter()
+        .chain(&own)
+        .chain(whole)
+        .map(Utf8PathBuf::as_path);
+    let watched = watched.chain(folders).collect();
     origin.add(
         store,
         &format!("c-tools-{version}"),
         &collection.tree,
-        &searched,
+        &watched,
     )
 }
 
@@ -183,4 +191,76 @@ fn is_usable(program: &Utf8PathBuf) -> bool {
 fn names(list: &'static str) -> impl Iterator<Item = &'static str> {
     list.lines()
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn what_is_needed_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
+        fs_err::write(folder.join("gcc"), "").unwrap();
+        // A folder outside the system does not count, whatever it holds.
+        let search = system_folders(&["/usr/share".into(), folder, "/absent".into()]);
+        assert_eq!(search, ["/usr/share"]);
+        let error = find_programs(&search).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`gcc` is missing: it was looked for in the folders of `PATH` below `/usr` (/usr/share)"
+        );
+        assert!(error.hint().unwrap().contains("apt install gcc"));
+    }
+
+    #[test]
+    fn folders_count_once() {
+        let folders = system_folders(&["/bin".into(), "/usr/bin".into(), "/bin".into()]);
+        assert_eq!(folders.iter().collect::<BTreeSet<_>>().len(), folders.len());
+        assert!(folders.contains(&Utf8Path::new("/bin").canonicalize_utf8().unwrap()));
+    }
+
+    #[test]
+    fn place_is_that_below_usr() {
+        let check = |path: &str, expected: Option<&str>| {
+            assert_eq!(
+                collect::place(path.into()),
+                expected.map(Utf8PathBuf::from),
+                "{path}"
+            );
+        };
+        check("/usr/bin/env", Some("bin/env"));
+        check("/bin/../bin/env", Some("bin/env"));
+        check("/usr/local/bin/x", Some("local/bin/x"));
+        check("/etc/passwd", None);
+        check("/tmp/x", None);
+        check("/absent/x", None);
+        check("/", None);
+    }
+
+    /// Later releases of the C library add headers, and each list is kept by hand.
+    #[test]
+    fn lists_are_in_order() {
+        for list in [include_str!("headers.txt"), include_str!("programs.txt")] {
+            let all: Vec<_> = names(list).collect();
+            let unique: BTreeSet<_> = all.iter().collect();
+            assert_eq!(unique.len(), all.len());
+            assert!(
+                all.iter()
+                    .all(|name| !name.contains("..") && name.trim() == *name)
+            );
+        }
+        let headers: Vec<_> = names(include_str!("headers.txt")).collect();
+        assert!(headers.is_sorted());
+        for name in ["stdio.h", "sys/types.h", "linux", "bits", "netinet/in.h"] {
+            assert!(headers.contains(&name), "{name}");
+        }
+        for name in ["zlib.h", "sys", "openssl", "curses.h", "sys/acl.h"] {
+            assert!(!headers.contains(&name), "{name}");
+        }
+        let programs: Vec<_> = names(include_str!("programs.txt")).collect();
+        assert!(NEEDED.iter().all(|(name, ..)| programs.contains(name)));
+    }
 }

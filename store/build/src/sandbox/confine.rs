@@ -100,6 +100,9 @@ const CREATE: u64 = libc::O_CREAT as u64;
 const UNNAMED: u64 = (libc::O_TMPFILE & !libc::O_DIRECTORY) as u64;
 const NEW_USER: u64 = libc::CLONE_NEWUSER as u64;
 
+/// Newer than the list of calls in use here; the number is the same on every machine.
+const SYS_SETXATTRAT: i64 = 463;
+
 /// Kinds of sockets that know of network namespaces. Others (to the hypervisor, to the kernel's
 /// cryptography) do not.
 const FAMILIES: &[u64] = &[
@@ -202,6 +205,7 @@ const REFUSALS: &[Refusal] = &[
             (libc::SYS_setxattr, &[]),
             (libc::SYS_lsetxattr, &[]),
             (libc::SYS_fsetxattr, &[]),
+            (SYS_SETXATTRAT, &[]),
         ],
     },
     Refusal {
