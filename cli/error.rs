@@ -135,16 +135,16 @@ fn causes<'a>(
 fn transfer_kind(error: &(dyn StdError + 'static)) -> Kind {
     causes(error)
         .find_map(|cause| {
-            let download = cause.downcast_ref::<DownloadError>();
-            let fetch = cause.downcast_ref::<FetchError>();
-            let offline = matches!(cause.downcast_ref::<Reason>(), Some(Reason::Offline))
-                || matches!(download, Some(DownloadError::Offline { .. }))
-                || matches!(fetch, Some(FetchError::Offline { .. }));
-            let checksum = matches!(download, Some(DownloadError::Checksum { .. }))
-                || matches!(fetch, Some(FetchError::Checksum { .. }));
-            match (offline, checksum) {
-                (true, _) => Some(Kind::Refused),
-                (_, true) => Some(Kind::Untrusted),
+            let download = match cause.downcast_ref::<Reason>() {
+                Some(Reason::Offline) => return Some(Kind::Refused),
+                Some(Reason::Download(error)) => Some(error),
+                _ => cause.downcast_ref::<DownloadError>(),
+            };
+            match (download, cause.downcast_ref::<FetchError>()) {
+                (Some(DownloadError::Offline { .. }), _)
+                | (_, Some(FetchError::Offline { .. })) => Some(Kind::Refused),
+                (Some(DownloadError::Checksum { .. }), _)
+                | (_, Some(FetchError::Checksum { .. })) => Some(Kind::Untrusted),
                 _ => None,
             }
         })

@@ -316,6 +316,7 @@ impl Lowering<'_, '_> {
                 link_set,
             });
         }
+        planned.sort();
         Ok(PlannedApp {
             name: variant.name.to_string(),
             version: variant.version.to_string(),

@@ -1,3 +1,5 @@
+//! Manifests by data: archives in, packages out.
+
 use super::*;
 
 fn read(manifest: &str, files: &[&str]) -> Result<Package, String> {
