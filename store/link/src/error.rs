@@ -61,6 +61,18 @@ pub enum LinkError {
         /// The end of what it said.
         output: String,
     },
+    /// There is nothing to link.
+    #[error("link `{app}`: it has no programs")]
+    NoProgram {
+        /// The app.
+        app: String,
+    },
+    /// The record of a link does not have an app that was linked.
+    #[error("the record of an earlier link does not have `{app}`")]
+    NotRecorded {
+        /// The app.
+        app: String,
+    },
     /// A library that has to go along is nowhere.
     #[error("`{program}` needs the library `{library}`, which no input and no C tool provides")]
     NoLibrary {

@@ -112,19 +112,19 @@ pub struct View {
 /// Links apps and proves them. Every app's view is in the store afterwards; what was linked before
 /// is found again by its key.
 pub fn link(apps: &[App], context: &Context<'_>) -> Result<Vec<View>, LinkError> {
+    if let Some(app) = apps.iter().find(|app| app.programs.is_empty()) {
+        return Err(LinkError::NoProgram {
+            app: app.name.clone(),
+        });
+    }
+    let _no_gc = context.store.use_store()?;
     let path = Record::path(apps, context);
     let record = match Record::find(&path, context)? {
         Some(record) => record,
         None => link_all(apps, &path, context)?,
     };
-    let views: BTreeMap<_, _> = record
-        .views
-        .iter()
-        .map(|view| (view.app.as_str(), view))
-        .collect();
     apps.iter()
-        .filter_map(|app| Some((app, *views.get(app.id().as_str())?)))
-        .map(|(app, view)| prove(app, view, context))
+        .map(|app| prove(app, record.view(app)?, context))
         .collect()
 }
 
@@ -169,17 +169,17 @@ fn link_all(apps: &[App], path: &StorePath, context: &Context<'_>) -> Result<Rec
     let others = Libraries::of(context).behind(folders);
     let mut planned = Vec::new();
     for app in apps {
-        if let Some(object) = linked.apps.remove(&app.id()) {
+        if let Some(object) = linked.apps.get(&app.id()) {
             planned.push(Planned::new(
                 app,
-                object,
+                object.clone(),
                 &linked.libraries,
                 &others,
                 &session,
             )?);
         }
     }
-    add_views(planned, path, &session)
+    add_views(&planned, path, &session)
 }
 
 /// Links the programs of one compiler and one linkage.
@@ -198,22 +198,26 @@ fn link_group(
 }
 
 fn add_views(
-    mut planned: Vec<Planned<'_>>,
+    planned: &[Planned<'_>],
     path: &StorePath,
     session: &Session<'_>,
 ) -> Result<Record, LinkError> {
-    planned.sort_by_key(|view| view.app.id());
-    let views = planned.iter().map(|view| RecordedView {
-        app: view.app.id(),
-        path: view.path.clone(),
-        libraries: view.libraries.values().cloned().collect(),
+    let views = planned.iter().map(|view| {
+        let libraries = view.libraries.values().cloned().collect();
+        (
+            view.app.id(),
+            RecordedView {
+                path: view.path.clone(),
+                libraries,
+            },
+        )
     });
     let record = Record {
         views: views.collect(),
     };
     // The record comes first, because the views refer to it; it counts once they are all there.
     record.add(path, session)?;
-    for view in &planned {
+    for view in planned {
         view.add(path, session)?;
     }
     Ok(record)

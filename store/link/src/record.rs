@@ -3,7 +3,7 @@
 //! A record is a store object of its own. Its key covers everything the views follow from, so that
 //! it is found by the next link of the same; each view keeps it alive.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8PathBuf;
 use orlop_store::digest::{ContentHash, Hasher};
@@ -23,17 +23,15 @@ const FILE: &str = "partition.json";
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Record {
-    /// Sorted by the apps' ids.
-    pub(crate) views: Vec<RecordedView>,
+    /// By the apps' ids.
+    pub(crate) views: BTreeMap<String, RecordedView>,
 }
 
 /// One of them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RecordedView {
-    /// The app's id.
-    pub(crate) app: String,
-    /// The view.
+    /// Its object.
     pub(crate) path: StorePath,
     /// The objects of its libraries.
     pub(crate) libraries: BTreeSet<StorePath>,
@@ -59,8 +57,20 @@ impl Record {
         let file = context.store.object(path).join(FILE);
         let record: Self = serde_json::from_slice(&fs_err::read(&file)?)
             .map_err(|source| LinkError::Json { file, source })?;
-        let views = record.views.iter().map(|view| view.path.clone()).collect();
+        let views = record
+            .views
+            .values()
+            .map(|view| view.path.clone())
+            .collect();
         Ok(context.store.missing(&views)?.is_empty().then_some(record))
+    }
+
+    /// Returns an app's view.
+    pub(crate) fn view(&self, app: &App) -> Result<&RecordedView, LinkError> {
+        let view = self.views.get(&app.id());
+        view.ok_or_else(|| LinkError::NotRecorded {
+            app: app.name.clone(),
+        })
     }
 
     /// Adds the record to the store.

@@ -16,15 +16,11 @@ pub(crate) const DRIVER: &str = "/usr/bin/cc";
 const COMPILER: &str = "compiler.json";
 /// The version of glibc that relocates compressed relocations says so by this name.
 const COMPRESSED_RELOCATIONS: &str = "GLIBC_ABI_DT_RELR";
-/// Where C tools keep their libraries, by machine, relative to their object.
-const FOLDERS: [&str; 8] = [
-    "usr/lib/x86_64-linux-gnu",
-    "usr/lib/aarch64-linux-gnu",
+/// Where C tools, which are seen at `/usr`, have their libraries.
+const FOLDERS: [&str; 4] = [
     "lib/x86_64-linux-gnu",
     "lib/aarch64-linux-gnu",
-    "usr/lib64",
     "lib64",
-    "usr/lib",
     "lib",
 ];
 

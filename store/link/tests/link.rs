@@ -255,7 +255,7 @@ impl Machine {
         };
         let text = serde_json::to_string(&compiler).unwrap();
         fs_err::write(object.join("compiler.json"), text).unwrap();
-        let libraries = self.store.object(&self.c_tools).join("usr/lib");
+        let libraries = self.store.object(&self.c_tools).join("lib");
         fs_err::create_dir_all(&libraries).unwrap();
         for name in ["libc.so.6", "libgcc_s.so.1"] {
             let file = output(command("cc").arg(format!("-print-file-name={name}")));
