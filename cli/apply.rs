@@ -82,11 +82,13 @@ pub(crate) fn apply(
         context,
         store,
         profile,
+        manifest: &manifest,
+        change,
         recipes: &recipes,
         progress: &progress,
         runner: &*runner,
     };
-    let outcome = work.run(&wanted, &manifest, change);
+    let outcome = work.run(&wanted);
     progress.clear();
     outcome
 }
@@ -96,6 +98,8 @@ struct Work<'a> {
     context: &'a Context,
     store: &'a Store,
     profile: &'a Profile,
+    manifest: &'a Manifest,
+    change: &'a Change,
     recipes: &'a RecipeSet,
     progress: &'a Progress,
     runner: &'a dyn Runner,
@@ -111,16 +115,11 @@ struct Resolved<'a> {
 }
 
 impl Work<'_> {
-    fn run(
-        &self,
-        wanted: &[Wanted],
-        manifest: &Manifest,
-        change: &Change,
-    ) -> Result<Outcome, CommandError> {
+    fn run(&self, wanted: &[Wanted]) -> Result<Outcome, CommandError> {
         let fetching = Fetching(self.progress);
         let before = self.lock()?;
-        let (apps, lock) = self.resolve(wanted, manifest, change, &before, &fetching)?;
-        if change.locked && lock.to_string() != before.to_string() {
+        let (apps, lock) = self.resolve(wanted, &before)?;
+        if self.change.locked && lock.to_string() != before.to_string() {
             return Err(CommandError::new(
                 Kind::Refused,
                 "the lock file does not answer the manifest, and `--locked` forbids to change it",
@@ -162,7 +161,7 @@ impl Work<'_> {
             },
         )?;
         let views = self.link(&apps, &plan.apps)?;
-        self.commit(&apps, plan, &views, change, &lock)
+        self.commit(&apps, plan, &views, &lock)
     }
 
     fn lock(&self) -> Result<Lock, CommandError> {
@@ -180,13 +179,11 @@ impl Work<'_> {
     fn resolve<'w>(
         &self,
         wanted: &'w [Wanted],
-        manifest: &Manifest,
-        change: &Change,
         before: &Lock,
-        fetching: &Fetching<'_>,
     ) -> Result<(Vec<Resolved<'w>>, Lock), CommandError> {
-        let snapshot = self.snapshot(manifest, change, before);
-        let registry = self.context.registry(snapshot, self.recipes, fetching)?;
+        let snapshot = self.snapshot(before);
+        let fetching = Fetching(self.progress);
+        let registry = self.context.registry(snapshot, self.recipes, &fetching)?;
         let mut lock = Lock::new(snapshot);
         let mut apps = Vec::new();
         for wanted in wanted {
@@ -206,10 +203,10 @@ impl Work<'_> {
             let mut request = wanted.request(&compiler.compiler, snapshot)?;
             let locked = before.app(&wanted.name);
             let answer = locked
-                .filter(|_| !change.renew.covers(&wanted.name))
+                .filter(|_| !self.change.renew.covers(&wanted.name))
                 .filter(|locked| locked.answers(&request))
                 .filter(|locked| {
-                    manifest
+                    self.manifest
                         .snapshot
                         .is_none_or(|pinned| pinned == locked.snapshot)
                 });
@@ -219,12 +216,11 @@ impl Work<'_> {
                 self.context
                     .ui
                     .status(format!("Resolving {} {}", wanted.name, wanted.requirement));
-                if !change.renew.covers(&wanted.name) {
+                if !self.change.renew.covers(&wanted.name) {
                     request.preferred = locked
                         .map(orlop_resolver::LockedApp::preferred)
                         .unwrap_or_default();
                 }
-                registry.prefetch(&[(request.app.clone(), request.requirement.clone())]);
                 let resolution = orlop_resolver::resolve(&request, &registry)?;
                 let entry =
                     orlop_resolver::LockedApp::from_resolution(&wanted.name, &request, &resolution);
@@ -243,8 +239,8 @@ impl Work<'_> {
 
     /// The state of the index that apps are solved on: what the manifest pins, else the lock's,
     /// else (and for an upgrade) now.
-    fn snapshot(&self, manifest: &Manifest, change: &Change, before: &Lock) -> Timestamp {
-        match (manifest.snapshot, &change.renew) {
+    fn snapshot(&self, before: &Lock) -> Timestamp {
+        match (self.manifest.snapshot, &self.change.renew) {
             (Some(pinned), _) => pinned,
             (None, Renew::Nothing) => before.snapshot(),
             (None, Renew::Apps(_) | Renew::Everything) => self.context.now,
@@ -285,7 +281,6 @@ impl Work<'_> {
         apps: &[Resolved<'_>],
         plan: Plan,
         views: &[View],
-        change: &Change,
         lock: &Lock,
     ) -> Result<Outcome, CommandError> {
         let apps: Vec<_> = apps
@@ -301,7 +296,7 @@ impl Work<'_> {
             command: self.context.command_line.clone(),
             apps,
             keep,
-            manifest: change.manifest.clone(),
+            manifest: self.change.manifest.clone(),
             lock: lock.to_string(),
         };
         let current = self.profile.current()?;

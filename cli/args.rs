@@ -21,9 +21,13 @@ pub(crate) struct Arguments {
 
 /// Options of all commands.
 #[derive(Debug, Clone, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "these are switches, each of its own"
+)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Everything Orlop keeps lies below this folder [default: $XDG_DATA_HOME/orlop]
+    /// Everything Orlop keeps lies below this folder [default: `$XDG_DATA_HOME/orlop`]
     #[arg(long, global = true, value_name = "DIR", env = "ORLOP_HOME")]
     pub(crate) home: Option<Utf8PathBuf>,
     /// The set of apps to look at or change [default: the manifest's, or `default`]

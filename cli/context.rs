@@ -173,6 +173,11 @@ impl Context {
         Ok(Source::from_cargo_config(&texts)?)
     }
 
+    /// Completes a path from the working folder.
+    #[expect(
+        clippy::unused_self,
+        reason = "the working folder is a part of the world"
+    )]
     pub(crate) fn absolute(&self, path: &Utf8Path) -> Result<Utf8PathBuf, CommandError> {
         let path =
             std::path::absolute(path).map_err(|error| CommandError::new(Kind::Failed, error))?;

@@ -22,7 +22,6 @@ pub(crate) struct Ui {
     pub(crate) moving: bool,
     quiet: bool,
     color: bool,
-    json: bool,
 }
 
 /// A colour with a meaning.
@@ -47,19 +46,11 @@ impl Ui {
             moving: terminal && !in_ci && !global.no_progress && !global.quiet,
             quiet: global.quiet,
             color,
-            json: global.json,
         }
     }
 
-    pub(crate) fn json(&self) -> bool {
-        self.json
-    }
-
-    pub(crate) fn quiet(&self) -> bool {
-        self.quiet
-    }
-
     /// Prints a line of data.
+    #[expect(clippy::unused_self, reason = "who holds no `Ui` may not print")]
     pub(crate) fn data(&self, line: impl Display) {
         let mut out = std::io::stdout().lock();
         // A reader that has seen enough is no failure.
@@ -119,7 +110,7 @@ impl Ui {
                 }
             }
             Message::Diagnostic(diagnostic) => {
-                self.line(self.drawn(diagnostic.as_ref()).trim_end())
+                self.line(self.drawn(diagnostic.as_ref()).trim_end());
             }
         }
         if !error.hint_lines().is_empty() {

@@ -19,7 +19,7 @@ fn two_compilers_give_two_variants_side_by_side() {
     env.registry.publish(
         Package::new("common", "1.0.0").lib("pub fn text() -> &'static str { \"common\" }"),
     );
-    drop(env.orlop(["compiler", "add", &other]).success());
+    env.orlop(["compiler", "add", &other]).success();
     let compilers = env.run("compiler list --json").success().json();
     let added = compilers
         .as_array()
@@ -28,11 +28,9 @@ fn two_compilers_give_two_variants_side_by_side() {
         .find(|entry| entry["default"] == false)
         .map(|entry| entry["name"].as_str().unwrap().to_owned())
         .expect("the second compiler is listed");
-    drop(env.run("install first").success());
-    drop(
-        env.orlop(["install", "second", "--compiler", &added])
-            .success(),
-    );
+    env.run("install first").success();
+    env.orlop(["install", "second", "--compiler", &added])
+        .success();
     assert_eq!(
         env.objects("-common-1.0.0").len(),
         2,
@@ -40,8 +38,8 @@ fn two_compilers_give_two_variants_side_by_side() {
     );
     assert_eq!(env.program("first").success().stdout, "common\n");
     assert_eq!(env.program("second").success().stdout, "common\n");
-    drop(env.run("prove").success());
-    drop(env.orlop(["compiler", "remove", &added]).success());
+    env.run("prove").success();
+    env.orlop(["compiler", "remove", &added]).success();
     env.orlop(["install", "first", "--compiler", &added])
         .fails(1)
         .says("compiler list");

@@ -15,8 +15,8 @@ fn each_generation_keeps_what_it_had_and_gc_removes_exactly_the_rest() {
     let env = Env::new();
     publish(&env, "app", "1.0.0", "2020-01-01T00:00:00Z");
     publish(&env, "other", "1.0.0", "2020-01-01T00:00:00Z");
-    drop(env.run("install app").success()); // 1
-    drop(env.run("install other").success()); // 2
+    env.run("install app").success(); // 1
+    env.run("install other").success(); // 2
     publish(&env, "app", "1.1.0", "2020-06-01T00:00:00Z");
     env.run("upgrade")
         .success()
@@ -37,7 +37,7 @@ fn each_generation_keeps_what_it_had_and_gc_removes_exactly_the_rest() {
     assert_eq!(env.programs("2"), ["app", "other"]);
     assert_eq!(env.programs("3"), ["app", "other"]);
     assert_eq!(env.programs("4"), ["other"]);
-    drop(env.run("gc").success());
+    env.run("gc").success();
     for (generation, output) in [
         ("1", "app 1.0.0\n"),
         ("2", "app 1.0.0\n"),
@@ -51,7 +51,7 @@ fn each_generation_keeps_what_it_had_and_gc_removes_exactly_the_rest() {
     );
     // Sources and the like are reached by no generation; what runs is.
     assert!(env.objects("-src").is_empty());
-    drop(env.run("rollback --to 3").success());
+    env.run("rollback --to 3").success();
     assert_eq!(env.program("app").success().stdout, "app 1.1.0\n");
     let history = env.run("history --json").success().json();
     let parents: Vec<_> = history
@@ -67,7 +67,7 @@ fn each_generation_keeps_what_it_had_and_gc_removes_exactly_the_rest() {
 fn gc_says_what_it_would_do_and_does_it() {
     let env = Env::new();
     publish(&env, "app", "1.0.0", "2020-01-01T00:00:00Z");
-    drop(env.run("install app").success());
+    env.run("install app").success();
     let planned = env.run("gc --dry-run --json").success().json();
     let dead: BTreeSet<_> = planned["dead"]
         .as_array()
@@ -105,13 +105,13 @@ fn an_upgrade_of_one_app_leaves_the_other_as_it_is() {
                 .main("fn main() { println!(\"{}\", shared::version()); }"),
         );
     }
-    drop(env.run("install app other").success());
+    env.run("install app other").success();
     env.registry.publish(
         Package::new("shared", "1.1.0")
             .published("2020-06-01T00:00:00Z")
             .lib("pub fn version() -> &'static str { env!(\"CARGO_PKG_VERSION\") }"),
     );
-    drop(env.run("upgrade app").success());
+    env.run("upgrade app").success();
     assert_eq!(env.program("app").success().stdout, "1.1.0\n");
     assert_eq!(env.program("other").success().stdout, "1.0.0\n");
     let libraries = |generation: &str, app: &str| {
@@ -132,7 +132,7 @@ fn an_upgrade_of_one_app_leaves_the_other_as_it_is() {
 fn profiles_are_apart() {
     let env = Env::new();
     publish(&env, "app", "1.0.0", "2020-01-01T00:00:00Z");
-    drop(env.run("install app --profile work").success());
+    env.run("install app --profile work").success();
     env.run("list").success().says("no apps");
     env.run("list --profile work").success().prints("app");
     env.run("list --profile ../x").fails(2);

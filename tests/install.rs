@@ -88,7 +88,7 @@ fn an_app_of_all_kinds_of_crates_runs_from_the_profile() {
 fn a_second_run_builds_nothing() {
     let env = Env::new();
     publish_hello(&env);
-    drop(env.run("install hello").success());
+    env.run("install hello").success();
     let again = env.run("install hello --json").success().json();
     assert_eq!(again["outcome"], "unchanged");
     assert_eq!(again["build"], 0);
@@ -119,8 +119,8 @@ fn a_dry_run_changes_nothing() {
 fn the_whole_home_can_be_moved() {
     let env = Env::new();
     publish_hello(&env);
-    drop(env.run("install hello").success());
-    drop(env.run("install hello --linkage static").success());
+    env.run("install hello").success();
+    env.run("install hello --linkage static").success();
     let moved = env.path("elsewhere");
     std::fs::rename(env.home(), &moved).unwrap();
     let moved = moved.to_str().unwrap();
@@ -132,6 +132,27 @@ fn the_whole_home_can_be_moved() {
     assert_eq!(at("run hello").success().stdout, HELLO);
     let again = at("install hello --json").success().json();
     assert_eq!(again["build"], 0);
+}
+
+#[test]
+fn an_optional_dependency_is_built_only_when_switched_on() {
+    let env = Env::new();
+    env.registry
+        .publish(Package::new("extra", "1.0.0").lib("pub const ON: bool = true;"))
+        .publish(
+            Package::new("choosy", "1.0.0")
+                .needs_optionally("extra", "1")
+                .main(
+                    "fn main() {\n    #[cfg(feature = \"extra\")]\n    assert!(extra::ON);\n    \
+                 println!(\"{}\", cfg!(feature = \"extra\"));\n}",
+                ),
+        );
+    env.run("install choosy").success();
+    assert_eq!(env.program("choosy").success().stdout, "false\n");
+    assert!(env.objects("-extra-1.0.0").is_empty());
+    env.run("install choosy -F extra").success();
+    assert_eq!(env.program("choosy").success().stdout, "true\n");
+    assert_eq!(env.objects("-extra-1.0.0").len(), 1);
 }
 
 #[test]
@@ -160,7 +181,7 @@ fn several_programs_of_one_app() {
     assert_eq!(env.program("first").success().stdout, "first library\n");
     assert_eq!(env.program("second").success().stdout, "second library\n");
     env.run("run tools").fails(2).says("has several programs");
-    drop(env.run("run second").success());
+    env.run("run second").success();
     env.run("install tools --features extra")
         .success()
         .says("(first, second, third)");
@@ -194,7 +215,7 @@ fn a_build_sees_no_network_no_home_and_no_foreign_environment() {
         .args(["install", "spy"])
         .output()
         .unwrap();
-    drop(crate::support::Run::from(run).success());
+    crate::support::Run::from(run).success();
     let out = env.program("spy").success().stdout;
     assert!(out.starts_with("/orlop/store/"), "{out}");
 }

@@ -4,6 +4,12 @@
 //! the real compiler. Tests that need the real registry are ignored by default: run them with
 //! `cargo test --test orlop -- --ignored network`.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a test reads files and starts programs as it likes, and stops where something is odd"
+)]
+
 mod compilers;
 mod errors;
 mod generations;

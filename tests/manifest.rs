@@ -23,24 +23,22 @@ fn sync_adopts_a_manifest_and_writes_its_lock() {
     let text = "# my apps\nschema = 1\nsnapshot = \"2020-06-01\"\n\n[packages]\n\
                 beta = \"1\" # second letter\nalpha = { version = \"1\", linkage = \"static\" }\n";
     let manifest = env.write("orlop.toml", text);
-    drop(
-        env.orlop(["sync", "--manifest", manifest.to_str().unwrap()])
-            .success(),
-    );
+    env.orlop(["sync", "--manifest", manifest.to_str().unwrap()])
+        .success();
     assert_eq!(env.program("alpha").success().stdout, "alpha 1.0.0\n");
     assert_eq!(env.program("beta").success().stdout, "beta 1.0.0\n");
     let lock = std::fs::read_to_string(env.path("orlop.lock")).unwrap();
     assert!(lock.contains("2020-06-01"), "{lock}");
 
     // The imperative way edits the same text.
-    drop(env.run("remove alpha").success());
+    env.run("remove alpha").success();
     let kept = std::fs::read_to_string(env.home().join("profiles/default/orlop.toml")).unwrap();
     assert!(
         kept.contains("# my apps") && kept.contains("beta = \"1\" # second letter"),
         "{kept}"
     );
     assert!(!kept.contains("alpha"), "{kept}");
-    drop(env.run("install alpha").success());
+    env.run("install alpha").success();
     assert_eq!(
         env.program("alpha").success().stdout,
         "alpha 1.0.0\n",
@@ -51,26 +49,26 @@ fn sync_adopts_a_manifest_and_writes_its_lock() {
 #[test]
 fn a_locked_sync_refuses_to_change_the_lock() {
     let env = env();
-    drop(env.run("install alpha").success());
+    env.run("install alpha").success();
     let path = env.home().join("profiles/default/orlop.toml");
     let text = std::fs::read_to_string(&path).unwrap();
-    drop(env.run("sync --locked").success());
+    env.run("sync --locked").success();
     std::fs::write(&path, format!("{text}beta = \"1\"\n")).unwrap();
     env.run("sync --locked").fails(6).says("--locked");
-    drop(env.run("sync").success());
+    env.run("sync").success();
     assert_eq!(env.program("beta").success().stdout, "beta 1.1.0\n");
 }
 
 #[test]
 fn a_new_app_is_solved_on_the_snapshot_of_the_lock() {
     let env = env();
-    drop(env.run("install alpha").success());
+    env.run("install alpha").success();
     env.registry.publish(
         Package::new("beta", "1.2.0")
             .published("2999-01-01T00:00:00Z")
             .main("fn main() {}"),
     );
-    drop(env.run("install beta").success());
+    env.run("install beta").success();
     assert_eq!(env.program("beta").success().stdout, "beta 1.1.0\n");
 }
 
@@ -91,11 +89,11 @@ fn mistakes_in_the_manifest_are_shown_where_they_are() {
 #[test]
 fn rollback_takes_the_manifest_along() {
     let env = env();
-    drop(env.run("install alpha").success());
-    drop(env.run("install beta").success());
-    drop(env.run("rollback").success());
+    env.run("install alpha").success();
+    env.run("install beta").success();
+    env.run("rollback").success();
     let text = std::fs::read_to_string(env.home().join("profiles/default/orlop.toml")).unwrap();
     assert!(!text.contains("beta"), "{text}");
-    drop(env.run("sync").success());
+    env.run("sync").success();
     assert_eq!(env.programs("current"), ["alpha"]);
 }

@@ -1,8 +1,6 @@
 //! Recipes from disk: apps, overrides of crates, native libraries.
 
-use sha2::{Digest as _, Sha256};
-
-use crate::support::{Env, Package};
+use crate::support::{Env, Package, checksum};
 
 #[test]
 fn an_app_recipe_chooses_features_and_programs() {
@@ -37,10 +35,7 @@ fn a_native_library_is_built_by_a_script_and_found_by_pkg_config() {
         .file("c/number.h", "int number(void);\n");
     env.registry.publish(carrier);
     let archive = std::fs::read(env.registry.archive_path("carrier", "1.0.0")).unwrap();
-    let checksum: String = Sha256::digest(&archive)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let checksum = checksum(&archive);
     env.registry
         .publish(
             Package::new("number-sys", "0.1.0")

@@ -62,15 +62,13 @@ fn a_second_app_compiles_only_what_is_new() {
 fn common_crates_are_in_shared_libraries_and_outputs_equal_static_ones() {
     let env = Env::new();
     publish_pair(&env);
-    drop(env.run("install one two --linkage static").success());
+    env.run("install one two --linkage static").success();
     assert_eq!(env.program("one").success().stdout, ONE);
     assert_eq!(env.program("two").success().stdout, TWO);
     assert!(own_libraries(&env, "one").is_empty());
     for linkage in ["shared", "crate"] {
-        drop(
-            env.orlop(["install", "one", "two", "--linkage", linkage])
-                .success(),
-        );
+        env.orlop(["install", "one", "two", "--linkage", linkage])
+            .success();
         assert_eq!(env.program("one").success().stdout, ONE);
         assert_eq!(env.program("two").success().stdout, TWO);
         let (one, two) = (own_libraries(&env, "one"), own_libraries(&env, "two"));
@@ -84,7 +82,7 @@ fn common_crates_are_in_shared_libraries_and_outputs_equal_static_ones() {
 fn a_view_loads_only_its_own_closure_and_glibc() {
     let env = Env::new();
     publish_pair(&env);
-    drop(env.run("install one two").success());
+    env.run("install one two").success();
     let proofs = env.run("prove one --json").success().json();
     let home = std::fs::canonicalize(env.home()).unwrap();
     for object in proofs[0]["proof"]["objects"].as_array().unwrap() {
@@ -109,9 +107,9 @@ fn a_view_loads_only_its_own_closure_and_glibc() {
 fn an_app_alone_is_static_and_a_static_one_stays_out_of_sharing() {
     let env = Env::new();
     publish_pair(&env);
-    drop(env.run("install one").success());
+    env.run("install one").success();
     assert!(own_libraries(&env, "one").is_empty());
-    drop(env.run("install two --linkage static").success());
+    env.run("install two --linkage static").success();
     assert!(own_libraries(&env, "one").is_empty());
     assert!(own_libraries(&env, "two").is_empty());
 }
@@ -120,7 +118,7 @@ fn an_app_alone_is_static_and_a_static_one_stays_out_of_sharing() {
 fn identical_files_share_an_inode() {
     let env = Env::new();
     publish_pair(&env);
-    drop(env.run("install one").success());
+    env.run("install one").success();
     let store = env.home().join("store");
     let linked = env.objects("-linked");
     assert_eq!(linked.len(), 1);

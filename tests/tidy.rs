@@ -2,6 +2,7 @@
 //! pages of the book that must agree with the program.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -210,11 +211,13 @@ fn the_page_of_the_command_line_is_what_help_prints() {
             own
         };
         let title = format!("orlop {command}");
-        page.push_str(&format!(
+        write!(
+            page,
             "## `{}`\n\n```text\n{}\n```\n\n",
             title.trim(),
             text.trim_end()
-        ));
+        )
+        .unwrap();
     }
     if std::env::var_os("ORLOP_BLESS").is_some() {
         std::fs::write(&path, &page).unwrap();

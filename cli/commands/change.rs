@@ -304,7 +304,7 @@ fn report(
     let (installed, removed) = generation
         .map(|after| difference(before, after))
         .unwrap_or_default();
-    if context.ui.json() {
+    if context.global.json {
         return context.ui.data_json(&Report {
             profile: profile.name(),
             outcome: word,

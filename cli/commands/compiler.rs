@@ -61,7 +61,7 @@ pub(super) fn run(context: &Context, command: CompilerCommand) -> Result<(), Com
 }
 
 fn show(context: &Context, imported: &ImportedCompiler, verb: &str) -> Result<(), CommandError> {
-    if context.ui.json() {
+    if context.global.json {
         return context.ui.data_json(&entry(imported, false));
     }
     context
@@ -87,7 +87,7 @@ fn list(context: &Context, store: &orlop_store::Store) -> Result<(), CommandErro
         .iter()
         .map(|imported| entry(imported, Some(&imported.name) == default.as_ref()))
         .collect();
-    if context.ui.json() {
+    if context.global.json {
         return context.ui.data_json(&entries);
     }
     let mut table = super::table(&["", "name", "commit", "host"]);

@@ -39,7 +39,7 @@ pub(super) fn history(context: &Context) -> Result<(), CommandError> {
                 .collect(),
         })
         .collect();
-    if context.ui.json() {
+    if context.global.json {
         return context.ui.data_json(&entries);
     }
     let mut table = super::table(&["", "generation", "made from", "when", "command", "apps"]);
@@ -97,7 +97,7 @@ pub(super) fn rollback(context: &Context, arguments: &Rollback) -> Result<(), Co
     let generation = profile.switch(target)?;
     orlop_store::replace_file(&profile.manifest_path(), manifest.as_bytes())?;
     orlop_store::replace_file(&profile.lock_path(), lock.as_bytes())?;
-    if context.ui.json() {
+    if context.global.json {
         return context.ui.data_json(&serde_json::json!({
             "profile": profile.name(),
             "from": current.number,

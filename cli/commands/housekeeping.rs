@@ -13,7 +13,7 @@ pub(super) fn gc(context: &Context) -> Result<(), CommandError> {
     let store = context.store()?;
     if context.global.dry_run {
         let plan = store.plan_gc()?;
-        if context.ui.json() {
+        if context.global.json {
             return context.ui.data_json(&plan);
         }
         for dead in &plan.dead {
@@ -32,7 +32,7 @@ pub(super) fn gc(context: &Context) -> Result<(), CommandError> {
             .ui
             .status(format!("Waiting for {holder}, which uses the store"));
     })?;
-    if context.ui.json() {
+    if context.global.json {
         return context.ui.data_json(&report);
     }
     context.ui.success(format!(
@@ -61,14 +61,14 @@ pub(super) fn prove(context: &Context, arguments: &Prove) -> Result<(), CommandE
             CommandError::new(Kind::Untrusted, refusal)
                 .hint("an app of this store is linked anew by `orlop sync` after `orlop gc`")
         })?;
-        if !context.ui.json() {
+        if !context.global.json {
             context
                 .ui
                 .data(format!("PROVED {program}: {}", describe(&proof)));
         }
         proved.push(Proved { program, proof });
     }
-    if context.ui.json() {
+    if context.global.json {
         context.ui.data_json(&proved)
     } else {
         Ok(())

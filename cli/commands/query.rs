@@ -41,7 +41,7 @@ pub(super) fn list(context: &Context) -> Result<(), CommandError> {
         .current()?
         .map(|current| current.apps.iter().map(entry).collect())
         .unwrap_or_default();
-    if context.ui.json() {
+    if context.global.json {
         return context.ui.data_json(&apps);
     }
     if apps.is_empty() {
@@ -85,7 +85,7 @@ pub(super) fn info(context: &Context, arguments: &AppArgument) -> Result<(), Com
     let generation = super::current(&profile)?;
     let app = super::installed(&generation, &arguments.app)?;
     let details = details(&store, &generation, app)?;
-    if context.ui.json() {
+    if context.global.json {
         return context.ui.data_json(&details);
     }
     let shared = details
@@ -160,7 +160,7 @@ pub(super) fn tree(context: &Context, arguments: &AppArgument) -> Result<(), Com
             app.name
         )));
     };
-    if context.ui.json() {
+    if context.global.json {
         return context.ui.data_json(locked);
     }
     let mut printer = TreePrinter {

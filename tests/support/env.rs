@@ -16,7 +16,6 @@ pub(crate) struct Env {
 }
 
 /// What a command did.
-#[must_use = "assert something about it"]
 pub(crate) struct Run {
     pub(crate) code: i32,
     pub(crate) stdout: String,
@@ -109,11 +108,13 @@ impl Env {
     }
 
     /// Runs `orlop`.
+    #[must_use = "assert something about it"]
     pub(crate) fn orlop<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Run {
         self.command().args(arguments).output().unwrap().into()
     }
 
     /// Runs `orlop` with arguments separated by spaces.
+    #[must_use = "assert something about it"]
     pub(crate) fn run(&self, line: &str) -> Run {
         self.orlop(line.split_whitespace())
     }
@@ -132,11 +133,13 @@ impl Env {
     }
 
     /// Runs an installed program by name, as a shell with the profile in its `PATH` would.
+    #[must_use = "assert something about it"]
     pub(crate) fn program(&self, name: &str) -> Run {
         self.program_in("current", name)
     }
 
     /// Runs a program of a generation.
+    #[must_use = "assert something about it"]
     pub(crate) fn program_in(&self, generation: &str, name: &str) -> Run {
         let path = self
             .home()
@@ -195,7 +198,7 @@ fn template() -> &'static Path {
                 .output()
                 .unwrap()
                 .into();
-            drop(run.success());
+            run.success();
             folder
         })
         .path()

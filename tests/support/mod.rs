@@ -5,5 +5,5 @@ mod registry;
 mod server;
 
 pub(crate) use env::{Env, Run};
-pub(crate) use registry::{Package, Registry};
+pub(crate) use registry::{Package, Registry, checksum};
 pub(crate) use server::{Fault, Server};

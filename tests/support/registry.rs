@@ -228,6 +228,13 @@ impl Package {
     }
 }
 
+/// SHA-256 in hexadecimal.
+pub(crate) fn checksum(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
 impl Registry {
     /// Makes an empty registry.
     pub(crate) fn new() -> Self {
@@ -255,12 +262,13 @@ impl Registry {
         std::fs::write(self.folder.path().join("config.json"), config.to_string()).unwrap();
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a package is made where it is published"
+    )]
     pub(crate) fn publish(&self, package: Package) -> &Self {
         let archive = package.archive();
-        let checksum: String = Sha256::digest(&archive)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let checksum = checksum(&archive);
         std::fs::write(self.archive_path(&package.name, &package.version), &archive).unwrap();
         let path = self.entry_path(&package.name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();

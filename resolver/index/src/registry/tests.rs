@@ -1,3 +1,5 @@
+//! Registries on loopback servers and in folders.
+
 use std::time::Duration;
 
 use proptest::prelude::*;
