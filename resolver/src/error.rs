@@ -146,8 +146,8 @@ pub enum Instead {
         /// The date that was looked at.
         snapshot: Timestamp,
     },
-    /// Releases that match, all withdrawn by their owner; newest first.
-    Withdrawn(Vec<Version>),
+    /// Releases that match, all yanked by their owner; newest first.
+    Yanked(Vec<Version>),
     /// A pre-release that would match if it was asked for.
     PreRelease(Version),
     /// Releases that do not match: the newest, and others next to what was asked for.
@@ -221,8 +221,8 @@ impl fmt::Display for NoVersion {
                 published.strftime("%F"),
                 snapshot.strftime("%F")
             ),
-            Instead::Withdrawn(versions) => {
-                write!(f, "all that do are withdrawn ({})", list(versions))
+            Instead::Yanked(versions) => {
+                write!(f, "all that do are yanked ({})", list(versions))
             }
             Instead::PreRelease(version) => write!(f, "only the pre-release {version} comes close"),
             Instead::Other { newest, nearest } => {

@@ -177,7 +177,7 @@ impl MemoryRelease {
         self
     }
 
-    /// Has it withdrawn.
+    /// Has it yanked.
     #[must_use]
     pub fn yanked(mut self) -> Self {
         self.release.yanked = true;

@@ -1,3 +1,5 @@
+//! Requests without an answer, and what is said of them.
+
 use super::{fail, fail_request};
 use crate::memory::{MemoryIndex, need, release};
 use crate::{ResolveError, resolve};
@@ -57,13 +59,13 @@ fn the_chain_names_the_releases_that_matter() {
 }
 
 #[test]
-fn only_withdrawn_releases() {
+fn only_yanked_releases() {
     let index = MemoryIndex::new([
         release("app 1.0.0").needs([need("core2 ^0.4")]),
         release("core2 0.3.0"),
         release("core2 0.4.0").yanked(),
     ]);
-    insta::assert_snapshot!(fail(&index), @"no release of `core2` matches `^0.4`, needed by `app 1.0.0`: all that do are withdrawn (0.4.0)");
+    insta::assert_snapshot!(fail(&index), @"no release of `core2` matches `^0.4`, needed by `app 1.0.0`: all that do are yanked (0.4.0)");
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! Which features are on, and for which side.
+
 use super::{solve, solve_request};
 use crate::ResolverVersion;
 use crate::memory::{MemoryIndex, need, release};

@@ -1,3 +1,5 @@
+//! Answers written down and read back.
+
 use orlop_recipes::PackageName;
 
 use super::show;

@@ -1,3 +1,5 @@
+//! Small random registries, solved by brute force as well.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use orlop_recipes::{Version, VersionReq};

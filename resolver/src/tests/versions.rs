@@ -1,3 +1,5 @@
+//! Which versions are chosen.
+
 use orlop_recipes::Version;
 
 use super::{fail, solve, solve_request};
@@ -163,7 +165,7 @@ fn build_metadata_and_pre_releases_match_as_in_semver() {
 }
 
 #[test]
-fn a_withdrawn_release_only_if_the_lock_has_it() {
+fn a_yanked_release_only_if_the_lock_has_it() {
     let index = MemoryIndex::new([
         release("app 1.0.0").needs([need("a ^1")]),
         release("a 1.0.0"),

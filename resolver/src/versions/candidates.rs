@@ -34,7 +34,7 @@ pub(crate) struct Candidates {
 pub(crate) type Matches = Vec<(u32, Positions)>;
 
 impl Candidates {
-    /// Keeps what the request allows: nothing published after the snapshot, and withdrawn
+    /// Keeps what the request allows: nothing published after the snapshot, and yanked
     /// releases only if they are preferred.
     pub(crate) fn new(name: &PackageName, releases: Arc<[Release]>, request: &Request) -> Self {
         let preferred = request.preferred.get(name).map_or(&[][..], Vec::as_slice);

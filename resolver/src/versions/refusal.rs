@@ -54,9 +54,9 @@ fn instead(releases: &[Release], requirement: &VersionReq, request: &Request) ->
             snapshot: request.snapshot,
         };
     }
-    let withdrawn: Vec<Version> = matching().rev().map(|r| r.version.clone()).collect();
-    if !withdrawn.is_empty() {
-        return Instead::Withdrawn(withdrawn);
+    let yanked: Vec<Version> = matching().rev().map(|r| r.version.clone()).collect();
+    if !yanked.is_empty() {
+        return Instead::Yanked(yanked);
     }
     let usable = || releases.iter().filter(|r| !r.yanked && visible(r, request));
     // What a requirement says of 2.0.0 it would say of 2.0.0-beta.4, had it been asked to.

@@ -1,3 +1,5 @@
+//! Command lines and environments by data.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use insta::assert_snapshot;
