@@ -21,7 +21,7 @@
 //! | `tree`, `libraries`, `imported` | what both imports are made of |
 //!
 //! Nothing here knows of versions, features or registries, and nothing starts a process but
-//! through a [`Runner`](orlop_store::Runner).
+//! through a [`Runner`](orlop_store::Runner) (imports alone ask tools about themselves).
 //!
 //! [`Plan`]: orlop_store::Plan
 

@@ -13,6 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use orlop_store::Digest;
@@ -80,9 +81,10 @@ impl Tree {
             fs_err::create_dir_all(folder.join(parent))?;
         }
         let entries: Vec<_> = self.entries.iter().collect();
+        let clones = AtomicBool::new(true);
         let hashes: Vec<Digest> = entries
             .into_par_iter()
-            .map(|(path, entry)| entry.write(&folder.join(path)))
+            .map(|(path, entry)| entry.write(&folder.join(path), &clones))
             .collect::<io::Result<_>>()?;
         let list: Vec<_> = self
             .entries
@@ -96,7 +98,7 @@ impl Tree {
 
 impl Entry {
     /// Makes the entry and returns the digest of all but its path.
-    fn write(&self, path: &Utf8Path) -> io::Result<Digest> {
+    fn write(&self, path: &Utf8Path, clones: &AtomicBool) -> io::Result<Digest> {
         let mut hasher = Hasher::new();
         match self {
             Self::Link(to) => {
@@ -106,9 +108,7 @@ impl Entry {
             }
             Self::Copy(from) => {
                 let executable = fs_err::metadata(from)?.permissions().mode() & 0o111 != 0;
-                reflink_copy::reflink_or_copy(from, path).map_err(|error| {
-                    io::Error::new(error.kind(), format!("copy `{from}`: {error}"))
-                })?;
+                copy(from, path, clones)?;
                 finish(path, executable, &mut hasher)?;
             }
             Self::Text { text, executable } => {
@@ -118,6 +118,18 @@ impl Entry {
         }
         Ok(hasher.finish())
     }
+}
+
+/// Copies a file, sharing its blocks where the file system can. `clones` tells whether that is worth
+/// trying: each failure costs a file that is made and removed, which some file systems are slow at.
+fn copy(from: &Utf8Path, to: &Utf8Path, clones: &AtomicBool) -> io::Result<()> {
+    if clones.load(Ordering::Relaxed) {
+        if reflink_copy::reflink(from, to).is_ok() {
+            return Ok(());
+        }
+        clones.store(false, Ordering::Relaxed);
+    }
+    fs_err::copy(from, to).map(|_length| ())
 }
 
 /// Sets the mode of a written file, and hashes it.

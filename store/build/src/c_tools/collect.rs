@@ -243,8 +243,14 @@ impl Collection {
         for entry in real.read_dir_utf8()? {
             let entry = entry?;
             // Perl's manual, and what is for embedding it.
-            let of_no_use = entry.file_name() == "CORE" || entry.path().extension() == Some("pod");
-            if !of_no_use {
+            if entry.file_name() == "CORE" || entry.path().extension() == Some("pod") {
+                continue;
+            }
+            if entry.file_type()?.is_file() {
+                // Without following links, of which there are none: most files come this way.
+                self.tree
+                    .copy(real_place.join(entry.file_name()), entry.path());
+            } else {
                 self.add_any(entry.path())?;
             }
         }

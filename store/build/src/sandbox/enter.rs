@@ -41,8 +41,7 @@ pub fn enter(args: &[OsString]) -> u8 {
     }
 }
 
-/// Moves the socket away from standard input, where a job could find it, and copies it for the
-/// next stage.
+/// Copies the socket, so that standard input can be something else by the time a job inherits it.
 fn take_socket() -> std::io::Result<UnixStream> {
     let socket = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
     Ok(UnixStream::from(socket))
@@ -79,7 +78,8 @@ fn new_world(parent: &OsString) -> Result<u8, Failure> {
     write("/proc/self/uid_map", &format!("{USER} {} 1", user.as_raw()))?;
     rustix::system::sethostname(b"localhost").step("set the host name")?;
     keep_capabilities().step("keep capabilities for the first process")?;
-    // The new namespace had its parent-death signal cleared on some kernels.
+    // The kernel forgets the tie when a process gains capabilities, as this one has in its new
+    // namespace.
     die_with_parent()?;
     let mut child = command(Utf8Path::new("/proc/self/exe"))
         .args([SANDBOX_ARGUMENT, INIT])

@@ -20,8 +20,8 @@
 //! ```
 //!
 //! Both are tied to their parent: when `orlop` is killed, so is everything below it. The helper's
-//! standard input is a socket, through which it gets a [`setup::Setup`] and answers with one
-//! [`setup::Report`]; so a set-up that fails is never taken for a job that fails.
+//! standard input is a socket, through which it gets a `Setup` and answers with one
+//! `Report`; so a set-up that fails is never taken for a job that fails.
 
 mod confine;
 mod enter;
