@@ -78,8 +78,7 @@ fn new_world(parent: &OsString) -> Result<u8, Failure> {
     write("/proc/self/uid_map", &format!("{USER} {} 1", user.as_raw()))?;
     rustix::system::sethostname(b"localhost").step("set the host name")?;
     keep_capabilities().step("keep capabilities for the first process")?;
-    // The kernel forgets the tie when a process gains capabilities, as this one has in its new
-    // namespace.
+    // The kernel may have forgotten the tie: it does so when a process gains capabilities.
     die_with_parent()?;
     let mut child = command(Utf8Path::new("/proc/self/exe"))
         .args([SANDBOX_ARGUMENT, INIT])
