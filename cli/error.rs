@@ -251,7 +251,8 @@ impl From<SandboxRefused> for CommandError {
 
 impl From<ImportError> for CommandError {
     fn from(error: ImportError) -> Self {
-        Self::new(Kind::Failed, error)
+        let hint = error.hint();
+        Self::new(Kind::Failed, error).hints(hint)
     }
 }
 

@@ -116,6 +116,9 @@ impl Progress {
         *state.finished.entry(activity.kind).or_default() += 1;
         self.draw_total(&mut state);
         drop(state);
+        if well && activity.kind == ActivityKind::Unpack {
+            return; // There are many, and each is done in no time.
+        }
         let (_, done, failed) = words(activity.kind);
         let took = row.since.elapsed();
         let time = if took.as_millis() >= 1000 {
@@ -186,6 +189,7 @@ fn style(template: &str) -> ProgressStyle {
 fn words(kind: ActivityKind) -> (&'static str, &'static str, &'static str) {
     match kind {
         ActivityKind::Fetch => ("fetching", "fetched", "could not fetch"),
+        ActivityKind::Unpack => ("unpacking", "unpacked", "could not unpack"),
         ActivityKind::Build => ("building", "built", "could not build"),
         ActivityKind::Link => ("linking", "linked", "could not link"),
         ActivityKind::Import => ("importing", "imported", "could not import"),

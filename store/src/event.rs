@@ -14,6 +14,8 @@ pub struct Activity {
 pub enum ActivityKind {
     /// Bytes come from elsewhere.
     Fetch,
+    /// An archive is unpacked.
+    Unpack,
     /// A derivation is executed.
     Build,
     /// A library, an app or a view is linked.

@@ -40,9 +40,15 @@ pub fn execute(plan: &Plan, context: &Context<'_>) -> Result<(), BuildError> {
     let paths: Vec<_> = plan.build.iter().map(Derivation::path).collect();
     let tasks = tasks(&plan.build, &paths);
     check_inputs(&plan.build, &paths, context.store)?;
+    let unpacked = plan
+        .build
+        .iter()
+        .filter(|step| kind(step) == ActivityKind::Unpack)
+        .count();
     for (kind, count) in [
         (ActivityKind::Fetch, plan.fetch.len()),
-        (ActivityKind::Build, plan.build.len()),
+        (ActivityKind::Unpack, unpacked),
+        (ActivityKind::Build, plan.build.len() - unpacked),
     ] {
         if count > 0 {
             context.reporter.report(Event::Planned { kind, count });
@@ -111,7 +117,7 @@ fn report_build(
     context: &Context<'_>,
 ) -> Result<(), BuildError> {
     let activity = Activity {
-        kind: ActivityKind::Build,
+        kind: kind(derivation),
         name: label(derivation),
     };
     context.reporter.report(Event::Started {
@@ -195,6 +201,13 @@ fn unpack_source(
         archive: format!("{} {}", source.name, source.version),
         source: error,
     })
+}
+
+fn kind(derivation: &Derivation) -> ActivityKind {
+    match derivation.step {
+        Step::Unpack(_) => ActivityKind::Unpack,
+        Step::Rustc(_) | Step::Script(_) | Step::Native(_) => ActivityKind::Build,
+    }
 }
 
 /// Names a derivation for people.

@@ -299,7 +299,7 @@ impl Origin<'_> {
         let digest = Digest::of("orlop-import", self.from);
         store
             .home()
-            .join("imports")
+            .join("index/imports")
             .join(format!("{}-{digest}.json", self.kind))
     }
 }
