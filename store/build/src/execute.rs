@@ -351,7 +351,7 @@ mod tests {
                 .position(|line| *line == format!("finished {name}"));
             assert!(started.unwrap() < finished.unwrap());
         }
-        assert_eq!(lines.len(), 13);
+        assert_eq!(lines.len(), 14);
     }
 
     #[test]
