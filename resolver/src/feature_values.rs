@@ -1,8 +1,10 @@
 //! What the features of a release switch on, implicit ones included.
 
+use std::sync::Arc;
+
 use orlop_recipes::FeatureName;
 
-use crate::index::{DependencyKind, Release};
+use crate::index::Release;
 
 /// One entry of a feature's list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,11 +67,11 @@ pub(crate) fn features_of(release: &Release) -> Vec<FeatureName> {
         .dependencies
         .iter()
         .filter(|d| d.optional)
-        .map(|d| d.name.as_str());
+        .map(|d| d.name.as_ref());
     release
         .features
         .keys()
-        .map(String::as_str)
+        .map(AsRef::as_ref)
         .chain(optional.filter(|name| implicit(release, name).is_some()))
         .filter_map(|name| name.parse().ok())
         .collect()
@@ -80,12 +82,12 @@ fn implicit<'a>(release: &'a Release, feature: &str) -> Option<&'a str> {
     let dependency = release
         .dependencies
         .iter()
-        .find(|d| d.optional && d.name == feature)?;
-    let named = |value: &String| value.strip_prefix("dep:") == Some(feature);
-    (!release.features.values().flatten().any(named)).then_some(dependency.name.as_str())
-}
-
-/// Whether a dependency counts when an app is built.
-pub(crate) fn is_built(kind: DependencyKind) -> bool {
-    kind != DependencyKind::Dev
+        .find(|d| d.optional && *d.name == *feature)?;
+    let named = |value: &Arc<str>| value.strip_prefix("dep:") == Some(feature);
+    (!release
+        .features
+        .values()
+        .flat_map(|values| values.iter())
+        .any(named))
+    .then_some(&*dependency.name)
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::ResolveError;
-use crate::feature_values::{FeatureValue, has_feature, is_built, values_of};
+use crate::feature_values::{FeatureValue, has_feature, values_of};
 use crate::index::{DependencyKind, ReleaseDependency};
 use crate::package::ResolverVersion;
 use crate::platform::Conditions;
@@ -63,7 +63,7 @@ impl<'a> Activation<'a> {
             || self
                 .dependencies
                 .get(&(place, self.rules.shared(side)))
-                .is_some_and(|names| names.contains(dependency.name.as_str()))
+                .is_some_and(|names| names.contains(&*dependency.name))
     }
 }
 
@@ -209,7 +209,7 @@ impl<'a> Resolver<'a, '_> {
             return Ok(());
         }
         let waiting = self.deferred.remove(&(key, name)).unwrap_or_default();
-        for (dependency, used) in self.dependencies(key, |d| d.name == name)? {
+        for (dependency, used) in self.dependencies(key, |d| *d.name == *name)? {
             self.tasks
                 .extend(waiting.iter().map(|feature| Task::Feature(used, feature)));
             self.use_dependency(dependency, used);
@@ -224,7 +224,7 @@ impl<'a> Resolver<'a, '_> {
         feature: &'a str,
         weak: bool,
     ) -> Result<(), ResolveError> {
-        for (dependency, used) in self.dependencies(user, |d| d.name == name)? {
+        for (dependency, used) in self.dependencies(user, |d| *d.name == *name)? {
             if weak && !self.active.is_on(user, dependency) {
                 self.deferred
                     .entry((user, name))
@@ -247,12 +247,8 @@ impl<'a> Resolver<'a, '_> {
 
     fn use_dependency(&mut self, dependency: &'a ReleaseDependency, used: Key) {
         self.tasks.push(Task::Visit(used));
-        self.tasks.extend(
-            dependency
-                .features
-                .iter()
-                .map(|f| Task::Feature(used, f.as_str())),
-        );
+        self.tasks
+            .extend(dependency.features.iter().map(|f| Task::Feature(used, f)));
         if dependency.default_features {
             self.add_default(used);
         }
@@ -275,7 +271,7 @@ impl<'a> Resolver<'a, '_> {
         let mut found = Vec::new();
         for (dependency, used) in selected.release().dependencies.iter().zip(&selected.uses) {
             let Some(used) = *used else { continue };
-            if !is_built(dependency.kind) || !wanted(dependency) {
+            if !wanted(dependency) {
                 continue;
             }
             // With unified features, those of dependencies for other platforms count too.
@@ -288,7 +284,7 @@ impl<'a> Resolver<'a, '_> {
                 || (self.active.rules.decoupled
                     && (dependency.kind == DependencyKind::Build || (self.is_proc_macro)(used)?));
             found.push((
-                dependency,
+                dependency.as_ref(),
                 (used, if host { Side::Host } else { Side::Target }),
             ));
         }

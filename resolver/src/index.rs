@@ -1,6 +1,8 @@
 //! What the resolver asks of a registry, as a trait: [`Index`].
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -14,7 +16,7 @@ use crate::package::Package;
 /// An implementation may fetch on demand; the resolver itself does no I/O and asks the same
 /// questions in the same order for the same request.
 pub trait Index {
-    /// Returns every release of a package that the snapshot holds, yanked ones included, in
+    /// Returns every release of a package, yanked ones and those after the snapshot included, in
     /// ascending order of version; an empty list if there is no such package.
     fn releases(&self, name: &PackageName) -> Result<Arc<[Release]>, IndexError>;
 
@@ -37,39 +39,46 @@ pub trait Index {
 }
 
 /// One published version.
+///
+/// What releases of a package have in common is shared between them: most differ from the one
+/// before in very little.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Release {
     /// The package.
     pub name: PackageName,
     /// The version, build metadata included.
     pub version: Version,
-    /// SHA-256 of the `.crate` file, in hexadecimal.
-    pub checksum: String,
-    /// All dependencies of all kinds and platforms.
-    pub dependencies: Vec<ReleaseDependency>,
+    /// SHA-256 of the `.crate` file.
+    pub checksum: Checksum,
+    /// What it needs on any platform, for its code and its build script. What only tests need is
+    /// left out.
+    pub dependencies: Arc<[Arc<ReleaseDependency>]>,
     /// Declared features (`features` and `features2` merged), without implicit ones.
-    pub features: BTreeMap<String, Vec<String>>,
+    pub features: Arc<Features>,
     /// Whether its owner withdrew it.
     pub yanked: bool,
     /// The native library it links.
-    pub links: Option<String>,
+    pub links: Option<Arc<str>>,
     /// The oldest compiler it says it works with.
-    pub rust_version: Option<String>,
+    pub rust_version: Option<Arc<str>>,
     /// When it was published, where the registry says so.
     pub published: Option<Timestamp>,
 }
+
+/// Features, and what each switches on.
+pub type Features = BTreeMap<Arc<str>, Arc<[Arc<str>]>>;
 
 /// One dependency of a release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReleaseDependency {
     /// The key in the dependent's manifest: the name its features and its code use.
-    pub name: String,
+    pub name: Arc<str>,
     /// The package behind it (differs from `name` when renamed).
     pub package: PackageName,
     /// The accepted versions.
     pub requirement: VersionReq,
     /// The features asked for.
-    pub features: Vec<String>,
+    pub features: Vec<Arc<str>>,
     /// Whether `default` is asked for too.
     pub default_features: bool,
     /// Whether a feature must switch it on.
@@ -77,8 +86,54 @@ pub struct ReleaseDependency {
     /// Who needs it.
     pub kind: DependencyKind,
     /// The platforms it is for: a target triple or `cfg(…)`; none means all.
-    pub target: Option<String>,
+    pub target: Option<Arc<str>>,
 }
+
+/// The SHA-256 of an archive, written in hexadecimal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Checksum(pub [u8; 32]);
+
+impl fmt::Display for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl FromStr for Checksum {
+    type Err = ChecksumError;
+
+    fn from_str(text: &str) -> Result<Self, ChecksumError> {
+        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(ChecksumError);
+        }
+        let mut bytes = [0; 32];
+        for (place, byte) in bytes.iter_mut().enumerate() {
+            let digits = &text[2 * place..2 * place + 2];
+            *byte = u8::from_str_radix(digits, 16).map_err(|_| ChecksumError)?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl TryFrom<String> for Checksum {
+    type Error = ChecksumError;
+
+    fn try_from(text: String) -> Result<Self, ChecksumError> {
+        text.parse()
+    }
+}
+
+impl From<Checksum> for String {
+    fn from(checksum: Checksum) -> Self {
+        checksum.to_string()
+    }
+}
+
+/// Why a text is no checksum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it is not a SHA-256 in hexadecimal")]
+pub struct ChecksumError;
 
 /// Who needs a dependency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -88,8 +143,6 @@ pub enum DependencyKind {
     Normal,
     /// Its build script.
     Build,
-    /// Its tests: never followed.
-    Dev,
 }
 
 /// Why a registry could not answer.

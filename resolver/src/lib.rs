@@ -36,7 +36,9 @@ mod variants;
 mod versions;
 
 pub use error::ResolveError;
-pub use index::{DependencyKind, Index, IndexError, Release, ReleaseDependency};
+pub use index::{
+    Checksum, DependencyKind, Features, Index, IndexError, Release, ReleaseDependency,
+};
 pub use lock::{Lock, LockError, LockedApp, LockedDependency, LockedVariant};
 pub use package::{About, BinaryTarget, LibraryTarget, Package, ResolverVersion, ScriptTarget};
 pub use request::{Platform, Request};

@@ -24,7 +24,7 @@ use jiff::Timestamp;
 use orlop_recipes::{PackageName, Version, VersionReq};
 
 use crate::feature_values::features_of;
-use crate::index::{DependencyKind, Index, IndexError, Release, ReleaseDependency};
+use crate::index::{Checksum, DependencyKind, Index, IndexError, Release, ReleaseDependency};
 use crate::package::{About, BinaryTarget, LibraryTarget, Package, ResolverVersion, ScriptTarget};
 use crate::request::{Platform, Request};
 
@@ -46,7 +46,7 @@ impl MemoryIndex {
             mut package,
         } in releases
         {
-            package.links.clone_from(&release.links);
+            package.links = release.links.as_deref().map(str::to_owned);
             package.declared_features = features_of(&release)
                 .into_iter()
                 .map(String::from)
@@ -137,9 +137,9 @@ pub fn release(text: &str) -> MemoryRelease {
         release: Release {
             name: name.clone(),
             version: version.clone(),
-            checksum: format!("{:0>64x}", text.bytes().map(u64::from).sum::<u64>()),
-            dependencies: Vec::new(),
-            features: BTreeMap::new(),
+            checksum: checksum(text),
+            dependencies: Arc::default(),
+            features: Arc::default(),
             yanked: false,
             links: None,
             rust_version: None,
@@ -163,17 +163,20 @@ impl MemoryRelease {
     /// Adds dependencies.
     #[must_use]
     pub fn needs(mut self, needs: impl IntoIterator<Item = Need>) -> Self {
-        self.release
-            .dependencies
-            .extend(needs.into_iter().map(|need| need.0));
+        let known = self.release.dependencies.iter().cloned();
+        let more = needs
+            .into_iter()
+            .filter(|need| !need.for_tests)
+            .map(|need| Arc::new(need.dependency));
+        self.release.dependencies = known.chain(more).collect();
         self
     }
 
     /// Adds a feature.
     #[must_use]
     pub fn feature<'a>(mut self, name: &str, values: impl IntoIterator<Item = &'a str>) -> Self {
-        let values = values.into_iter().map(str::to_owned).collect();
-        self.release.features.insert(name.to_owned(), values);
+        let values = values.into_iter().map(Arc::from).collect();
+        Arc::make_mut(&mut self.release.features).insert(Arc::from(name), values);
         self
     }
 
@@ -187,14 +190,14 @@ impl MemoryRelease {
     /// Has it link a native library.
     #[must_use]
     pub fn links(mut self, library: &str) -> Self {
-        self.release.links = Some(library.to_owned());
+        self.release.links = Some(Arc::from(library));
         self
     }
 
     /// Sets the oldest compiler it works with.
     #[must_use]
     pub fn rust(mut self, version: &str) -> Self {
-        self.release.rust_version = Some(version.to_owned());
+        self.release.rust_version = Some(Arc::from(version));
         self
     }
 
@@ -261,15 +264,18 @@ impl MemoryRelease {
 
 /// A dependency in the making: normal, required, with default features.
 #[derive(Debug, Clone)]
-pub struct Need(ReleaseDependency);
+pub struct Need {
+    dependency: ReleaseDependency,
+    for_tests: bool,
+}
 
 /// Starts a dependency: `NAME REQUIREMENT`.
 pub fn need(text: &str) -> Need {
     let (name, requirement) = text
         .split_once(' ')
         .expect("a dependency is `NAME REQUIREMENT`");
-    Need(ReleaseDependency {
-        name: name.to_owned(),
+    let dependency = ReleaseDependency {
+        name: Arc::from(name),
         package: read(name),
         requirement: read::<VersionReq>(requirement),
         features: Vec::new(),
@@ -277,58 +283,62 @@ pub fn need(text: &str) -> Need {
         optional: false,
         kind: DependencyKind::Normal,
         target: None,
-    })
+    };
+    Need {
+        dependency,
+        for_tests: false,
+    }
 }
 
 impl Need {
     /// Has a feature switch it on.
     #[must_use]
     pub fn optional(mut self) -> Self {
-        self.0.optional = true;
+        self.dependency.optional = true;
         self
     }
 
     /// Gives it another name in the dependent.
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
-        name.clone_into(&mut self.0.name);
+        self.dependency.name = Arc::from(name);
         self
     }
 
     /// Asks for features.
     #[must_use]
     pub fn features<'a>(mut self, features: impl IntoIterator<Item = &'a str>) -> Self {
-        self.0
+        self.dependency
             .features
-            .extend(features.into_iter().map(str::to_owned));
+            .extend(features.into_iter().map(Arc::from));
         self
     }
 
     /// Does not ask for `default`.
     #[must_use]
     pub fn no_default(mut self) -> Self {
-        self.0.default_features = false;
+        self.dependency.default_features = false;
         self
     }
 
     /// Makes it a build dependency.
     #[must_use]
     pub fn build(mut self) -> Self {
-        self.0.kind = DependencyKind::Build;
+        self.dependency.kind = DependencyKind::Build;
         self
     }
 
-    /// Makes it a dev-dependency.
+    /// Makes it a dev-dependency: an index leaves it out.
     #[must_use]
     pub fn dev(mut self) -> Self {
-        self.0.kind = DependencyKind::Dev;
+        self.for_tests = true;
         self
     }
 
     /// Restricts it to some platforms.
     #[must_use]
     pub fn target(mut self, target: &str) -> Self {
-        self.0.target = Some(target.to_owned());
+        self.dependency.target = Some(Arc::from(target));
         self
     }
 }
@@ -351,6 +361,14 @@ fn linux() -> Platform {
         triple: "x86_64-unknown-linux-gnu".to_owned(),
         cfg,
     }
+}
+
+/// A checksum that differs between releases.
+fn checksum(text: &str) -> Checksum {
+    let mut bytes = [0; 32];
+    let sum: u64 = text.bytes().map(u64::from).sum();
+    bytes[24..].copy_from_slice(&sum.to_be_bytes());
+    Checksum(bytes)
 }
 
 fn read<T: FromStr<Err: Display>>(text: &str) -> T {

@@ -142,7 +142,6 @@ impl<'w> Walk<'w> {
             let compiled = match dependency.kind {
                 DependencyKind::Normal => true,
                 DependencyKind::Build => has_script,
-                DependencyKind::Dev => false,
             };
             if !compiled
                 || !self.active.is_on(user, dependency)
@@ -167,7 +166,7 @@ impl<'w> Walk<'w> {
                 }
                 crate_name.clone_from(&library.crate_name);
             }
-            if dependency.name != dependency.package.as_str() {
+            if *dependency.name != *dependency.package.as_str() {
                 crate_name = dependency.name.replace('-', "_");
             }
             let edge = Dependency {
@@ -196,7 +195,11 @@ fn check_compiler(
         .map(|release| TooNew {
             package: release.name.clone(),
             version: release.version.clone(),
-            needs: release.rust_version.clone().unwrap_or_default(),
+            needs: release
+                .rust_version
+                .as_deref()
+                .unwrap_or_default()
+                .to_owned(),
         })
         .collect();
     if packages.is_empty() {
@@ -231,7 +234,7 @@ fn assemble(
         let variant = Variant {
             name: release.name.clone(),
             version: release.version.clone(),
-            checksum: release.checksum.clone(),
+            checksum: release.checksum.to_string(),
             features: active.features(*key).map(name).collect::<Result<_, _>>()?,
             side,
             package: manifests.get(place)?,

@@ -1,10 +1,11 @@
 //! One index entry: lines of JSON to releases, and where it lies in the index.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use orlop_recipes::{PackageName, Version};
-use orlop_resolver::{DependencyKind, Release, ReleaseDependency};
+use orlop_resolver::{Checksum, DependencyKind, Release, ReleaseDependency};
 use serde::Deserialize;
 
 use crate::error::EntryError;
@@ -16,6 +17,12 @@ const NEWEST_FORMAT: u32 = 2;
 pub(crate) fn path(name: &PackageName) -> String {
     let name = name.as_str().to_ascii_lowercase();
     format!("{}/{name}", prefix(&name))
+}
+
+/// Returns the path of a package's entry inside the cache, which unlike an index tells upper from
+/// lower case.
+pub(crate) fn cache_path(name: &PackageName) -> String {
+    format!("{}/{name}", prefix(&name.as_str().to_ascii_lowercase()))
 }
 
 /// Returns the folder of an entry: `1`, `2`, `3/a` or `ab/cd`.
@@ -114,58 +121,60 @@ fn release(name: &PackageName, line: Line) -> Result<Release, String> {
     if let Some(format) = line.v.filter(|format| *format > NEWEST_FORMAT) {
         return Err(format!("its format {format} is not known"));
     }
-    if line.cksum.len() != 64 || !line.cksum.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err("its checksum is not a SHA-256".to_owned());
-    }
-    let mut features = line.features;
+    let checksum: Checksum = line
+        .cksum
+        .parse()
+        .map_err(|error| format!("its checksum: {error}"))?;
+    let mut merged = line.features;
     for (feature, values) in line.features2.unwrap_or_default() {
-        features.entry(feature).or_default().extend(values);
+        merged.entry(feature).or_default().extend(values);
     }
+    let features = merged
+        .into_iter()
+        .map(|(name, values)| (Arc::from(name), values.into_iter().map(Arc::from).collect()))
+        .collect();
     let mut dependencies = Vec::with_capacity(line.deps.len());
     for one in line.deps {
-        dependencies.extend(dependency(one)?);
+        dependencies.extend(dependency(one)?.map(Arc::new));
     }
     Ok(Release {
         name: name.clone(),
         version: line.vers,
-        checksum: line.cksum.to_ascii_lowercase(),
-        dependencies,
-        features,
+        checksum,
+        dependencies: dependencies.into(),
+        features: Arc::new(features),
         yanked: line.yanked.unwrap_or(false),
-        links: line.links,
-        rust_version: line.rust_version,
+        links: line.links.map(Arc::from),
+        rust_version: line.rust_version.map(Arc::from),
         published: line.pubtime,
     })
 }
 
-/// Returns nothing for what is only needed for tests and cannot be had.
+/// Returns nothing for what is only needed for tests.
 fn dependency(line: LineDependency) -> Result<Option<ReleaseDependency>, String> {
     let kind = match line.kind.as_deref() {
         None | Some("normal") => DependencyKind::Normal,
         Some("build") => DependencyKind::Build,
-        Some("dev") => DependencyKind::Dev,
+        Some("dev") => return Ok(None),
         Some(other) => return Err(format!("`{}` has the unknown kind `{other}`", line.name)),
     };
     if line.registry.is_some() {
-        return match kind {
-            DependencyKind::Dev => Ok(None),
-            _ => Err(format!("`{}` is of another registry", line.name)),
-        };
+        return Err(format!("`{}` is of another registry", line.name));
     }
     let requirement = line
         .req
         .parse()
         .map_err(|error| format!("`{} {}`: {error}", line.name, line.req))?;
-    let name = String::from(line.name.clone());
+    let name = Arc::from(line.name.as_str());
     Ok(Some(ReleaseDependency {
         name,
         package: line.package.unwrap_or(line.name),
         requirement,
-        features: line.features,
+        features: line.features.into_iter().map(Arc::from).collect(),
         default_features: line.default_features,
         optional: line.optional,
         kind,
-        target: line.target,
+        target: line.target.map(Arc::from),
     }))
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 
 use camino::Utf8PathBuf;
-use orlop_resolver::{Package, Release};
+use orlop_resolver::{Checksum, Package, Release};
 use serde::{Deserialize, Serialize};
 
 use crate::files;
@@ -20,7 +20,7 @@ pub(crate) struct Facts {
 #[derive(Serialize, Deserialize)]
 struct File<P> {
     format: u32,
-    checksum: String,
+    checksum: Checksum,
     package: P,
 }
 
@@ -47,7 +47,7 @@ impl Facts {
     pub(crate) fn store(&self, release: &Release, package: &Package) -> io::Result<()> {
         let file = File {
             format: FORMAT,
-            checksum: release.checksum.clone(),
+            checksum: release.checksum,
             package,
         };
         files::write(&self.path(release), &[&serde_json::to_vec(&file)?])
@@ -60,7 +60,9 @@ impl Facts {
             checksum,
             ..
         } = release;
-        self.folder
-            .join(format!("{name}-{version}-{}.json", &checksum[..16]))
+        self.folder.join(format!(
+            "{name}-{version}-{}.json",
+            &checksum.to_string()[..16]
+        ))
     }
 }

@@ -216,6 +216,7 @@ impl Body {
         Validators {
             etag: text_header(&self.response, &header::ETAG).map(str::to_owned),
             last_modified: text_header(&self.response, &header::LAST_MODIFIED).map(str::to_owned),
+            stamp: None,
         }
     }
 

@@ -9,6 +9,7 @@
 //! | [`progress`] | [`Progress`]: who is told about transfers |
 //! | [`error`] | what can go wrong |
 //! | `entry` | one index entry: lines of JSON to releases, and where it lies |
+//! | `compact` | one index entry as it is kept |
 //! | `cache` | index entries on disk |
 //! | `http` | requests with patience: retries, time-outs, limits |
 //! | `template` | the index's own `config.json`: where archives are |
@@ -22,6 +23,7 @@
 
 mod archive;
 mod cache;
+mod compact;
 mod download;
 mod entry;
 pub mod error;

@@ -5,11 +5,12 @@
 //! entries instead of some dozens.)
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use jiff::Timestamp;
 use orlop_recipes::{PackageName, Version, VersionReq};
-use orlop_resolver::{DependencyKind, Release};
-use rayon::{Scope, ThreadPoolBuilder};
+use orlop_resolver::Release;
+use rayon::{Scope, ThreadPool, ThreadPoolBuilder};
 
 /// How many requests are under way at once.
 const THREADS: usize = 16;
@@ -30,8 +31,13 @@ struct Wish {
 }
 
 /// Reads the entries of `roots`, with their default features, and of everything they need.
-pub(crate) fn walk(roots: &[(PackageName, VersionReq)], read: &Read<'_>) {
+pub(crate) fn walk(roots: &[(PackageName, VersionReq)], snapshot: Timestamp, read: &Read<'_>) {
     let seen = Seen::default();
+    let walk = Walk {
+        snapshot,
+        read,
+        seen,
+    };
     let wishes = roots.iter().cloned().map(|(package, requirement)| Wish {
         package,
         requirement,
@@ -41,33 +47,46 @@ pub(crate) fn walk(roots: &[(PackageName, VersionReq)], read: &Read<'_>) {
     many(|| {
         rayon::scope(|scope| {
             for wish in wishes {
-                scope.spawn(|scope| step(scope, wish, read, &seen));
+                scope.spawn(|scope| walk.step(scope, wish));
             }
         });
     });
 }
 
-fn step<'scope>(scope: &Scope<'scope>, wish: Wish, read: &'scope Read<'scope>, seen: &'scope Seen) {
-    let Some(releases) = read(&wish.package) else {
-        return;
-    };
-    let fits = |release: &&Release| !release.yanked && wish.requirement.matches(&release.version);
-    let Some(newest) = releases.iter().rev().find(fits) else {
-        return;
-    };
-    let features = {
-        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (wish.package, newest.version.clone());
-        let is_new = !seen.contains_key(&key);
-        let known = seen.entry(key).or_default();
-        if !is_new && wish.features.is_subset(known) {
+/// A walk under way.
+struct Walk<'r> {
+    snapshot: Timestamp,
+    read: &'r Read<'r>,
+    seen: Seen,
+}
+
+impl Walk<'_> {
+    fn step<'scope>(&'scope self, scope: &Scope<'scope>, wish: Wish) {
+        let Some(releases) = (self.read)(&wish.package) else {
             return;
+        };
+        let fits = |release: &&Release| {
+            !release.yanked
+                && release.published.is_none_or(|time| time <= self.snapshot)
+                && wish.requirement.matches(&release.version)
+        };
+        let Some(newest) = releases.iter().rev().find(fits) else {
+            return;
+        };
+        let features = {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            let key = (wish.package, newest.version.clone());
+            let is_new = !seen.contains_key(&key);
+            let known = seen.entry(key).or_default();
+            if !is_new && wish.features.is_subset(known) {
+                return;
+            }
+            known.extend(wish.features);
+            known.clone()
+        };
+        for next in needs(newest, &features) {
+            scope.spawn(move |scope| self.step(scope, next));
         }
-        known.extend(wish.features);
-        known.clone()
-    };
-    for next in needs(newest, &features) {
-        scope.spawn(move |scope| step(scope, next, read, seen));
     }
 }
 
@@ -95,21 +114,19 @@ fn needs(release: &Release, features: &BTreeSet<String>) -> Vec<Wish> {
                 .or_default()
                 .insert(inner.to_owned());
         } else if let Some(values) = release.features.get(feature) {
-            open.extend(values.iter().map(String::as_str));
+            open.extend(values.iter().map(AsRef::as_ref));
         } else {
             switched_on.insert(feature);
         }
     }
     let mut wishes = Vec::new();
-    for dependency in &release.dependencies {
-        let name = dependency.name.as_str();
-        if dependency.kind == DependencyKind::Dev
-            || (dependency.optional && !switched_on.contains(name))
-        {
+    for dependency in release.dependencies.iter() {
+        let name = &*dependency.name;
+        if dependency.optional && !switched_on.contains(name) {
             continue;
         }
         let mut features = of_dependencies.get(name).cloned().unwrap_or_default();
-        features.extend(dependency.features.iter().cloned());
+        features.extend(dependency.features.iter().map(ToString::to_string));
         features.extend(dependency.default_features.then(|| "default".to_owned()));
         let (package, requirement) = (dependency.package.clone(), dependency.requirement.clone());
         wishes.push(Wish {
@@ -123,12 +140,15 @@ fn needs(release: &Release, features: &BTreeSet<String>) -> Vec<Wish> {
 
 /// Runs something on more threads than there are processors: they mostly wait for the network.
 pub(crate) fn many<T: Send>(run: impl FnOnce() -> T + Send) -> T {
-    match ThreadPoolBuilder::new().num_threads(THREADS).build() {
-        Ok(pool) => pool.install(run),
-        Err(error) => {
-            tracing::debug!(%error, "no threads of our own");
-            run()
-        }
+    static POOL: OnceLock<Option<ThreadPool>> = OnceLock::new();
+    let pool = POOL.get_or_init(|| {
+        let pool = ThreadPoolBuilder::new().num_threads(THREADS).build();
+        pool.inspect_err(|error| tracing::debug!(%error, "no threads of our own"))
+            .ok()
+    });
+    match pool {
+        Some(pool) => pool.install(run),
+        None => run(),
     }
 }
 

@@ -70,8 +70,8 @@ struct Lowered {
     libraries: BTreeSet<Library>,
     /// The run of its own build script.
     run: Option<StorePath>,
-    /// Runs whose link-search paths apply to users, its own included.
-    runs: BTreeSet<StorePath>,
+    /// Runs whose link-search paths apply to users, its own first, in Cargo's order.
+    runs: Vec<StorePath>,
     /// Native libraries that users link too.
     natives: BTreeSet<StorePath>,
 }
@@ -81,7 +81,7 @@ struct Lowered {
 struct Uses {
     externs: Vec<Extern>,
     libraries: BTreeSet<Library>,
-    runs: BTreeSet<StorePath>,
+    runs: Vec<StorePath>,
     natives: BTreeSet<StorePath>,
 }
 
@@ -137,8 +137,7 @@ impl Lowering<'_, '_> {
             .build_script
             .as_ref()
             .map(|script| self.script(node, script, &common));
-        let mut runs = uses.runs.clone();
-        runs.extend(common.run.clone());
+        let runs = common.run.iter().chain(&uses.runs).cloned().collect();
         let mut natives = uses.natives.clone();
         natives.extend(common.natives.iter().cloned());
         let mut lowered = Lowered {
@@ -216,6 +215,12 @@ impl Lowering<'_, '_> {
             package: common.texts.clone(),
             program,
             links: variant.package.links.clone(),
+            programs: variant
+                .package
+                .binaries
+                .iter()
+                .map(|program| program.name.clone())
+                .collect(),
             features: features(variant),
             dependencies: self.linked_dependencies(node),
             codegen: common.codegen.clone(),
@@ -356,7 +361,7 @@ impl Lowering<'_, '_> {
             externs: Vec::new(),
             libraries: BTreeSet::new(),
             script: common.run.clone(),
-            reachable_scripts: BTreeSet::new(),
+            reachable_scripts: Vec::new(),
             natives: BTreeSet::new(),
             has_library: variant.package.library.is_some(),
             codegen: common.codegen.clone(),
@@ -366,14 +371,18 @@ impl Lowering<'_, '_> {
 
     fn uses(&self, node: NodeIndex, kind: DependencyKind) -> Uses {
         let mut uses = Uses::default();
-        for edge in self
+        let mut edges: Vec<_> = self
             .resolution
             .graph
             .edges_directed(node, Direction::Outgoing)
-        {
-            if edge.weight().kind != kind {
-                continue;
-            }
+            .filter(|edge| edge.weight().kind == kind)
+            .collect();
+        // The order in which link-search paths of dependencies follow each other: Cargo's.
+        edges.sort_by_key(|edge| {
+            let used = &self.resolution.graph[edge.target()];
+            (&used.name, &used.version)
+        });
+        for edge in edges {
             let used = &self.done[&edge.target()];
             let Some(library) = &used.library else {
                 continue;
@@ -384,7 +393,11 @@ impl Lowering<'_, '_> {
                 library: library.clone(),
             });
             uses.libraries.extend(used.libraries.iter().cloned());
-            uses.runs.extend(used.runs.iter().cloned());
+            for run in &used.runs {
+                if !uses.runs.contains(run) {
+                    uses.runs.push(run.clone());
+                }
+            }
             uses.natives.extend(used.natives.iter().cloned());
         }
         uses.externs.sort();

@@ -11,7 +11,6 @@ use orlop_recipes::PackageName;
 use pubgrub::{DerivationTree, External, VersionSet as _};
 
 use crate::error::{Chain, ResolveError};
-use crate::feature_values::is_built;
 use crate::index::{Index, IndexError, Release};
 use crate::versions::lower::Unusable;
 use crate::versions::node::{Bucket, Node};
@@ -401,7 +400,7 @@ fn requirement_text(release: &Release, needed: &PackageName) -> String {
     let mut texts: Vec<String> = release
         .dependencies
         .iter()
-        .filter(|d| is_built(d.kind) && d.package == *needed)
+        .filter(|d| d.package == *needed)
         .map(|d| d.requirement.to_string())
         .collect();
     texts.sort_unstable();

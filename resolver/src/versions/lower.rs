@@ -6,7 +6,7 @@ use std::sync::Arc;
 use orlop_recipes::{PackageName, VersionReq};
 use pubgrub::VersionSet as _;
 
-use crate::feature_values::{FeatureValue, has_feature, is_built, values_of};
+use crate::feature_values::{FeatureValue, has_feature, values_of};
 use crate::index::{IndexError, Release, ReleaseDependency};
 use crate::versions::candidates::{Candidates, Matches};
 use crate::versions::node::{Bucket, Node, Part, Wide};
@@ -117,12 +117,7 @@ impl Provider<'_> {
     ) -> Result<Vec<(Node, Positions)>, Stop> {
         let candidates = self.candidates(&bucket.package)?;
         let release = candidates.release(position);
-        let required = || {
-            release
-                .dependencies
-                .iter()
-                .filter(|d| is_built(d.kind) && !d.optional)
-        };
+        let required = || release.dependencies.iter().filter(|d| !d.optional);
         let names: Vec<PackageName> = required().map(|d| d.package.clone()).collect();
         self.expect(&names)?;
         let mut lowering = Lowering {
@@ -135,7 +130,7 @@ impl Provider<'_> {
             let linker = Positions::singleton(self.linker(bucket, position));
             lowering
                 .needs
-                .push((Node::Links(Arc::from(library.as_str())), linker));
+                .push((Node::Links(Arc::clone(library)), linker));
         }
         for dependency in required() {
             lowering.add_dependency(dependency)?;
@@ -383,5 +378,6 @@ fn named<'a>(release: &'a Release, name: &str) -> impl Iterator<Item = &'a Relea
     release
         .dependencies
         .iter()
-        .filter(move |d| is_built(d.kind) && d.name == name)
+        .map(AsRef::as_ref)
+        .filter(move |d| *d.name == *name)
 }

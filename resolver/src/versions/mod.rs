@@ -30,7 +30,7 @@ use orlop_recipes::{PackageName, VersionReq};
 use pubgrub::{PubGrubError, SelectedDependencies, VersionSet as _};
 
 use crate::error::{Chain, ResolveError};
-use crate::feature_values::{has_feature, is_built};
+use crate::feature_values::has_feature;
 use crate::index::{Index, IndexError, Release, ReleaseDependency};
 use crate::request::Request;
 use crate::versions::candidates::Candidates;
@@ -140,7 +140,7 @@ fn look_ahead(provider: &Provider<'_>) -> Result<(), IndexError> {
             let required = candidates.release(*position).dependencies.iter();
             wanted.extend(
                 required
-                    .filter(|d| is_built(d.kind) && !d.optional)
+                    .filter(|d| !d.optional)
                     .map(|d| (d.package.clone(), d.requirement.clone())),
             );
         }
@@ -204,16 +204,7 @@ fn select(
     for (bucket, position) in &chosen {
         let candidates = provider.candidates(&bucket.package)?;
         let dependencies = &candidates.release(*position).dependencies;
-        let uses = dependencies
-            .iter()
-            .map(|d| {
-                if is_built(d.kind) {
-                    target(bucket, d)
-                } else {
-                    None
-                }
-            })
-            .collect();
+        let uses = dependencies.iter().map(|d| target(bucket, d)).collect();
         let releases = Arc::clone(candidates.releases());
         packages.push(Selected {
             releases,

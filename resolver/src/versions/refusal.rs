@@ -1,9 +1,11 @@
 //! Why a single wish cannot be granted: no matching release, or no such feature.
 
+use std::sync::Arc;
+
 use orlop_recipes::{FeatureName, PackageName, Version, VersionReq};
 
 use crate::error::{Chain, FeatureInstead, Instead, NoFeature, NoVersion, ResolveError};
-use crate::feature_values::{FeatureValue, features_of, is_built};
+use crate::feature_values::{FeatureValue, features_of};
 use crate::index::{Index, IndexError, Release, ReleaseDependency};
 use crate::request::Request;
 use crate::versions::candidates::visible;
@@ -101,7 +103,7 @@ fn instead(releases: &[Release], requirement: &VersionReq, request: &Request) ->
 
 /// Explains that a release has no feature of a name.
 pub(crate) fn no_feature(release: &Release, feature: &str, chain: Chain) -> ResolveError {
-    let named = |d: &&ReleaseDependency| is_built(d.kind) && d.name == feature;
+    let named = |d: &&Arc<ReleaseDependency>| *d.name == *feature;
     let mut dependencies = release.dependencies.iter().filter(named).peekable();
     let instead = if dependencies.peek().is_none() {
         FeatureInstead::Similar(similar(&features_of(release), feature))
@@ -123,7 +125,7 @@ pub(crate) fn no_feature(release: &Release, feature: &str, chain: Chain) -> Reso
 
 /// Returns the features that switch a dependency on by themselves.
 fn switches(release: &Release, dependency: &str) -> Vec<FeatureName> {
-    let switches_it = |value: &String| match FeatureValue::read(value) {
+    let switches_it = |value: &Arc<str>| match FeatureValue::read(value) {
         FeatureValue::Feature(_) => false,
         FeatureValue::Dependency(name) => name == dependency,
         FeatureValue::DependencyFeature {

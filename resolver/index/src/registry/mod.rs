@@ -1,7 +1,14 @@
 //! [`Registry`]: one index, its archives and what is known of them on this machine.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `mod` | opening, archives, manifests |
+//! | `entries` | index entries, from the cache or from afar |
+
+mod entries;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -12,15 +19,15 @@ use rayon::prelude::*;
 use reqwest::Url;
 use sha2::{Digest as _, Sha256};
 
-use crate::cache::{Cache, Known, Validators};
+use crate::cache::{self, Cache, Known};
 use crate::download::{Archive, Downloads, hex};
-use crate::error::{DownloadError, HttpError, IndexFileError, OpenError, Reason, TemplateError};
+use crate::error::{DownloadError, OpenError, Reason, TemplateError};
 use crate::facts::Facts;
-use crate::http::{Answer, Body, Http, Patience};
+use crate::http::{Http, Patience};
 use crate::progress::Progress;
 use crate::source::{Source, check_address, index_address, without_credentials};
 use crate::template::{Place, Template};
-use crate::{archive, entry, files, manifest, prefetch, similar};
+use crate::{archive, compact, entry, manifest, prefetch, similar};
 
 /// The largest index entry.
 const ENTRY_LIMIT: u64 = 32 * 1024 * 1024;
@@ -38,7 +45,7 @@ pub struct RegistryOptions<'a> {
     pub offline: bool,
     /// The time of this run: what is fetched now is complete up to it.
     pub now: Timestamp,
-    /// Releases published later are not shown.
+    /// What was published until then must be seen: entries fetched earlier are asked for again.
     pub snapshot: Timestamp,
     /// Names that may be suggested beside those met in the index.
     pub known: Vec<PackageName>,
@@ -73,7 +80,7 @@ type Memo<K, V> = Mutex<BTreeMap<K, V>>;
 #[derive(Debug)]
 enum Origin {
     Network { address: Url, cache: Cache },
-    Folder(Utf8PathBuf),
+    Folder { folder: Utf8PathBuf, cache: Cache },
 }
 
 /// A file of an index.
@@ -93,13 +100,18 @@ impl<'a> Registry<'a> {
         fs_err::create_dir_all(&index).map_err(OpenError::Cache)?;
         let network = |address: &str| -> Result<Origin, OpenError> {
             let address = index_address(address)?;
-            let cache = Cache::new(index.join(folder_name(&address)));
+            let host = address.host_str().unwrap_or_default();
+            let cache = Cache::new(index.join(folder_name(host, address.as_str())));
             Ok(Origin::Network { address, cache })
         };
         let origin = match options.source {
             Source::CratesIo => network(tame_index::CRATES_IO_HTTP_INDEX)?,
             Source::Sparse(address) => network(&address)?,
-            Source::Directory(path) if path.join(CONFIG).is_file() => Origin::Folder(path),
+            Source::Directory(folder) if folder.join(CONFIG).is_file() => {
+                let name = folder.file_name().unwrap_or_default();
+                let cache = Cache::new(index.join(folder_name(name, folder.as_str())));
+                Origin::Folder { folder, cache }
+            }
             Source::Directory(path) => return Err(OpenError::NotARegistry { path }),
         };
         Ok(Self {
@@ -122,7 +134,7 @@ impl<'a> Registry<'a> {
     /// Gets the entries that a resolver is likely to ask for, in parallel: the newest fitting
     /// releases of `roots`, of what they need, and so on. Failures are left to those who ask.
     pub fn prefetch(&self, roots: &[(PackageName, VersionReq)]) {
-        prefetch::walk(roots, &|name| self.ahead(name));
+        prefetch::walk(roots, self.snapshot, &|name| self.ahead(name));
     }
 
     /// Returns the file of an archive if it is on this machine and is what was promised.
@@ -200,125 +212,13 @@ impl<'a> Registry<'a> {
             });
         };
         let folder = match &self.origin {
-            Origin::Folder(folder) => Some(folder.as_path()),
+            Origin::Folder { folder, .. } => Some(folder.as_path()),
             Origin::Network { .. } => None,
         };
         let template = Template::parse(body, &file.shown, folder)?;
         self.remember(CONFIG, file.news)?;
         put(&self.template, (), template.clone());
         Ok(template)
-    }
-
-    /// Reads an entry before anybody needs it. Once the network is lost, it is not tried again.
-    fn ahead(&self, name: &PackageName) -> Option<Arc<[Release]>> {
-        if self.is_lost.load(Ordering::Relaxed) {
-            return None;
-        }
-        let read = self.entry_of(name);
-        if let Err(Reason::Http(HttpError::Connection { .. })) = &read {
-            self.is_lost.store(true, Ordering::Relaxed);
-        }
-        read.inspect_err(|error| tracing::debug!(package = %name, %error, "not read ahead"))
-            .ok()
-    }
-
-    /// Returns the releases of a package as the index has them today.
-    fn entry(&self, name: &PackageName) -> Result<Vec<Release>, Reason> {
-        let path = entry::path(name);
-        let mut file = self.index_file(&path)?;
-        let parsed = entry::releases(name, file.body.as_deref().unwrap_or_default());
-        let releases = parsed.map_err(|source| Reason::Entry {
-            address: file.shown.clone(),
-            source,
-        })?;
-        if let Some(news) = file.news.take() {
-            self.remember(&path, Some(news))?;
-            self.progress.entry(name);
-        }
-        Ok(releases)
-    }
-
-    /// Returns a file of the index, from the cache if that is known to be new enough.
-    fn index_file(&self, path: &str) -> Result<IndexFile, IndexFileError> {
-        let (address, cache) = match &self.origin {
-            Origin::Network { address, cache } => (address, cache),
-            Origin::Folder(folder) => {
-                let path = folder.join(path);
-                let body = files::read(&path)?;
-                return Ok(IndexFile {
-                    shown: path.into_string(),
-                    body,
-                    news: None,
-                });
-            }
-        };
-        let known = cache.load(path)?;
-        let shown = format!("{address}{path}");
-        // Whatever was published until the snapshot is in a file fetched later.
-        let is_new_enough = |known: &Known| self.offline || known.fetched >= self.snapshot;
-        match known {
-            Some(known) if is_new_enough(&known) => Ok(IndexFile {
-                shown,
-                body: known.body,
-                news: None,
-            }),
-            _ if self.offline => Err(IndexFileError::Offline),
-            known => {
-                let news = self.fetch(&shown, known)?;
-                Ok(IndexFile {
-                    shown,
-                    body: news.body.clone(),
-                    news: Some(news),
-                })
-            }
-        }
-    }
-
-    /// Asks the network for a file of the index, `known` from an earlier time.
-    fn fetch(&self, address: &str, known: Option<Known>) -> Result<Known, HttpError> {
-        let url = Url::parse(address).expect("an address with a path of plain characters");
-        // That there was no such file is nothing a server can confirm.
-        let known = known.filter(|known| known.body.is_some());
-        let validators = known
-            .as_ref()
-            .map(|known| known.validators.clone())
-            .unwrap_or_default();
-        let mut take = |body: Body| {
-            let validators = body.validators();
-            let mut bytes = Vec::new();
-            body.read(ENTRY_LIMIT, &mut |part| {
-                bytes.extend_from_slice(part);
-                Ok(())
-            })?;
-            Ok((validators, bytes))
-        };
-        let fetched = self.now;
-        match (self.http.get(&url, &validators, &mut take)?, known) {
-            (Answer::Found((validators, bytes)), _) => Ok(Known {
-                fetched,
-                validators,
-                body: Some(bytes),
-            }),
-            (Answer::Unchanged, Some(known)) => Ok(Known { fetched, ..known }),
-            // An answer to a question that was not put.
-            (Answer::Unchanged, None) => Err(HttpError::Status {
-                address: url.into(),
-                status: 304,
-                tries: 1,
-            }),
-            (Answer::Absent, _) => Ok(Known {
-                fetched,
-                validators: Validators::default(),
-                body: None,
-            }),
-        }
-    }
-
-    fn remember(&self, path: &str, news: Option<Known>) -> std::io::Result<()> {
-        match (&self.origin, news) {
-            (Origin::Network { cache, .. }, Some(news)) => cache.store(path, &news),
-            _ => Ok(()),
-        }
     }
 
     fn read_package(&self, name: &PackageName, version: &Version) -> Result<Package, Reason> {
@@ -334,10 +234,11 @@ impl<'a> Registry<'a> {
         }
         let folder = format!("{name}-{version}");
         let text = version.to_string();
+        let checksum = release.checksum.to_string();
         let wanted = Archive {
             name: name.as_str(),
             version: &text,
-            checksum: &release.checksum,
+            checksum: &checksum,
         };
         let path = self.download(&wanted)?;
         let contents = archive::read(&path, &folder).map_err(|source| Reason::Archive {
@@ -347,18 +248,6 @@ impl<'a> Registry<'a> {
         let package = manifest::package(name, version, &contents)?;
         self.facts.store(release, &package)?;
         Ok(package)
-    }
-
-    /// Returns the releases of a package that the snapshot holds.
-    fn entry_of(&self, name: &PackageName) -> Result<Arc<[Release]>, Reason> {
-        if let Some(releases) = get(&self.entries, name) {
-            return Ok(releases);
-        }
-        let mut releases = self.entry(name)?;
-        releases.retain(|release| release.published.is_none_or(|time| time <= self.snapshot));
-        let releases: Arc<[Release]> = releases.into();
-        put(&self.entries, name.clone(), releases.clone());
-        Ok(releases)
     }
 }
 
@@ -371,11 +260,10 @@ impl Index for Registry<'_> {
     }
 
     fn expect_releases(&self, names: &[PackageName]) -> Result<(), IndexError> {
-        let unknown: Vec<_> = names
-            .iter()
-            .filter(|name| get(&self.entries, name).is_none())
-            .collect();
-        prefetch::many(|| unknown.par_iter().for_each(|name| drop(self.ahead(name))));
+        let far: Vec<_> = names.iter().filter(|name| !self.is_at_hand(name)).collect();
+        if !far.is_empty() {
+            prefetch::many(|| far.par_iter().for_each(|name| drop(self.ahead(name))));
+        }
         Ok(())
     }
 
@@ -411,9 +299,11 @@ impl Index for Registry<'_> {
 
     fn similar(&self, name: &PackageName) -> Vec<PackageName> {
         let mut names = match &self.origin {
-            Origin::Folder(folder) => similar::names_in(folder, name, &|file| entry::name(&file)),
+            Origin::Folder { folder, .. } => {
+                similar::names_in(folder, name, &|file| entry::name(&file))
+            }
             Origin::Network { cache, .. } => similar::names_in(cache.folder(), name, &|file| {
-                entry::name(&crate::cache::decode(file)?.body?)
+                compact::name(&cache::decode(file)?.body?)
             }),
         };
         names.extend(self.known.iter().cloned());
@@ -425,16 +315,10 @@ impl Index for Registry<'_> {
     }
 }
 
-/// Returns a folder name for an index: its host for people, a digest against confusion.
-fn folder_name(address: &Url) -> String {
-    let digest = hex(&Sha256::digest(address.as_str())[..8]);
-    format!(
-        "{}-{digest}",
-        address
-            .host_str()
-            .unwrap_or_default()
-            .replace(['[', ']', ':'], "_")
-    )
+/// Returns a folder name for an index: a name for people, a digest of its place against confusion.
+fn folder_name(name: &str, place: &str) -> String {
+    let digest = hex(&Sha256::digest(place)[..8]);
+    format!("{}-{digest}", name.replace(['[', ']', ':'], "_"))
 }
 
 fn get<K: Ord, V: Clone>(memo: &Memo<K, V>, key: &K) -> Option<V> {

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use proptest::prelude::*;
-
 use super::*;
 use crate::progress::Silent;
 use crate::testing::{Entry, Reply, Request, Server, archive, folder, name, sha256, time};
@@ -122,10 +120,11 @@ fn demo(request: &Request, _before: usize) -> Reply {
     }
 }
 
-/// Compares what was found with the one version that the snapshot holds.
+/// Compares what was found with the versions of [`demo`], that after the snapshot included.
 #[track_caller]
-fn assert_one(found: &Result<Vec<String>, String>) {
-    assert_eq!(found.as_deref(), Ok(&["1.0.0".to_owned()][..]));
+fn assert_both(found: &Result<Vec<String>, String>) {
+    let both = ["1.0.0".to_owned(), "1.1.0".to_owned()];
+    assert_eq!(found.as_deref(), Ok(&both[..]));
 }
 
 #[test]
@@ -133,14 +132,14 @@ fn a_fixed_snapshot_is_asked_for_only_once() {
     let (_keep, home) = folder();
     let server = Server::start(demo);
     let run = Run::new(&home, &server);
-    assert_one(&run.versions("demo"));
+    assert_both(&run.versions("demo"));
     assert_eq!(run.versions("none"), Ok(vec![]));
     assert_eq!(server.paths(), ["/index/de/mo/demo", "/index/no/ne/none"]);
     let later = Run {
         now: "2026-05-05T00:00:00Z",
         ..run
     };
-    assert_one(&later.versions("demo"));
+    assert_both(&later.versions("demo"));
     assert_eq!(later.versions("none"), Ok(vec![]));
     assert_eq!(server.paths(), [""; 0]);
 }
@@ -153,8 +152,8 @@ fn what_is_older_than_the_snapshot_is_asked_for_again_and_need_not_come_again() 
         now: "2025-12-24T00:00:00Z",
         ..Run::new(&home, &server)
     };
-    assert_one(&early.versions("demo"));
-    assert_one(&early.versions("demo"));
+    assert_both(&early.versions("demo"));
+    assert_both(&early.versions("demo"));
     let requests = server.requests();
     assert_eq!(requests.len(), 2);
     assert_eq!(requests[0].headers.get("if-none-match"), None);
@@ -164,9 +163,9 @@ fn what_is_older_than_the_snapshot_is_asked_for_again_and_need_not_come_again() 
         now: "2026-02-02T00:00:00Z",
         ..early.clone()
     };
-    assert_one(&late.versions("demo"));
+    assert_both(&late.versions("demo"));
     assert_eq!(server.paths().len(), 1);
-    assert_one(&late.versions("demo"));
+    assert_both(&late.versions("demo"));
     assert_eq!(server.paths().len(), 0);
 }
 
@@ -192,8 +191,8 @@ fn a_server_without_tags_is_asked_by_date() {
         now: "2025-12-24T00:00:00Z",
         ..Run::new(&home, &server)
     };
-    assert_one(&run.versions("demo"));
-    assert_one(&run.versions("demo"));
+    assert_eq!(run.versions("demo"), Ok(vec!["1.0.0".to_owned()]));
+    assert_eq!(run.versions("demo"), Ok(vec!["1.0.0".to_owned()]));
     assert_eq!(server.requests()[1].headers["if-modified-since"], date);
 }
 
@@ -207,7 +206,7 @@ fn one_process_asks_once() {
     }
     .open();
     for _ in 0..3 {
-        assert_eq!(registry.releases(&name("demo")).unwrap().len(), 1);
+        assert_eq!(registry.releases(&name("demo")).unwrap().len(), 2);
     }
     assert_eq!(server.paths().len(), 1);
 }
@@ -217,13 +216,13 @@ fn a_broken_cache_file_is_fetched_anew() {
     let (_keep, home) = folder();
     let server = Server::start(demo);
     let run = Run::new(&home, &server);
-    assert_one(&run.versions("demo"));
+    assert_both(&run.versions("demo"));
     let Origin::Network { cache, .. } = run.open().origin else {
         panic!("it is on the network")
     };
     let path = cache.folder().join("de/mo/demo");
     fs_err::write(&path, &fs_err::read(&path).unwrap()[..90]).unwrap();
-    assert_one(&run.versions("demo"));
+    assert_both(&run.versions("demo"));
     assert_eq!(server.paths().len(), 2);
 }
 
@@ -241,9 +240,9 @@ fn offline_nothing_is_asked() {
         offline: false,
         ..offline.clone()
     };
-    assert_one(&early.versions("demo"));
+    assert_both(&early.versions("demo"));
     // However old: it is what there is.
-    assert_one(&offline.versions("demo"));
+    assert_both(&offline.versions("demo"));
     let missing = offline
         .open()
         .package(&name("demo"), &"1.0.0".parse().unwrap())
@@ -274,7 +273,7 @@ fn a_server_in_trouble_is_asked_again() {
             0..=2 => reply.clone(),
             _ => demo(request, before),
         });
-        assert_one(&Run::new(&home, &server).versions("demo"));
+        assert_both(&Run::new(&home, &server).versions("demo"));
         assert_eq!(server.paths().len(), 4);
     }
 }
@@ -383,7 +382,7 @@ fn a_redirection_is_followed_only_with_the_same_safety() {
         _ => demo(request, before),
     });
     let run = Run::new(&home, &server);
-    assert_one(&run.versions("demo"));
+    assert_eq!(run.versions("demo"), Ok(vec!["1.0.0".to_owned()]));
     for bad in ["loop", "file", "user"] {
         assert!(run.versions(bad).is_err(), "{bad}");
     }
@@ -548,12 +547,12 @@ fn a_manifest_is_read_once_per_machine() {
 }
 
 #[test]
-fn a_release_after_the_snapshot_does_not_exist() {
+fn a_release_that_does_not_exist() {
     let (_keep, home) = folder();
     let server = Server::start(demo);
     let registry = Run::new(&home, &server).open();
-    let missing = [(name("demo"), "1.1.0".parse().unwrap())];
-    insta::assert_snapshot!(chain(&registry.expect(&missing).unwrap_err()), @"read the manifest of `demo 1.1.0`: the registry has no version 1.1.0 of it");
+    let missing = [(name("demo"), "1.2.0".parse().unwrap())];
+    insta::assert_snapshot!(chain(&registry.expect(&missing).unwrap_err()), @"read the manifest of `demo 1.2.0`: the registry has no version 1.2.0 of it");
 }
 
 /// Writes an index folder with a chain of packages `p0` → `p1` → …, and a package nobody needs.
@@ -588,7 +587,7 @@ fn a_folder_is_a_registry() {
         offline: true,
         ..Run::new(&home, &server)
     };
-    assert_one(&run.versions("p0"));
+    assert_eq!(run.versions("p0"), Ok(vec!["1.0.0".to_owned()]));
     assert_eq!(run.versions("p9"), Ok(vec![]));
     let package = run
         .open()
@@ -663,7 +662,7 @@ fn announced_entries_are_read_and_failures_left_to_those_who_ask() {
         .expect_releases(&["demo", "forbidden", "none"].map(name))
         .unwrap();
     assert_eq!(server.paths().len(), 3);
-    assert_eq!(registry.releases(&name("demo")).unwrap().len(), 1);
+    assert_eq!(registry.releases(&name("demo")).unwrap().len(), 2);
     assert_eq!(registry.releases(&name("none")).unwrap().len(), 0);
     assert_eq!(server.paths().len(), 0);
     assert!(registry.releases(&name("forbidden")).is_err());
@@ -693,7 +692,7 @@ fn similar_names_come_from_the_index_and_from_the_options() {
         _ => demo(request, before),
     });
     let run = Run::new(&home, &server);
-    assert_one(&run.versions("demo"));
+    assert_both(&run.versions("demo"));
     assert_eq!(run.versions("dmo"), Ok(vec![]));
     let registry = run.open();
     assert_eq!(registry.similar(&name("deno")), [name("demo")]);
@@ -704,27 +703,33 @@ fn similar_names_come_from_the_index_and_from_the_options() {
     assert_eq!(registry.similar(&name("unheard-of")), []);
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(20))]
-    #[test]
-    fn the_snapshot_decides_what_is_shown(days in proptest::collection::vec(1i64..700, 1..6)) {
-        let (_keep, home) = folder();
-        let (_keep_too, index) = folder();
-        let start = time("2025-01-01T00:00:00Z");
-        let published =
-            days.iter().map(|day| start.checked_add(Duration::from_secs(day.unsigned_abs() * 86400)).unwrap());
-        let published: Vec<Timestamp> = published.collect();
-        let lines: Vec<_> = published.iter().enumerate().map(|(number, time)| {
-            line("p0", &format!("1.0.{number}"), &format!(",\"pubtime\":\"{time}\""))
-        }).collect();
-        write_index(&index, 1);
-        fs_err::write(index.join("2/p0"), lines.concat()).unwrap();
-        let server = Server::start(demo);
-        let run = Run { source: Source::Directory(index), ..Run::new(&home, &server) };
-        let shown = run.versions("p0").unwrap().len();
-        let expected = published.iter().filter(|time| **time <= crate::testing::time(SNAPSHOT)).count();
-        prop_assert_eq!(shown, expected);
-    }
+#[test]
+fn an_entry_of_a_folder_is_parsed_once_until_it_changes() {
+    let (_keep, home) = folder();
+    let (_keep_too, index) = folder();
+    let server = Server::start(demo);
+    write_index(&index, 2);
+    let run = Run {
+        source: Source::Directory(index.clone()),
+        // The files were written long ago.
+        now: "2200-01-01T00:00:00Z",
+        ..Run::new(&home, &server)
+    };
+    assert!(!run.open().is_at_hand(&name("p0")));
+    assert_eq!(run.versions("p0"), Ok(vec!["1.0.0".to_owned()]));
+    assert!(run.open().is_at_hand(&name("p0")));
+    assert_eq!(run.versions("p0"), Ok(vec!["1.0.0".to_owned()]));
+    fs_err::write(index.join("2/p0"), line("p0", "1.0.1", "")).unwrap();
+    assert!(!run.open().is_at_hand(&name("p0")));
+    assert_eq!(run.versions("p0"), Ok(vec!["1.0.1".to_owned()]));
+    fs_err::remove_file(index.join("2/p0")).unwrap();
+    assert_eq!(run.versions("p0"), Ok(vec![]));
+    let just_now = Run {
+        now: "1980-01-01T00:00:00Z",
+        ..run
+    };
+    assert_eq!(just_now.versions("p1"), Ok(vec!["1.0.0".to_owned()]));
+    assert!(!just_now.open().is_at_hand(&name("p1")));
 }
 
 /// Needs the network: `cargo test -p orlop-index -- --ignored`.
