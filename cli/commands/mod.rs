@@ -1,4 +1,4 @@
-//! One module per verb; [`run`] is their index.
+//! One module per verb; [`run()`] is their index.
 
 mod change;
 mod compiler;
