@@ -12,6 +12,7 @@
 //! | [`fetch`] | adapters between registry and store |
 //! | [`ui`], [`progress`] | what people see |
 //! | [`error`] | blame, hints, exit codes |
+//! | [`stand_in`] | answers for Cargo, when started under its name |
 
 mod apply;
 mod args;
@@ -21,6 +22,7 @@ mod error;
 mod fetch;
 mod progress;
 mod request;
+mod stand_in;
 mod toolchain;
 mod ui;
 
@@ -36,14 +38,21 @@ use crate::context::Context;
 /// The file name under which the program acts as the linker that records link sets.
 const RECORDER: &str = "orlop-linker";
 
+/// The file name under which the program answers for Cargo.
+const CARGO: &str = "cargo";
+
 /// The first argument that makes the program the helper inside a sandbox.
 const SANDBOX_HELPER: &str = "__sandbox";
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
     let program = words.next().unwrap_or_default();
-    if Path::new(&program).file_name() == Some(OsStr::new(RECORDER)) {
+    let name = Path::new(&program).file_name();
+    if name == Some(OsStr::new(RECORDER)) {
         return record(words.collect());
+    }
+    if name == Some(OsStr::new(CARGO)) {
+        return stand_in::answer(words.collect());
     }
     let words: Vec<OsString> = words.collect();
     if words.first().is_some_and(|word| word == SANDBOX_HELPER) {

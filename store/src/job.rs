@@ -16,6 +16,8 @@ pub const SANDBOX_STORE: &str = "/orlop/store";
 /// Where the running `orlop` program is seen inside a full sandbox, under the name by which it
 /// acts as the recording linker.
 pub const SANDBOX_RECORDER: &str = "/orlop/bin/orlop-linker";
+/// The same program inside a full sandbox, under the name by which it answers for Cargo.
+pub const SANDBOX_CARGO: &str = "/orlop/bin/cargo";
 /// The writable working folder inside a full sandbox.
 pub const SANDBOX_BUILD: &str = "/orlop/build";
 
@@ -109,6 +111,8 @@ pub struct JobView {
     pub store: Utf8PathBuf,
     /// The program that records link sets.
     pub recorder: Utf8PathBuf,
+    /// The program that answers for Cargo: `CARGO`.
+    pub cargo: Utf8PathBuf,
     /// The working area; none if a job's own `scratch` is seen at its real place.
     pub build: Option<Utf8PathBuf>,
 }

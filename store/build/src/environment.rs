@@ -29,10 +29,8 @@ pub(crate) fn standard(seen: &Seen) -> Environment {
 pub(crate) fn package(texts: &PackageTexts, source: &Utf8Path, seen: &Seen) -> Environment {
     let (version, pre) = version_parts(&texts.version);
     [
-        // The few crates that ask Cargo about a workspace while they are built
-        // (`$CARGO locate-project`) get an error from this program, which is no Cargo; one that
-        // answers them is to come. The variable itself must be there and name a program.
-        ("CARGO", seen.view.recorder.as_str()),
+        // For the few crates that ask Cargo about their workspace while they are compiled.
+        ("CARGO", seen.view.cargo.as_str()),
         ("CARGO_MANIFEST_DIR", source.as_str()),
         ("CARGO_MANIFEST_PATH", source.join("Cargo.toml").as_str()),
         ("CARGO_PKG_AUTHORS", &texts.authors),

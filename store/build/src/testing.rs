@@ -136,6 +136,7 @@ impl Runner for FakeRunner {
         JobView {
             store: "/orlop/store".into(),
             recorder: "/orlop/bin/orlop-linker".into(),
+            cargo: "/orlop/bin/cargo".into(),
             build: Some("/orlop/build".into()),
         }
     }
@@ -367,6 +368,7 @@ pub(crate) fn run(name: &str, program: &Derivation) -> ScriptRun {
         package: package(name),
         program: program.path(),
         links: None,
+        programs: [].into(),
         features: [].into(),
         dependencies: Vec::new(),
         codegen: Codegen::target(),

@@ -148,6 +148,7 @@ impl Runner for Unconfined {
 
     fn view(&self) -> JobView {
         JobView {
+            cargo: "/unused".into(),
             store: self.store.clone(),
             recorder: Utf8PathBuf::new(),
             build: None,

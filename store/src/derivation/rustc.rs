@@ -37,8 +37,9 @@ pub struct RustcCall {
     pub libraries: BTreeSet<Library>,
     /// The run of the package's own build script.
     pub script: Option<StorePath>,
-    /// The runs of build scripts of reachable libraries: their link-search paths apply.
-    pub reachable_scripts: BTreeSet<StorePath>,
+    /// The runs of build scripts of reachable libraries, in the order in which their link-search
+    /// paths apply.
+    pub reachable_scripts: Vec<StorePath>,
     /// Native libraries from recipes that this crate or one it links needs.
     pub natives: BTreeSet<StorePath>,
     /// Whether a package's own library exists beside this program (it then takes the `-l` flags).

@@ -22,6 +22,8 @@ pub struct ScriptRun {
     pub program: StorePath,
     /// `package.links`.
     pub links: Option<String>,
+    /// The package's programs, which link arguments may name.
+    pub programs: BTreeSet<String>,
     /// Active features: `CARGO_FEATURE_*`.
     pub features: BTreeSet<String>,
     /// Runs of the immediate normal dependencies that have `links`: `DEP_*`.
@@ -90,6 +92,7 @@ content_hash!(ScriptRun {
     package,
     program,
     links,
+    programs,
     features,
     dependencies,
     codegen,

@@ -29,6 +29,7 @@ fn seen() -> Seen {
         view: JobView {
             store: "/s".into(),
             recorder: "/bin/orlop-linker".into(),
+            cargo: "/bin/cargo".into(),
             build: Some("/build".into()),
         },
         path: object("own"),
@@ -62,7 +63,7 @@ fn call(kind: CrateKind) -> RustcCall {
         }],
         libraries: [library("log", false), library("cfg-if", false)].into(),
         script: None,
-        reachable_scripts: BTreeSet::new(),
+        reachable_scripts: Vec::new(),
         natives: BTreeSet::new(),
         has_library: false,
         codegen: Codegen::target(),

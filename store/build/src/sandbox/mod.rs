@@ -41,7 +41,7 @@ use std::process::{Child, Command, Stdio};
 use camino::{Utf8Path, Utf8PathBuf};
 pub use enter::enter;
 use orlop_store::derivation::Isolation;
-use orlop_store::job::{SANDBOX_BUILD, SANDBOX_RECORDER, SANDBOX_STORE};
+use orlop_store::job::{SANDBOX_BUILD, SANDBOX_CARGO, SANDBOX_RECORDER, SANDBOX_STORE};
 use orlop_store::{Finished, Job, JobView, RunError, Runner};
 pub use probe::{Cause, SandboxRefused};
 use setup::{Failure, Report, Setup};
@@ -64,8 +64,8 @@ pub struct Sandbox {
 
 impl Sandbox {
     /// Makes a sandbox. `program` is an executable that calls [`enter()`] for
-    /// [`SANDBOX_ARGUMENT`] and records link sets under the name `orlop-linker`; `store` is the
-    /// folder of store objects.
+    /// [`SANDBOX_ARGUMENT`], records link sets under the name `orlop-linker` and answers for Cargo
+    /// under the name `cargo`; `store` is the folder of store objects.
     pub fn new(program: &Utf8Path, store: &Utf8Path) -> Self {
         Self {
             program: program.to_owned(),
@@ -136,6 +136,7 @@ impl Runner for Sandbox {
         JobView {
             store: SANDBOX_STORE.into(),
             recorder: SANDBOX_RECORDER.into(),
+            cargo: SANDBOX_CARGO.into(),
             build: Some(SANDBOX_BUILD.into()),
         }
     }

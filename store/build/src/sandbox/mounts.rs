@@ -7,6 +7,7 @@
 //! /orlop/store/<path>   the output                   writable
 //! /orlop/build          the working area             writable
 //! /orlop/bin/orlop-linker  this program              read-only
+//! /orlop/bin/cargo      this program                 read-only
 //! /proc                 of the job's own processes   read-only
 //! /dev                  null zero full random urandom, fd links, shm
 //! /etc                  passwd group hosts           read-only
@@ -18,7 +19,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use orlop_store::StorePath;
-use orlop_store::job::{SANDBOX_BUILD, SANDBOX_RECORDER, SANDBOX_STORE};
+use orlop_store::job::{SANDBOX_BUILD, SANDBOX_CARGO, SANDBOX_RECORDER, SANDBOX_STORE};
 use rustix::fs::StatVfsMountFlags;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 
@@ -91,8 +92,10 @@ fn show(object: &StorePath, target: &str) -> Result<(), Failure> {
 
 fn mount_tools(setup: &Setup) -> Result<(), Failure> {
     make_folder("/orlop/bin")?;
-    write(SANDBOX_RECORDER, "")?;
-    bind_read_only(&on_host(&setup.program), SANDBOX_RECORDER)?;
+    for name in [SANDBOX_RECORDER, SANDBOX_CARGO] {
+        write(name, "")?;
+        bind_read_only(&on_host(&setup.program), name)?;
+    }
     let Some(c_tools) = &setup.c_tools else {
         return Ok(());
     };

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 /// the host's root has already been moved elsewhere.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Setup {
-    /// This program, seen as the recorder.
+    /// This program, seen as the recorder and as Cargo.
     pub(super) program: Utf8PathBuf,
     /// The folder of store objects.
     pub(super) store: Utf8PathBuf,

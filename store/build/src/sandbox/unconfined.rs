@@ -11,6 +11,8 @@ use super::{command, outputs, read_captured};
 
 /// The name under which the program records link sets.
 const RECORDER: &str = "orlop-linker";
+/// The name under which it answers for Cargo.
+const CARGO: &str = "cargo";
 
 /// Runs jobs on the bare machine, with its own `/usr`: [`Isolation::None`]. Only on explicit wish.
 /// The environment is the job's own all the same.
@@ -18,18 +20,24 @@ const RECORDER: &str = "orlop-linker";
 pub struct Unconfined {
     store: Utf8PathBuf,
     recorder: Utf8PathBuf,
+    cargo: Utf8PathBuf,
 }
 
 impl Unconfined {
-    /// Makes a runner. A link to `program`, which must record link sets under the name
-    /// `orlop-linker`, is made in `folder`; both must last as long as the runner. `store` is the
+    /// Makes a runner. Links to `program`, which must record link sets under the name
+    /// `orlop-linker` and answer for Cargo under the name `cargo`, are made in `folder`; all must
+    /// last as long as the runner. `store` is the
     /// folder of store objects.
     pub fn new(program: &Utf8Path, store: &Utf8Path, folder: &Utf8Path) -> io::Result<Self> {
         let recorder = folder.join(RECORDER);
-        fs_err::os::unix::fs::symlink(program, &recorder)?;
+        let cargo = folder.join(CARGO);
+        for link in [&recorder, &cargo] {
+            fs_err::os::unix::fs::symlink(program, link)?;
+        }
         Ok(Self {
             store: store.to_owned(),
             recorder,
+            cargo,
         })
     }
 }
@@ -43,6 +51,7 @@ impl Runner for Unconfined {
         JobView {
             store: self.store.clone(),
             recorder: self.recorder.clone(),
+            cargo: self.cargo.clone(),
             build: None,
         }
     }

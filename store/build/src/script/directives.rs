@@ -2,6 +2,8 @@
 //!
 //! Order and repetition are kept: both mean something to a linker.
 
+use std::collections::BTreeSet;
+
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
@@ -101,6 +103,8 @@ pub(crate) struct Allowance<'a> {
     pub(crate) rust_version: &'a str,
     /// Whether the compiler has unstable features anyway.
     pub(crate) nightly: bool,
+    /// The package's programs.
+    pub(crate) programs: &'a BTreeSet<String>,
 }
 
 /// Why a build script's output is not understood.
@@ -136,6 +140,14 @@ pub enum DirectiveError {
     Flags {
         /// The line.
         line: String,
+    },
+    /// A link argument for programs that the package does not have.
+    #[error("it says `{line}`, but the package has {}", programs(.missing.as_deref()))]
+    NoProgram {
+        /// The line.
+        line: String,
+        /// The program it names, if it names one.
+        missing: Option<String>,
     },
     /// A stable compiler must stay stable.
     #[error("it says `{line}`, which would switch on unstable features of the compiler")]
@@ -236,9 +248,13 @@ impl Directives {
             "rustc-link-arg-cdylib" | "rustc-cdylib-link-arg" => {
                 add_argument(LinkTarget::CLibraries, value);
             }
-            "rustc-link-arg-bins" => add_argument(LinkTarget::Programs, value),
+            "rustc-link-arg-bins" => {
+                check_programs(allowance.programs, None, line)?;
+                add_argument(LinkTarget::Programs, value);
+            }
             "rustc-link-arg-bin" => {
                 let Pair { key, value } = pair(&value, line)?;
+                check_programs(allowance.programs, Some(&key), line)?;
                 add_argument(LinkTarget::Program(key), value);
             }
             "rustc-link-arg-tests" => add_argument(LinkTarget::Tests, value),
@@ -305,6 +321,28 @@ impl Directives {
     }
 }
 
+/// Refuses link arguments for programs, or for one of them, that the package does not have.
+fn check_programs(
+    programs: &BTreeSet<String>,
+    name: Option<&str>,
+    line: &str,
+) -> Result<(), DirectiveError> {
+    if name.map_or(!programs.is_empty(), |name| programs.contains(name)) {
+        return Ok(());
+    }
+    Err(DirectiveError::NoProgram {
+        line: line.to_owned(),
+        missing: name.map(str::to_owned),
+    })
+}
+
+fn programs(missing: Option<&str>) -> String {
+    missing.map_or_else(
+        || "no programs".to_owned(),
+        |name| format!("no program `{name}`"),
+    )
+}
+
 /// Splits at the first `=`.
 fn pair(text: &str, line: &str) -> Result<Pair, DirectiveError> {
     let (key, value) = text
@@ -338,13 +376,22 @@ fn knows_new_syntax(rust_version: &str) -> bool {
 mod tests {
     use super::*;
 
-    const STABLE: Allowance<'_> = Allowance {
-        rust_version: "",
-        nightly: false,
-    };
+    fn parse_with(
+        output: &str,
+        rust_version: &str,
+        nightly: bool,
+    ) -> Result<Directives, DirectiveError> {
+        let programs = BTreeSet::from(["rg".to_owned()]);
+        let allowance = Allowance {
+            rust_version,
+            nightly,
+            programs: &programs,
+        };
+        Directives::parse(output.as_bytes(), allowance)
+    }
 
     fn parse(output: &str) -> Result<Directives, String> {
-        Directives::parse(output.as_bytes(), STABLE).map_err(|error| error.to_string())
+        parse_with(output, "", false).map_err(|error| error.to_string())
     }
 
     fn pair(key: &str, value: &str) -> Pair {
@@ -443,7 +490,13 @@ mod tests {
         let mut output = b"checking for cc... yes\n Cargo:rustc-cfg=a\ncargo\n\n".to_vec();
         output.extend(b"cargo:rustc-cfg=\xff\n");
         output.extend(b"cargo:rustc-cfg=last");
-        let directives = Directives::parse(&output, STABLE).unwrap();
+        let programs = BTreeSet::new();
+        let allowance = Allowance {
+            rust_version: "",
+            nightly: false,
+            programs: &programs,
+        };
+        let directives = Directives::parse(&output, allowance).unwrap();
         assert_eq!(
             directives,
             Directives {
@@ -482,25 +535,34 @@ mod tests {
 
     #[test]
     fn a_nightly_compiler_stays_nightly() {
-        let allowance = Allowance {
-            nightly: true,
-            ..STABLE
-        };
-        let output = b"cargo:rustc-env=RUSTC_BOOTSTRAP=1";
-        let directives = Directives::parse(output, allowance).unwrap();
+        let directives = parse_with("cargo:rustc-env=RUSTC_BOOTSTRAP=1", "", true).unwrap();
         assert_eq!(directives.warnings, ["cannot set `RUSTC_BOOTSTRAP=1`"]);
         assert_eq!(directives.environment, []);
     }
 
     #[test]
-    fn the_new_syntax_needs_a_new_compiler() {
-        let parse = |output: &str, rust_version| {
-            let allowance = Allowance {
-                rust_version,
-                nightly: false,
-            };
-            Directives::parse(output.as_bytes(), allowance).is_ok()
+    fn link_arguments_name_programs_that_exist() {
+        let error = parse("cargo:rustc-link-arg-bin=fd=-x").unwrap_err();
+        assert_eq!(
+            error,
+            "it says `cargo:rustc-link-arg-bin=fd=-x`, but the package has no program `fd`"
+        );
+        let programs = BTreeSet::new();
+        let allowance = Allowance {
+            rust_version: "",
+            nightly: false,
+            programs: &programs,
         };
+        let error = Directives::parse(b"cargo::rustc-link-arg-bins=-x", allowance).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "it says `cargo::rustc-link-arg-bins=-x`, but the package has no programs"
+        );
+    }
+
+    #[test]
+    fn the_new_syntax_needs_a_new_compiler() {
+        let parse = |output, rust_version| parse_with(output, rust_version, false).is_ok();
         for (rust_version, known) in [
             ("1.76", false),
             ("1.9.0", false),

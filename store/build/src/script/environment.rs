@@ -134,6 +134,7 @@ mod tests {
             },
             program: object("program"),
             links: Some("ssh2".into()),
+            programs: BTreeSet::new(),
             features: ["default".into(), "vendored-openssl".into(), "a.b+c".into()].into(),
             dependencies: vec![DependencyScript {
                 links: "z-ng".into(),
@@ -162,6 +163,7 @@ mod tests {
             view: JobView {
                 store: "/s".into(),
                 recorder: "/bin/orlop-linker".into(),
+                cargo: "/bin/cargo".into(),
                 build: Some("/build".into()),
             },
             path: object("own"),
@@ -189,7 +191,7 @@ mod tests {
     #[test]
     fn a_build_script_sees_what_cargo_shows() {
         assert_snapshot!(variables(&run()), @"
-        CARGO=/bin/orlop-linker
+        CARGO=/bin/cargo
         CARGO_CFG_FEATURE=a.b+c,default,vendored-openssl
         CARGO_CFG_PANIC=unwind
         CARGO_CFG_TARGET_ABI=

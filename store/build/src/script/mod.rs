@@ -46,6 +46,7 @@ pub(crate) fn run(run: &ScriptRun, place: &Workplace<'_>) -> Result<(), BuildErr
     let allowance = Allowance {
         rust_version: &run.package.rust_version,
         nightly: compiler.release.contains("-nightly") || compiler.release.contains("-dev"),
+        programs: &run.programs,
     };
     let directives = Directives::parse(&output, allowance)
         .map_err(|error| place.failed(&format!("its build script is not understood: {error}")))?;
