@@ -259,21 +259,21 @@ fn keys_are_golden() {
         .map(|step| step.path().to_string() + "\n")
         .collect();
     assert_snapshot!(paths, @r"
-    rbfvz158ryfnyf13w53m7cy6cfsmkqxm-leaf-1.0.0-src
-    22d62i5qz37i9d0wqnlyy9yxw2w240bc-leaf-1.0.0
-    vzsb9c5yg67fl5icsav8gi8jvsxipian-leaf-2.0.0-src
-    y6x1385l7xvbbyjjil4gajixwp5sq65l-leaf-2.0.0
-    jfn5c29pjahzp5sqzgs375cn1cb5pprz-macro-1.0.0-src
-    2rz2mg99pkfqcj0rqqm16adxfp90vk9l-macro-1.0.0-macro
-    klic3miyyfx31a8r54z3aa8mcv987p0r-zed-1.0.0-src
-    djlr71yymv9iiz2hg07219k8bm84y3p7-zed-1.0.0-script
-    2z1m27ipvar6mkcnd75m9sfcvpz7ga35-zed-1.0.0-run
-    q102dql5j7m52faxx9f7a3alcbywawac-zed-1.0.0
-    6nnrh46ld444igs8s5jyvskibzggwawq-app-1.0.0-src
-    rhq5m3h30fjlbl936dl4vccjpd6xr2cq-app-1.0.0-script
-    bk9nxlmxfnm9g9l046rr1wawdpw5dg2j-app-1.0.0-run
-    aj0b80ggj7d7n8nxlqa5ba025fr8z21i-app-1.0.0
-    vsn7cxz8xn7cl9w0zyzwswvqkacln614-app-1.0.0-app-linkset
+    921ng10vb72q6xvabwx4nnxz7bxycpbv-leaf-1.0.0-src
+    y9w8i8zczbpvly8rgln873gvscbch8js-leaf-1.0.0
+    1xfifp5lsd532pmnmdj391qpqa2lrmcy-leaf-2.0.0-src
+    ymd608syfjb4qv7c37pl4anv46cswjvk-leaf-2.0.0
+    32c3nid19b3xm25v5k768g47545jwyrv-macro-1.0.0-src
+    nbg63hcx2wyz90a69514r8qqr29yf1f0-macro-1.0.0-macro
+    bmjpbw1glnyrf3kd05zgky0jhqppij7z-zed-1.0.0-src
+    60nw900lq23gqhbwrb7rdyx4wdrn26a4-zed-1.0.0-script
+    knsbp8vhpcyf84kr8509319l0xg49jqn-zed-1.0.0-run
+    hyp0ymcr4wd2gaykjaz83f6y725i10fq-zed-1.0.0
+    qan3ddkkn8n9xk08fgphkrcnslls0yva-app-1.0.0-src
+    90rd7hpq3hs08sby46n1b3a83bkd29nf-app-1.0.0-script
+    h2ahvy3m24rsxr3laz3yf3r3vi17qhh7-app-1.0.0-run
+    b5j748r749i18hkivz8kr374qwa9x5jx-app-1.0.0
+    h96b2ghc1rqsk41ya59wqzv6gywfb3pz-app-1.0.0-app-linkset
     ");
 }
 

@@ -243,7 +243,7 @@ fn a_library_with_a_build_script_and_a_native_library() {
     "#);
     assert_snapshot!(variables(&call, &said), @"
     BUILT_BY=a=b c
-    CARGO=/bin/orlop-linker
+    CARGO=/bin/cargo
     CARGO_CRATE_NAME=net_tool
     CARGO_MANIFEST_DIR=/s/net-tool-src
     CARGO_MANIFEST_PATH=/s/net-tool-src/Cargo.toml
@@ -334,7 +334,7 @@ fn a_build_script() {
     --cap-lints allow
     ");
     assert_snapshot!(variables(&call, &nothing()), @"
-    CARGO=/bin/orlop-linker
+    CARGO=/bin/cargo
     CARGO_CRATE_NAME=build_script_build
     CARGO_MANIFEST_DIR=/s/net-tool-src
     CARGO_MANIFEST_PATH=/s/net-tool-src/Cargo.toml
@@ -412,7 +412,7 @@ fn a_program() {
     "#);
     assert_snapshot!(variables(&call, &said), @"
     BUILT_BY=a=b c
-    CARGO=/bin/orlop-linker
+    CARGO=/bin/cargo
     CARGO_BIN_NAME=net
     CARGO_CRATE_NAME=net
     CARGO_MANIFEST_DIR=/s/net-tool-src
