@@ -128,8 +128,24 @@ pub(crate) enum Command {
     Rollback(Rollback),
     /// Prove that every symbol of an app binds to what it was linked against
     Prove(Prove),
-    /// Remove store objects that no generation reaches
-    Gc,
+    /// Show what changed between two generations
+    Diff(Diff),
+    /// Protect a generation from `gc --keep`
+    Pin(GenerationArgument),
+    /// Take the protection of a generation away
+    Unpin(GenerationArgument),
+    /// Remove store objects that no generation, root or running program reaches
+    Gc(Gc),
+    /// Look at every object, registration and generation whether it is what it was
+    Verify(Verify),
+    /// Show what keeps a store object alive
+    WhyLive(ObjectArgument),
+    /// Show how one store object comes to need another
+    WhyDepends(WhyDepends),
+    /// Show how much room apps take
+    Du(Du),
+    /// Show which object, app and generation a file belongs to
+    Which(FileArgument),
     /// The compilers that apps are compiled with
     #[command(subcommand)]
     Compiler(CompilerCommand),
@@ -212,6 +228,110 @@ pub(crate) struct Rollback {
     /// Go to this generation instead
     #[arg(long, value_name = "N")]
     pub(crate) to: Option<u64>,
+}
+
+/// Arguments of `diff`.
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// The older one [default: the one that the newer was made from]
+    #[arg(value_name = "A")]
+    pub(crate) from: Option<u64>,
+    /// The newer one [default: the current one]
+    #[arg(value_name = "B")]
+    pub(crate) to: Option<u64>,
+}
+
+/// A generation.
+#[derive(Debug, Args)]
+pub(crate) struct GenerationArgument {
+    /// Its number in `orlop history`
+    #[arg(value_name = "N")]
+    pub(crate) generation: u64,
+}
+
+/// Arguments of `gc`.
+#[derive(Debug, Args)]
+pub(crate) struct Gc {
+    /// Also remove generations, but for the newest N, the current and pinned ones
+    #[arg(long, value_name = "N")]
+    pub(crate) keep: Option<usize>,
+    /// Also remove generations that are older: `30d`, `12h`
+    #[arg(long, value_name = "AGE")]
+    pub(crate) keep_since: Option<jiff::Span>,
+    /// Stop when so much is freed: `500M`, `2G`
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) max_freed: Option<u64>,
+    /// Also remove what only compiling and linking need, but for current generations
+    #[arg(long)]
+    pub(crate) dev: bool,
+}
+
+/// Reads a number of bytes: `500M`.
+fn size(text: &str) -> Result<u64, String> {
+    let upper = text.trim().to_ascii_uppercase();
+    let upper = upper.trim_end_matches('B').trim_end_matches('I');
+    let split = upper
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(upper.len());
+    let (number, unit) = upper.split_at(split);
+    let shift = match unit.trim() {
+        "" => 0,
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        "T" => 40,
+        _ => return Err("write a size as `500M` or `2G`".to_owned()),
+    };
+    let number: u64 = number.parse().map_err(|error| format!("{error}"))?;
+    number
+        .checked_mul(1 << shift)
+        .ok_or_else(|| "that is more than any disk has".to_owned())
+}
+
+/// Arguments of `verify`.
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// Mend what is bad, by making it again
+    #[arg(long)]
+    pub(crate) repair: bool,
+    /// Make the database again from the store before
+    #[arg(long)]
+    pub(crate) rebuild_database: bool,
+}
+
+/// A store object.
+#[derive(Debug, Args)]
+pub(crate) struct ObjectArgument {
+    /// Its name in the store, the first digits of that, or a path in it
+    #[arg(value_name = "PATH")]
+    pub(crate) object: String,
+}
+
+/// Arguments of `why-depends`.
+#[derive(Debug, Args)]
+pub(crate) struct WhyDepends {
+    /// The object that needs the other; an installed app stands for its view
+    #[arg(value_name = "A")]
+    pub(crate) from: String,
+    /// The object that is needed
+    #[arg(value_name = "B")]
+    pub(crate) to: String,
+}
+
+/// Arguments of `du`.
+#[derive(Debug, Args)]
+pub(crate) struct Du {
+    /// Apps; none means all installed apps
+    #[arg(value_name = "APP")]
+    pub(crate) apps: Vec<String>,
+}
+
+/// A file.
+#[derive(Debug, Args)]
+pub(crate) struct FileArgument {
+    /// A path; links are followed
+    #[arg(value_name = "PATH")]
+    pub(crate) path: Utf8PathBuf,
 }
 
 /// Arguments of `prove`.

@@ -20,3 +20,4 @@ mod recipes;
 mod sharing;
 mod support;
 mod tidy;
+mod upkeep;

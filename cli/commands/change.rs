@@ -53,7 +53,14 @@ impl Session {
     fn apply(&self, context: &Context, change: &Change) -> Result<(), CommandError> {
         let before = self.profile.current()?;
         let outcome = apply::apply(context, &self.store, &self.profile, change)?;
-        if let Outcome::Committed(_, generation) = &outcome {
+        // Also if nothing changed: a command that was killed may have got no further than to the
+        // generation.
+        let generation = match &outcome {
+            Outcome::Committed(_, generation) => Some(&**generation),
+            Outcome::Unchanged(_) => before.as_ref(),
+            Outcome::Planned(_) => None,
+        };
+        if let Some(generation) = generation {
             write(&self.profile.manifest_path(), &change.manifest)?;
             write(&self.profile.lock_path(), &generation.lock()?)?;
         }
@@ -194,6 +201,18 @@ pub(super) fn remove(context: &Context, arguments: &Remove) -> Result<(), Comman
             locked: false,
         },
     )
+}
+
+/// Makes what the current generation needs and the store has lost; the generation stays.
+pub(super) fn make_again(context: &Context) -> Result<(), CommandError> {
+    let session = Session::begin(context)?;
+    let current = super::current(&session.profile)?;
+    let change = Change {
+        manifest: current.manifest()?,
+        renew: Renew::Nothing,
+        locked: true,
+    };
+    apply::apply(context, &session.store, &session.profile, &change).map(drop)
 }
 
 pub(super) fn upgrade(context: &Context, arguments: &Upgrade) -> Result<(), CommandError> {

@@ -1,8 +1,8 @@
-//! `history`, `rollback`: the generations of a profile.
+//! `history`, `rollback`, `pin`: the generations of a profile.
 
 use serde::Serialize;
 
-use crate::args::Rollback;
+use crate::args::{GenerationArgument, Rollback};
 use crate::context::Context;
 use crate::error::CommandError;
 
@@ -107,6 +107,33 @@ pub(super) fn rollback(context: &Context, arguments: &Rollback) -> Result<(), Co
     context.ui.success(format!(
         "Generation {} of `{}` is current again",
         generation.number,
+        profile.name()
+    ));
+    Ok(())
+}
+
+pub(super) fn pin(context: &Context, arguments: &GenerationArgument) -> Result<(), CommandError> {
+    let (_store, profile) = super::open(context)?;
+    let number = arguments.generation;
+    profile.pin(number)?;
+    context.ui.success(format!(
+        "Generation {number} of `{}` stays until it is unpinned",
+        profile.name()
+    ));
+    Ok(())
+}
+
+pub(super) fn unpin(context: &Context, arguments: &GenerationArgument) -> Result<(), CommandError> {
+    let (_store, profile) = super::open(context)?;
+    let number = arguments.generation;
+    if !profile.unpin(number)? {
+        return Err(CommandError::failed(format!(
+            "generation {number} of `{}` is not pinned",
+            profile.name()
+        )));
+    }
+    context.ui.success(format!(
+        "Generation {number} of `{}` is no longer pinned",
         profile.name()
     ));
     Ok(())

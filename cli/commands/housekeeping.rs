@@ -1,20 +1,27 @@
 //! `gc`, `prove`: what keeps a store small and its apps right.
 
+use std::collections::BTreeMap;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use orlop_loader::{Proof, Search};
+use orlop_store::{GcOptions, Keep};
 use serde::Serialize;
 
-use crate::args::Prove;
+use crate::args::{Gc, Prove};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::progress::bytes_text;
 
-pub(super) fn gc(context: &Context) -> Result<(), CommandError> {
+pub(super) fn gc(context: &Context, arguments: &Gc) -> Result<(), CommandError> {
     let store = context.store()?;
+    let options = options(context, arguments)?;
     if context.global.dry_run {
-        let plan = store.plan_gc()?;
+        let plan = store.plan_gc(&options)?;
         if context.global.json {
             return context.ui.data_json(&plan);
+        }
+        for line in generation_lines(&plan.generations) {
+            context.ui.data(format!("  {line}"));
         }
         for dead in &plan.dead {
             context.ui.data(format!("  {dead}"));
@@ -27,13 +34,23 @@ pub(super) fn gc(context: &Context) -> Result<(), CommandError> {
         ));
         return Ok(());
     }
-    let report = store.gc(&mut |holder| {
-        context
-            .ui
-            .status(format!("Waiting for {holder}, which uses the store"));
+    let began = std::time::Instant::now();
+    let mut waited = false;
+    let report = store.gc(&options, &mut |holder| {
+        waited = true;
+        context.ui.status(format!("Waiting for {holder}"));
     })?;
     if context.global.json {
         return context.ui.data_json(&report);
+    }
+    if waited {
+        let seconds = began.elapsed().as_secs_f64();
+        context
+            .ui
+            .status(format!("Took {seconds:.1} s with waiting"));
+    }
+    for line in generation_lines(&report.generations) {
+        context.ui.status(format!("Removed {line}"));
     }
     context.ui.success(format!(
         "Removed {} objects and freed {}",
@@ -41,6 +58,32 @@ pub(super) fn gc(context: &Context) -> Result<(), CommandError> {
         bytes_text(report.bytes)
     ));
     Ok(())
+}
+
+fn options(context: &Context, arguments: &Gc) -> Result<GcOptions, CommandError> {
+    let since = arguments.keep_since.map(|age| {
+        // Days of 24 hours: when something was made is a moment, not a date.
+        let age = age.to_duration(jiff::SpanRelativeTo::days_are_24_hours());
+        age.and_then(|age| context.now.checked_sub(age))
+            .map_err(|error| CommandError::usage(format!("`--keep-since`: {error}")))
+    });
+    Ok(GcOptions {
+        keep: Keep {
+            newest: arguments.keep,
+            since: since.transpose()?,
+        },
+        max_freed: arguments.max_freed,
+        drop_build_only: arguments.dev,
+    })
+}
+
+fn generation_lines(generations: &BTreeMap<String, Vec<u64>>) -> Vec<String> {
+    let lines = generations.iter().flat_map(|(profile, numbers)| {
+        numbers
+            .iter()
+            .map(move |number| format!("generation {number} of {profile}"))
+    });
+    lines.collect()
 }
 
 /// What was proved of one program, as data.

@@ -2,10 +2,13 @@
 
 mod change;
 mod compiler;
+mod diff;
 mod generations;
 mod housekeeping;
 mod query;
 mod run;
+mod store;
+mod verify;
 
 use clap::CommandFactory as _;
 use orlop_recipes::PackageName;
@@ -29,7 +32,15 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<(), CommandErro
         Command::History => generations::history(context),
         Command::Rollback(arguments) => generations::rollback(context, &arguments),
         Command::Prove(arguments) => housekeeping::prove(context, &arguments),
-        Command::Gc => housekeeping::gc(context),
+        Command::Diff(arguments) => diff::diff(context, &arguments),
+        Command::Pin(arguments) => generations::pin(context, &arguments),
+        Command::Unpin(arguments) => generations::unpin(context, &arguments),
+        Command::Gc(arguments) => housekeeping::gc(context, &arguments),
+        Command::Verify(arguments) => verify::verify(context, &arguments),
+        Command::WhyLive(arguments) => store::why_live(context, &arguments),
+        Command::WhyDepends(arguments) => store::why_depends(context, &arguments),
+        Command::Du(arguments) => store::du(context, &arguments),
+        Command::Which(arguments) => store::which(context, &arguments),
         Command::Compiler(command) => compiler::run(context, command),
         Command::Completions { shell } => {
             let mut out = Vec::new();

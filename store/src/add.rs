@@ -101,7 +101,7 @@ fn publish(
     tree::seal_folder(&object)?;
     disk::sync_folder(&object)?;
     disk::sync_folder(&store.folder())?;
-    store.database().register(record)
+    store.database().register(std::slice::from_ref(record))
 }
 
 /// Moves what is in the way of an object, or is one no more, to where it will be removed.

@@ -32,6 +32,13 @@ pub(crate) fn rename(from: &Utf8Path, to: &Utf8Path) -> Result<(), StoreError> {
     fs_err::rename(from, to).context("rename to", to)
 }
 
+/// Gives each of two the other's name, in one step.
+pub(crate) fn exchange(one: &Utf8Path, other: &Utf8Path) -> Result<(), StoreError> {
+    let (here, flags) = (rustix::fs::CWD, rustix::fs::RenameFlags::EXCHANGE);
+    rustix::fs::renameat_with(here, one.as_str(), here, other.as_str(), flags)
+        .context("exchange", other)
+}
+
 /// Sets a mode. Follows links: the caller knows that `path` is none.
 pub(crate) fn set_mode(path: &Utf8Path, mode: u32) -> Result<(), StoreError> {
     fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode))

@@ -1,24 +1,50 @@
 //! Finds and removes the objects that nobody needs: [`GcPlan`], [`GcReport`].
 //!
-//! Live is what a root reaches, or any generation of any profile: its views and what it keeps. Who
-//! uses objects that nothing reaches yet holds a [`crate::UseGuard`], and gc waits for all of
-//! them. Others wait for gc only while it decides and renames; it deletes when they can go on.
+//! Live is what a root reaches, or any generation of any profile (its views and what it keeps), or
+//! a running program. Who uses objects that nothing reaches yet holds a [`crate::UseGuard`].
+//!
+//! 1. Without any lock: generations that are no longer wanted go, what is dead is found, counted,
+//!    and put in an order in which nothing goes before what refers to it.
+//! 2. For a few objects at a time, while nobody uses the store: what has become live since is
+//!    taken out, the others are unregistered and renamed. Who wants to use the store waits that
+//!    long at most.
+//! 3. Without any lock: what was renamed is deleted.
+//!
+//! Killed anywhere the store is complete: what refers to an object goes with it or before it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use camino::Utf8PathBuf;
 use serde::Serialize;
 
+use crate::database::{Graph, Id};
 use crate::error::StoreError;
-use crate::lock::SweepLock;
+use crate::live::{self, Generations, Rule};
+use crate::lock::{StepLock, SweepLock};
 use crate::path::StorePath;
-use crate::staging::{self, Scratch};
+use crate::profile::Keep;
+use crate::staging;
 use crate::store::Store;
-use crate::{add, disk, profile, reference, tree};
+use crate::{add, disk, reference, tree};
+
+/// How many objects go while others wait.
+const BATCH: usize = 64;
+
+/// What may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct GcOptions {
+    /// Which generations stay; all if it has no rule.
+    pub keep: Keep,
+    /// Stop when that many bytes are freed.
+    pub max_freed: Option<u64>,
+    /// Whether to drop what only linking anew needs, but for that of current generations.
+    pub drop_build_only: bool,
+}
 
 /// What gc would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct GcPlan {
+    /// Generations that go, by profile.
+    pub generations: BTreeMap<String, Vec<u64>>,
     /// Objects that a root or a generation reaches.
     pub live: BTreeSet<StorePath>,
     /// Objects that nothing reaches, and trees whose adding was interrupted.
@@ -31,6 +57,8 @@ pub struct GcPlan {
 /// What gc did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct GcReport {
+    /// Generations that are no more, by profile.
+    pub generations: BTreeMap<String, Vec<u64>>,
     /// Objects that are no more.
     pub removed: BTreeSet<StorePath>,
     /// Bytes on disk that were freed.
@@ -38,93 +66,242 @@ pub struct GcReport {
 }
 
 /// See [`Store::plan_gc`].
-pub(crate) fn plan(store: &Store) -> Result<GcPlan, StoreError> {
-    let mut roots: BTreeSet<StorePath> = store.roots()?.into_values().collect();
+pub(crate) fn plan(store: &Store, options: &GcOptions) -> Result<GcPlan, StoreError> {
+    let mut generations = BTreeMap::new();
     for name in store.profiles()? {
-        roots.extend(profile::kept(&store.profile(&name)?)?);
-    }
-    let live = store.reachable(roots)?;
-    let mut all = store.database().paths()?;
-    all.extend(reference::trees(&store.folder())?);
-    let dead: BTreeSet<StorePath> = all.difference(&live).cloned().collect();
-    let mut folders = BTreeSet::new();
-    for path in &dead {
-        let object = store.object(path);
-        if disk::exists(&object)? {
-            folders.insert(object);
-        }
-        let log = store.log_path(path);
-        if disk::exists(&log)? {
-            folders.insert(log);
+        let expired = store.profile(&name)?.expired(options.keep)?;
+        if !expired.is_empty() {
+            generations.insert(name, expired);
         }
     }
+    let without = generations
+        .iter()
+        .flat_map(|(name, numbers)| numbers.iter().map(|&number| (name.clone(), number)))
+        .collect();
+    let mark = Mark::new(store, options, without)?;
+    let (dead, bytes) = mark.chosen(store, options.max_freed)?;
     Ok(GcPlan {
-        bytes: tree::freed_bytes(&folders)?,
-        live,
-        dead,
+        generations,
+        live: store
+            .database()
+            .paths_of(mark.live.iter().copied())?
+            .into_iter()
+            .chain(mark.roots)
+            .collect(),
+        dead: dead.into_iter().collect(),
+        bytes,
     })
 }
 
 /// See [`Store::gc`].
-pub(crate) fn run(store: &Store, waiting: &mut dyn FnMut(String)) -> Result<GcReport, StoreError> {
-    let staging = store.home().join("staging");
-    staging::remove_leftovers(&staging)?;
-    let nobody_else = SweepLock::new(store.home(), waiting)?;
-    let GcPlan {
-        live: _,
-        dead,
-        bytes,
-    } = plan(store)?;
-    let trees = trees(store, &dead)?;
-    match unregister_and_move(store, &dead, &trees) {
-        Ok(trash) => {
-            drop(nobody_else);
-            trash.remove()?;
-        }
-        // On a full disk the database cannot even forget. Trees without a registration and
-        // registrations without a tree are equally invalid, so the other way round is as good;
-        // only that everybody has to wait.
-        Err(StoreError::DatabaseFull { .. }) => {
-            for tree in &trees {
-                tree::remove(tree)?;
-            }
-            store.database().unregister(&dead)?;
-        }
-        Err(error) => return Err(error),
+pub(crate) fn run(
+    store: &Store,
+    options: &GcOptions,
+    waiting: &mut dyn FnMut(String),
+) -> Result<GcReport, StoreError> {
+    let _only_one = StepLock::telling(store.home(), "gc", waiting)?;
+    staging::remove_leftovers(&store.home().join("staging"))?;
+    let generations = remove_generations(store, options.keep, waiting)?;
+    let mark = Mark::new(store, options, Generations::new())?;
+    let (dead, mut bytes) = mark.chosen(store, options.max_freed)?;
+    let mut removed = BTreeSet::new();
+    for batch in dead.chunks(BATCH) {
+        removed.extend(sweep(store, &mark, batch, waiting)?);
     }
-    for path in &dead {
-        disk::remove_file(&store.log_path(path))?;
+    if removed.len() != dead.len() {
+        // Something has come alive: the sum was of more than what went.
+        let mut freed = tree::Freed::default();
+        for path in dead.iter().filter(|path| !removed.contains(*path)) {
+            freed.add(&store.object(path))?;
+        }
+        bytes = bytes.saturating_sub(freed.bytes());
     }
     Ok(GcReport {
-        removed: dead,
+        generations,
+        removed,
         bytes,
     })
 }
 
-fn trees(store: &Store, paths: &BTreeSet<StorePath>) -> Result<Vec<Utf8PathBuf>, StoreError> {
-    let mut trees = Vec::new();
-    for path in paths {
-        let tree = store.object(path);
-        if disk::exists(&tree)? {
-            trees.push(tree);
+fn remove_generations(
+    store: &Store,
+    keep: Keep,
+    waiting: &mut dyn FnMut(String),
+) -> Result<BTreeMap<String, Vec<u64>>, StoreError> {
+    let mut removed = BTreeMap::new();
+    for name in store.profiles()? {
+        let profile = store.profile(&name)?;
+        if profile.expired(keep)?.is_empty() {
+            continue;
         }
+        let _lock = profile.lock(waiting)?;
+        let expired = profile.expired(keep)?;
+        for &number in &expired {
+            profile.remove(number)?;
+        }
+        removed.insert(name, expired);
     }
-    Ok(trees)
+    Ok(removed)
 }
 
-/// Makes objects invalid and moves their trees out of the store; they go when the folder returned
-/// does.
-fn unregister_and_move(
-    store: &Store,
-    dead: &BTreeSet<StorePath>,
-    trees: &[Utf8PathBuf],
-) -> Result<Scratch, StoreError> {
-    store.database().unregister(dead)?;
-    let trash = store.scratch()?;
-    for tree in trees {
-        add::move_away(tree, &trash)?;
+/// What was live at one moment.
+struct Mark {
+    rule: Rule,
+    registered: BTreeSet<Id>,
+    live: BTreeSet<Id>,
+    /// What was kept alive directly.
+    roots: BTreeSet<StorePath>,
+    /// Registered or not, referring ones first.
+    dead: Vec<StorePath>,
+}
+
+impl Mark {
+    fn new(store: &Store, options: &GcOptions, without: Generations) -> Result<Self, StoreError> {
+        let rule = Rule {
+            without,
+            drop_build_only: options.drop_build_only,
+        };
+        let database = store.database();
+        // In this order: what is registered after this is new, whatever the graph knows of it.
+        let registered = database.registered()?;
+        let graph = database.graph()?;
+        let mut roots: BTreeSet<_> = live::roots(store, &rule)?.into_keys().collect();
+        roots.extend(unregistered_needs(store, &roots, &registered)?);
+        let live = graph.reached(database.ids(&roots)?, |_| true);
+        let dead: BTreeSet<Id> = registered.difference(&live).copied().collect();
+        let mut paths = database.paths_of(referring_first(&graph, &dead))?;
+        let known = database.paths()?;
+        let reached: BTreeSet<StorePath> = database
+            .paths_of(live.difference(&registered).copied())?
+            .into_iter()
+            .collect();
+        let strays = reference::trees(&store.folder())?;
+        paths.extend(strays.into_iter().filter(|path| {
+            !known.contains(path) && !roots.contains(path) && !reached.contains(path)
+        }));
+        Ok(Self {
+            rule,
+            registered,
+            live,
+            roots,
+            dead: paths,
+        })
     }
-    Ok(trash)
+
+    /// Returns the dead objects that go, and how many bytes that frees.
+    fn chosen(
+        &self,
+        store: &Store,
+        max_freed: Option<u64>,
+    ) -> Result<(Vec<StorePath>, u64), StoreError> {
+        let mut freed = tree::Freed::default();
+        let mut chosen = Vec::new();
+        for path in &self.dead {
+            if max_freed.is_some_and(|most| freed.bytes() >= most) {
+                break;
+            }
+            freed.add(&store.object(path))?;
+            freed.add(&store.log_path(path))?;
+            chosen.push(path.clone());
+        }
+        Ok((chosen, freed.bytes()))
+    }
+
+    /// Returns what has come alive since, of what was dead. Nobody uses the store meanwhile.
+    fn revived(&self, store: &Store) -> Result<BTreeSet<StorePath>, StoreError> {
+        let database = store.database();
+        let now = database.registered()?;
+        let mut added: BTreeSet<Id> = now.difference(&self.registered).copied().collect();
+        let roots: BTreeSet<_> = live::roots(store, &self.rule)?.into_keys().collect();
+        let roots: BTreeSet<_> = roots.difference(&self.roots).cloned().collect();
+        if added.is_empty() && roots.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        added.extend(database.ids(&roots)?);
+        let added = database.paths_of(added)?.into_iter().chain(roots).collect();
+        store.reachable(added)
+    }
+}
+
+/// Of roots whose object is not registered (its registration was lost, or it was found to be
+/// damaged and could not be made again yet), returns what their trees refer to.
+fn unregistered_needs(
+    store: &Store,
+    roots: &BTreeSet<StorePath>,
+    registered: &BTreeSet<Id>,
+) -> Result<BTreeSet<StorePath>, StoreError> {
+    let mut needs = BTreeSet::new();
+    for root in roots {
+        let id = store.database().id(root)?;
+        if id.is_some_and(|id| registered.contains(&id)) || !disk::exists(&store.object(root))? {
+            continue;
+        }
+        let record = reference::rebuild_one(&store.folder(), root, store.now());
+        needs.extend(record?.info.references);
+    }
+    Ok(needs)
+}
+
+/// Puts objects in an order in which what refers comes before what it refers to.
+fn referring_first(graph: &Graph, ids: &BTreeSet<Id>) -> Vec<Id> {
+    // Depth first; what is left last comes first. Without recursion: chains may be long.
+    let mut left = Vec::with_capacity(ids.len());
+    let mut seen = BTreeSet::new();
+    for &top in ids {
+        let mut waiting = vec![(top, false)];
+        while let Some((id, done)) = waiting.pop() {
+            if done {
+                left.push(id);
+            } else if seen.insert(id) {
+                waiting.push((id, true));
+                let inner = graph.references(id).iter().filter(|id| ids.contains(id));
+                waiting.extend(inner.map(|&id| (id, false)));
+            }
+        }
+    }
+    left.reverse();
+    left
+}
+
+/// Removes those of a few objects that are still dead, and returns them.
+fn sweep(
+    store: &Store,
+    mark: &Mark,
+    batch: &[StorePath],
+    waiting: &mut dyn FnMut(String),
+) -> Result<BTreeSet<StorePath>, StoreError> {
+    let trash = store.scratch();
+    let nobody_else = SweepLock::new(store.home(), waiting)?;
+    let revived = mark.revived(store)?;
+    let going: BTreeSet<_> = batch.iter().cloned().collect();
+    let going: BTreeSet<_> = going.difference(&revived).cloned().collect();
+    let forgotten = store.database().forget(&going);
+    match (forgotten, trash) {
+        (Ok(()), Ok(trash)) => {
+            for path in &going {
+                let tree = store.object(path);
+                if disk::exists(&tree)? {
+                    add::move_away(&tree, &trash)?;
+                }
+            }
+            drop(nobody_else);
+            trash.remove()?;
+        }
+        // On a full disk the database cannot even forget, and there is no room for a folder.
+        // Trees without a registration and registrations without a tree are equally invalid, so
+        // the other way round is as good; only that everybody has to wait.
+        (Err(StoreError::DatabaseFull { .. }), _) | (Ok(()), Err(_)) => {
+            for path in &going {
+                tree::remove(&store.object(path))?;
+            }
+            store.database().forget(&going)?;
+        }
+        (Err(error), _) => return Err(error),
+    }
+    for path in &going {
+        disk::remove_file(&store.log_path(path))?;
+    }
+    Ok(going)
 }
 
 #[cfg(test)]
@@ -228,10 +405,10 @@ mod tests {
             let all: BTreeSet<_> = (0..graph.references.len()).map(object).collect();
             let dead: BTreeSet<_> = all.difference(&live).cloned().collect();
 
-            let plan = store.plan_gc().unwrap();
+            let plan = store.plan_gc(&GcOptions::default()).unwrap();
             prop_assert_eq!(&plan.live, &live);
             prop_assert_eq!(&plan.dead, &dead);
-            let report = store.gc(&mut |_| {}).unwrap();
+            let report = store.gc(&GcOptions::default(), &mut |_| {}).unwrap();
             prop_assert_eq!(&report.removed, &dead);
             prop_assert_eq!(report.bytes, plan.bytes);
 
@@ -243,7 +420,7 @@ mod tests {
             let names = disk::names(&store.home().join("logs")).unwrap();
             prop_assert_eq!(names.into_iter().collect::<BTreeSet<_>>(), logs);
             prop_assert_eq!(disk::names(&store.home().join("staging")).unwrap(), [""; 0]);
-            prop_assert_eq!(store.plan_gc().unwrap().dead, BTreeSet::new());
+            prop_assert_eq!(store.plan_gc(&GcOptions::default()).unwrap().dead, BTreeSet::new());
         }
     }
 
@@ -267,7 +444,7 @@ mod tests {
         testing::add(&store, &path("dead too"), &[], &[("c", &own)]).unwrap();
         store.set_root("live", &path("live")).unwrap();
         let before = disk_use(&home);
-        let report = store.gc(&mut |_| {}).unwrap();
+        let report = store.gc(&GcOptions::default(), &mut |_| {}).unwrap();
         assert_eq!(before - disk_use(&home), report.bytes);
         assert!((30_000..60_000).contains(&report.bytes), "{}", report.bytes);
     }
@@ -280,10 +457,13 @@ mod tests {
         disk::set_mode(&store.object(&path("half")).join("d"), 0).unwrap();
         let gone = home.add("gone", &[]);
         tree::remove(&store.object(&gone)).unwrap();
-        let report = store.gc(&mut |_| {}).unwrap();
+        let report = store.gc(&GcOptions::default(), &mut |_| {}).unwrap();
         assert_eq!(report.removed, BTreeSet::from([path("half"), gone]));
         assert_eq!(disk::names(&store.folder()).unwrap(), [""; 0]);
-        assert_eq!(store.plan_gc().unwrap().dead, BTreeSet::new());
+        assert_eq!(
+            store.plan_gc(&GcOptions::default()).unwrap().dead,
+            BTreeSet::new()
+        );
     }
 
     #[test]
@@ -294,7 +474,13 @@ mod tests {
         let object = home.add("fresh", &[]);
         let (told, heard) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
-            let gc = scope.spawn(|| store.gc(&mut |holder| told.send(holder).unwrap()).unwrap());
+            let gc = scope.spawn(|| {
+                store
+                    .gc(&GcOptions::default(), &mut |holder| {
+                        told.send(holder).unwrap();
+                    })
+                    .unwrap()
+            });
             heard.recv().unwrap();
             store.set_root("fresh", &object).unwrap();
             drop(in_use);
@@ -311,9 +497,21 @@ mod tests {
         let generation = testing::commit(&store, "default", &[("app", &view, &[])]).unwrap();
         for damage in ["nonsense", ""] {
             fs_err::write(generation.folder().join("record.toml"), damage).unwrap();
-            assert_eq!(store.gc(&mut |_| {}).unwrap().removed, BTreeSet::new());
+            assert_eq!(
+                store
+                    .gc(&GcOptions::default(), &mut |_| {})
+                    .unwrap()
+                    .removed,
+                BTreeSet::new()
+            );
         }
         fs_err::remove_file(generation.folder().join("record.toml")).unwrap();
-        assert_eq!(store.gc(&mut |_| {}).unwrap().removed, BTreeSet::new());
+        assert_eq!(
+            store
+                .gc(&GcOptions::default(), &mut |_| {})
+                .unwrap()
+                .removed,
+            BTreeSet::new()
+        );
     }
 }

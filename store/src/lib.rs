@@ -15,7 +15,10 @@
 //! | [`staging`] | [`Staged`], [`Scratch`]: folders that vanish by themselves |
 //! | [`lock`] | locks between processes |
 //! | [`gc`] | [`GcPlan`], [`GcReport`]: what nobody needs |
+//! | [`live`] | [`Root`]: why objects are alive |
 //! | [`profile`] | [`Profile`], [`Generation`]: what users see, and the way back |
+//! | [`verify`] | [`Verification`]: whether everything is what it was when it was made |
+//! | [`question`] | [`Reason`], [`Usage`]: why an object is there, and what it costs |
 //! | [`error`] | [`StoreError`] |
 //! | `tree` | the canonical form of a tree, its digest, its removal |
 //! | `database` | what is valid; the only module that knows `SQLite` |
@@ -36,11 +39,13 @@ pub mod event;
 pub mod fetch;
 pub mod gc;
 pub mod job;
+pub mod live;
 pub mod lock;
 mod name;
 pub mod path;
 pub mod plan;
 pub mod profile;
+pub mod question;
 mod reference;
 mod root;
 pub mod staging;
@@ -48,6 +53,7 @@ pub mod store;
 #[cfg(test)]
 mod testing;
 mod tree;
+pub mod verify;
 
 pub use add::Registration;
 pub use compiler::{Compiler, ImportedCompiler};
@@ -57,11 +63,14 @@ pub use disk::replace_file;
 pub use error::StoreError;
 pub use event::{Activity, ActivityKind, Event, Reporter, Silent};
 pub use fetch::{FetchError, Fetcher};
-pub use gc::{GcPlan, GcReport};
+pub use gc::{GcOptions, GcPlan, GcReport};
 pub use job::{ExitStatus, Finished, Job, JobOutput, JobView, RunError, Runner};
+pub use live::Root;
 pub use lock::{ObjectLock, ProfileLock, UseGuard};
 pub use path::{StorePath, StorePathError};
 pub use plan::{Plan, PlannedApp, PlannedProgram};
-pub use profile::{Generation, GenerationApp, NewGeneration, Profile};
+pub use profile::{Generation, GenerationApp, Keep, NewGeneration, Profile};
+pub use question::{Reason, Usage};
 pub use staging::{Scratch, Staged};
 pub use store::{ObjectInfo, Store};
+pub use verify::{Finding, Subject, Verification};

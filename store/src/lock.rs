@@ -110,7 +110,16 @@ impl ProfileLock {
 
 impl StepLock {
     pub(crate) fn new(home: &Utf8Path, step: &str) -> Result<Self, StoreError> {
-        take(&home.join("locks").join(step), Mode::Exclusive, &mut |_| {}).map(Self)
+        Self::telling(home, step, &mut |_| {})
+    }
+
+    /// As [`StepLock::new`]; `waiting` is told for whom.
+    pub(crate) fn telling(
+        home: &Utf8Path,
+        step: &str,
+        waiting: &mut dyn FnMut(String),
+    ) -> Result<Self, StoreError> {
+        take(&home.join("locks").join(step), Mode::Exclusive, waiting).map(Self)
     }
 }
 

@@ -35,12 +35,7 @@ type Known = BTreeMap<[u8; SHORT], BTreeSet<StorePath>>;
 /// Returns a record of every tree in the store folder.
 pub(crate) fn rebuild(folder: &Utf8Path, now: Timestamp) -> Result<Vec<Record>, StoreError> {
     let paths = trees(folder)?;
-    let mut known = Known::new();
-    for path in &paths {
-        if let Some(short) = path.short().as_bytes().first_chunk() {
-            known.entry(*short).or_default().insert(path.clone());
-        }
-    }
+    let known = known(&paths);
     let mut records = Vec::new();
     for path in &paths {
         match record(folder, path, &known, now) {
@@ -50,6 +45,25 @@ pub(crate) fn rebuild(folder: &Utf8Path, now: Timestamp) -> Result<Vec<Record>, 
         }
     }
     Ok(records)
+}
+
+/// Returns a record of one tree in the store folder.
+pub(crate) fn rebuild_one(
+    folder: &Utf8Path,
+    path: &StorePath,
+    now: Timestamp,
+) -> Result<Record, StoreError> {
+    record(folder, path, &known(&trees(folder)?), now)
+}
+
+fn known(paths: &BTreeSet<StorePath>) -> Known {
+    let mut known = Known::new();
+    for path in paths {
+        if let Some(short) = path.short().as_bytes().first_chunk() {
+            known.entry(*short).or_default().insert(path.clone());
+        }
+    }
+    known
 }
 
 /// Returns the names in the store folder that are those of objects, valid or not.
@@ -195,7 +209,7 @@ mod tests {
         let paths: Vec<_> = records.into_iter().map(|record| record.info.path).collect();
         assert_eq!(paths, [good]);
         assert_eq!(fs_err::metadata(&outside).unwrap().permissions(), before);
-        store.gc(&mut |_| {}).unwrap();
+        store.gc(&crate::GcOptions::default(), &mut |_| {}).unwrap();
         assert_eq!(disk::names(&store.folder()).unwrap(), [""; 0]);
         assert!(outside.exists());
     }
@@ -206,7 +220,7 @@ mod tests {
         let store = home.open();
         fs_err::write(store.folder().join("notes.txt"), "mine").unwrap();
         assert_eq!(trees(&store.folder()).unwrap(), BTreeSet::new());
-        store.gc(&mut |_| {}).unwrap();
+        store.gc(&crate::GcOptions::default(), &mut |_| {}).unwrap();
         assert!(store.folder().join("notes.txt").exists());
     }
 }

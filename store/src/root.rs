@@ -149,7 +149,7 @@ mod tests {
         let store = home.open();
         disk::link(&home.path().join("roots/odd"), Utf8Path::new("/etc/passwd")).unwrap();
         assert!(matches!(
-            store.plan_gc().unwrap_err(),
+            store.plan_gc(&crate::GcOptions::default()).unwrap_err(),
             StoreError::BrokenLink { .. }
         ));
     }

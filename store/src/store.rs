@@ -13,7 +13,7 @@ use crate::database::Database;
 use crate::derivation::{Derivation, Isolation};
 use crate::digest::Digest;
 use crate::error::{Context as _, StoreError};
-use crate::gc::{self, GcPlan, GcReport};
+use crate::gc::{self, GcOptions, GcPlan, GcReport};
 use crate::lock::{ObjectLock, UseGuard};
 use crate::path::StorePath;
 use crate::profile::Profile;
@@ -223,14 +223,19 @@ impl Store {
     }
 
     /// Finds what [`Store::gc`] would remove, changing nothing.
-    pub fn plan_gc(&self) -> Result<GcPlan, StoreError> {
-        gc::plan(self)
+    pub fn plan_gc(&self, options: &GcOptions) -> Result<GcPlan, StoreError> {
+        gc::plan(self, options)
     }
 
-    /// Removes every object that no root and no generation reaches, waiting until nobody uses the
-    /// store; `waiting` is told so. The caller must not hold a [`UseGuard`] itself.
-    pub fn gc(&self, waiting: &mut dyn FnMut(String)) -> Result<GcReport, StoreError> {
-        gc::run(self, waiting)
+    /// Removes generations that are not to be kept, and every object that no root, no generation
+    /// and no running program reaches, waiting until nobody uses the store; `waiting` is told so.
+    /// The caller must not hold a [`UseGuard`] itself.
+    pub fn gc(
+        &self,
+        options: &GcOptions,
+        waiting: &mut dyn FnMut(String),
+    ) -> Result<GcReport, StoreError> {
+        gc::run(self, options, waiting)
     }
 
     pub(crate) fn database(&self) -> &Database {
@@ -343,7 +348,7 @@ mod tests {
         assert_eq!(fs_err::read_to_string(program).unwrap(), "program");
         assert!(generation.folder().starts_with(&moved));
         assert_eq!(
-            store.plan_gc().unwrap().live,
+            store.plan_gc(&GcOptions::default()).unwrap().live,
             BTreeSet::from([app, library])
         );
     }

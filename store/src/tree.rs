@@ -16,14 +16,14 @@
 //! The processes that made a tree have ended before it gets here, so nobody exchanges a folder for
 //! a link between two steps; what is opened is opened without following links all the same.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use rayon::prelude::*;
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
@@ -343,12 +343,19 @@ fn refused(path: &str, reason: &'static str) -> StoreError {
     }
 }
 
-/// Returns the bytes on disk that are freed when all of `folders` are removed: a file that has a
-/// name elsewhere stays.
-pub(crate) fn freed_bytes(folders: &BTreeSet<Utf8PathBuf>) -> Result<u64, StoreError> {
-    let mut files = std::collections::BTreeMap::new();
-    for folder in folders {
-        for entry in walkdir::WalkDir::new(folder) {
+/// Counts the bytes on disk that are freed when trees are removed: a file that has a name
+/// elsewhere stays.
+#[derive(Debug, Default)]
+pub(crate) struct Freed {
+    /// By device and inode, how many names are left.
+    names_left: BTreeMap<(u64, u64), u64>,
+    bytes: u64,
+}
+
+impl Freed {
+    /// Counts one more tree or file; nothing there is nothing freed.
+    pub(crate) fn add(&mut self, top: &Utf8Path) -> Result<(), StoreError> {
+        for entry in walkdir::WalkDir::new(top) {
             let metadata = match entry
                 .and_then(|entry| entry.metadata())
                 .map_err(io::Error::from)
@@ -363,24 +370,29 @@ pub(crate) fn freed_bytes(folders: &BTreeSet<Utf8PathBuf>) -> Result<u64, StoreE
                 {
                     continue;
                 }
-                Err(error) => return Err(error).context("look into", folder),
+                Err(error) => return Err(error).context("look into", top),
             };
             let names = if metadata.is_dir() {
                 1
             } else {
                 metadata.nlink()
             };
-            let file = files
+            let left = self
+                .names_left
                 .entry((metadata.dev(), metadata.ino()))
-                .or_insert((names, metadata.blocks() * 512));
-            file.0 = file.0.saturating_sub(1);
+                .or_insert(names);
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                self.bytes += metadata.blocks() * 512;
+            }
         }
+        Ok(())
     }
-    Ok(files
-        .values()
-        .filter(|(names_left, _)| *names_left == 0)
-        .map(|(_, bytes)| bytes)
-        .sum())
+
+    /// Returns the bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
 }
 
 /// Removes a file or a whole tree, whatever the modes in it and however deep it is; nothing there
@@ -477,6 +489,7 @@ fn names_in(folder: &OwnedFd) -> Result<Vec<CString>, Errno> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::fmt::Write as _;
 
     use super::*;
@@ -680,7 +693,11 @@ mod tests {
         fs_err::create_dir(folder.join("b")).unwrap();
         fs_err::hard_link(folder.join("a/one"), folder.join("b/two")).unwrap();
         let freed = |names: &[&str]| {
-            freed_bytes(&names.iter().map(|name| folder.join(name)).collect()).unwrap()
+            let mut freed = Freed::default();
+            for name in names {
+                freed.add(&folder.join(name)).unwrap();
+            }
+            freed.bytes()
         };
         assert!(freed(&["a"]) < 100_000, "{}", freed(&["a"]));
         assert!(freed(&["b"]) < 100_000, "{}", freed(&["b"]));

@@ -7,6 +7,7 @@
 //! | `views/APP` | a link to the app's view |
 //! | `manifest.toml`, `lock.toml` | what it was made from |
 //! | `record.toml` | what it is; no folder without it is a generation |
+//! | `digest` | the digest of all the rest, so that `verify` finds damage |
 //!
 //! All links are relative, so that the home can be moved.
 
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::generation::{GenerationApp, LOCK, MANIFEST, RECORD, Record};
+use super::generation::{self, DIGEST, GenerationApp, LOCK, MANIFEST, RECORD, Record};
 use crate::error::{Context as _, StoreError};
 use crate::path::StorePath;
 use crate::{disk, name};
@@ -49,7 +50,9 @@ pub(super) fn build(
         let path = folder.join(name);
         fs_err::write(&path, text).context("write", &path)?;
     }
-    Ok(())
+    let path = folder.join(DIGEST);
+    let digest = generation::digest(folder)?.to_string();
+    fs_err::write(&path, digest).context("write", &path)
 }
 
 /// The links of a generation, and which app brought each.

@@ -7,13 +7,17 @@ use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::Kept;
+use crate::digest::Digest;
 use crate::error::{Context as _, StoreError};
 use crate::path::StorePath;
+use crate::tree::Tree;
 
 /// File names in a generation's folder.
 pub(super) const MANIFEST: &str = "manifest.toml";
 pub(super) const LOCK: &str = "lock.toml";
 pub(super) const RECORD: &str = "record.toml";
+pub(super) const DIGEST: &str = "digest";
 
 /// What a new generation is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,10 +121,53 @@ impl Generation {
     }
 
     /// Returns the objects that it keeps alive.
-    pub(super) fn kept(&self) -> BTreeSet<StorePath> {
-        let views = self.apps.iter().map(|app| &app.view);
-        views.chain(&self.keep).cloned().collect()
+    pub(super) fn kept(&self) -> Vec<Kept> {
+        let number = self.number;
+        let views = self.apps.iter().map(|app| Kept {
+            number,
+            app: Some(app.name.clone()),
+            path: app.view.clone(),
+        });
+        let others = self.keep.iter().map(|path| Kept {
+            number,
+            app: None,
+            path: path.clone(),
+        });
+        views.chain(others).collect()
     }
+
+    /// Looks for damage; returns the first.
+    pub(crate) fn damage(&self) -> Result<Option<String>, StoreError> {
+        let path = self.folder.join(DIGEST);
+        let expected = match fs_err::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Some("its digest is missing".to_owned()));
+            }
+            Err(error) => return Ok(Some(format!("its digest cannot be read: {error}"))),
+        };
+        let found = digest(&self.folder)?;
+        Ok((found.to_string() != expected)
+            .then(|| "it is not what it was when it was made".to_owned()))
+    }
+
+    /// Returns what it was made from, as far as that can be read.
+    pub(super) fn record(&self) -> Record {
+        Record {
+            parent: self.parent,
+            created: self.created,
+            command: self.command.clone(),
+            keep: self.keep.clone(),
+            apps: self.apps.clone(),
+        }
+    }
+}
+
+/// Returns the digest of all that a generation's folder holds, but for the digest itself.
+pub(super) fn digest(folder: &Utf8Path) -> Result<Digest, StoreError> {
+    let mut tree = Tree::read(folder)?;
+    tree.entries.retain(|entry| entry.path != DIGEST);
+    Ok(tree.digest())
 }
 
 /// What `record.toml` holds.

@@ -5,11 +5,13 @@
 //! | `generation` | [`Generation`], [`NewGeneration`], the record on disk |
 //! | `build` | the folder of a generation, with its links |
 //! | `switch` | the link `current` |
+//! | `expiry` | [`Keep`]: which generations stay; pins; what generations keep alive |
 //!
 //! A generation is built in a folder of another name and renamed when it is on disk, so it is
 //! complete or absent. What it shows never changes afterwards.
 
 mod build;
+mod expiry;
 mod generation;
 mod switch;
 #[cfg(test)]
@@ -20,12 +22,13 @@ use std::collections::BTreeSet;
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 
+pub use self::expiry::Keep;
+pub(crate) use self::expiry::{Kept, kept};
 use self::generation::Record;
 pub use self::generation::{Generation, GenerationApp, NewGeneration};
 use crate::error::StoreError;
 use crate::lock::ProfileLock;
-use crate::path::StorePath;
-use crate::{disk, name, root, tree};
+use crate::{disk, name, tree};
 
 /// The middle of the name of a generation in the making: `4.tmp-4711`.
 const UNFINISHED: &str = ".tmp-";
@@ -145,6 +148,33 @@ impl Profile {
         Ok(generation)
     }
 
+    /// Makes the links of a damaged generation again from its record; returns whether it is then
+    /// what it was when it was made. If not, it stays as it is. The caller holds
+    /// [`Profile::lock`].
+    pub fn mend(&self, number: u64) -> Result<bool, StoreError> {
+        let Ok(generation) = self.generation(number) else {
+            return Ok(false);
+        };
+        let folder = self.generation_folder(number);
+        let (Ok(manifest), Ok(lock)) = (generation.manifest(), generation.lock()) else {
+            return Ok(false);
+        };
+        let expected = fs_err::read_to_string(folder.join(generation::DIGEST));
+        let new = self
+            .folder
+            .join(format!("{number}{UNFINISHED}{}", std::process::id()));
+        let built = build::build(&self.home, &new, &generation.record(), &manifest, &lock);
+        let right = built.is_ok()
+            && fs_err::read_to_string(new.join(generation::DIGEST)).ok() == expected.ok();
+        if right {
+            disk::sync_file_system(&new)?;
+            disk::exchange(&new, &folder)?;
+            disk::sync_folder(&self.folder)?;
+        }
+        tree::remove(&new)?;
+        Ok(right)
+    }
+
     /// Removes a generation that is not the current one. The caller holds [`Profile::lock`].
     pub fn remove(&self, number: u64) -> Result<(), StoreError> {
         self.generation(number)?;
@@ -175,7 +205,7 @@ impl Profile {
     }
 
     /// Returns the numbers of all folders that are or were generations, in order.
-    fn numbers(&self) -> Result<BTreeSet<u64>, StoreError> {
+    pub(crate) fn numbers(&self) -> Result<BTreeSet<u64>, StoreError> {
         let names = disk::names(&self.folder)?;
         let number = |name: &String| name.parse().ok().filter(|n: &u64| n.to_string() == *name);
         Ok(names.iter().filter_map(number).collect())
@@ -184,20 +214,6 @@ impl Profile {
     fn generation_folder(&self, number: u64) -> Utf8PathBuf {
         self.folder.join(number.to_string())
     }
-}
-
-/// Returns the objects that the generations of a profile keep alive. Of one whose record is
-/// damaged these are at least its views: it may be the current one, and in use.
-pub(crate) fn kept(profile: &Profile) -> Result<BTreeSet<StorePath>, StoreError> {
-    let generations = profile.generations()?;
-    let mut kept: BTreeSet<_> = generations.iter().flat_map(Generation::kept).collect();
-    for number in profile.numbers()? {
-        let views = profile.generation_folder(number).join("views");
-        for app in disk::names(&views)? {
-            kept.extend(root::target(&views.join(app))?);
-        }
-    }
-    Ok(kept)
 }
 
 /// See [`disk::replace_link`].

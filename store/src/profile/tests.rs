@@ -3,6 +3,7 @@
 use camino::Utf8Path;
 
 use super::*;
+use crate::path::StorePath;
 use crate::store::Store;
 use crate::testing::{self, Home, commit, new_generation, path};
 
@@ -63,6 +64,7 @@ fn layout_of_a_generation() {
     1/bin
     1/bin/hexyl -> ../../../../store/pwfgmk49f21y2id2n6wapsridyg4dcbd-hexyl/bin/hexyl
     1/bin/rg -> ../../../../store/kj7ccycfm99zvvzg2crk0d42l22qbr4s-ripgrep/bin/rg
+    1/digest
     1/lock.toml
     1/manifest.toml
     1/record.toml
@@ -152,7 +154,10 @@ fn generations_and_the_way_back() {
     profile.remove(2).unwrap();
     assert!(profile.generation(2).is_err());
     assert_eq!(
-        store.gc(&mut |_| {}).unwrap().removed,
+        store
+            .gc(&crate::GcOptions::default(), &mut |_| {})
+            .unwrap()
+            .removed,
         BTreeSet::from([new])
     );
     assert_eq!(commit(&store, "default", &[]).unwrap().number, 4);

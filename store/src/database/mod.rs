@@ -5,10 +5,18 @@
 //! disk under its final name. Nothing in here is the only truth about a tree: if the file is
 //! missing or damaged, it is made again from the store folder, see [`crate::reference`].
 //!
+//! | module | holds |
+//! |---|---|
+//! | `record` | [`Record`]: what is registered of one object, sealed against damage |
+//! | `graph` | [`Graph`]: who refers to whom, of all objects at once |
+//!
 //! Write-ahead logging, so that readers do not wait for writers. `synchronous = FULL`, so that a
 //! registration is on disk when [`Database::register`] returns: with `NORMAL` a power cut could
 //! take back the registration of an object that a generation already shows. The price is one
 //! `fsync` per object, about a millisecond beside a compilation.
+
+mod graph;
+mod record;
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,7 +26,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, TransactionBehavior};
 use rusqlite::{Row, Transaction, params};
 
-use crate::derivation::{Derivation, Isolation};
+pub(crate) use self::graph::{Graph, Id};
+pub(crate) use self::record::Record;
+use crate::derivation::Derivation;
 use crate::disk;
 use crate::error::StoreError;
 use crate::lock::{StepLock, SweepLock};
@@ -27,27 +37,35 @@ use crate::store::ObjectInfo;
 use crate::tree::Content;
 
 /// Version of the tables.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 /// How long to wait for another process's write.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 const TABLES: &str = "
+    -- What is registered, and what that refers to. A number is never given twice.
+    CREATE TABLE paths (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        path TEXT NOT NULL UNIQUE
+    ) STRICT;
     CREATE TABLE objects (
-        id INTEGER PRIMARY KEY,
-        path TEXT NOT NULL UNIQUE,
+        id INTEGER PRIMARY KEY REFERENCES paths ON DELETE CASCADE,
         content TEXT NOT NULL,
         bytes INTEGER NOT NULL,
         files INTEGER NOT NULL,
         registered TEXT NOT NULL,
         isolation TEXT NOT NULL,
-        derivation TEXT
+        seal TEXT NOT NULL
     ) STRICT;
+    -- Apart from the rest, so that all of it is read at once: the numbers of paths, packed.
     CREATE TABLE refs (
-        object INTEGER NOT NULL REFERENCES objects ON DELETE CASCADE,
-        reference TEXT NOT NULL,
-        PRIMARY KEY (object, reference)
-    ) STRICT, WITHOUT ROWID;
+        object INTEGER PRIMARY KEY REFERENCES objects ON DELETE CASCADE,
+        ids BLOB NOT NULL
+    ) STRICT;
+    CREATE TABLE derivations (
+        object INTEGER PRIMARY KEY REFERENCES objects ON DELETE CASCADE,
+        derivation TEXT NOT NULL
+    ) STRICT;
     -- Files that another file with the same content can be linked to.
     CREATE TABLE files (
         hash BLOB NOT NULL,
@@ -64,15 +82,6 @@ const TABLES: &str = "
 pub(crate) struct Database {
     path: Utf8PathBuf,
     connection: Mutex<Connection>,
-}
-
-/// All that is registered of one object.
-#[derive(Debug, Clone)]
-pub(crate) struct Record {
-    pub(crate) info: ObjectInfo,
-    pub(crate) derivation: Option<Derivation>,
-    /// Files worth sharing, by path inside the object.
-    pub(crate) files: Vec<(String, Content)>,
 }
 
 impl Database {
@@ -116,6 +125,10 @@ impl Database {
         })?;
         match found {
             0 => Ok(None),
+            // What was written before the first release is made again.
+            1 => Err(StoreError::DatabaseDamaged {
+                path: path.to_owned(),
+            }),
             FORMAT => Ok(Some(database)),
             _ => Err(StoreError::DatabaseNewer {
                 path: path.to_owned(),
@@ -142,7 +155,7 @@ impl Database {
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             transaction.execute_batch(TABLES)?;
             for record in records {
-                insert(&transaction, record)?;
+                record.insert(&transaction)?;
             }
             transaction.pragma_update(None, "user_version", FORMAT)?;
             transaction.commit()
@@ -164,17 +177,20 @@ impl Database {
         })
     }
 
-    /// Registers an object, in place of what was registered under its path.
-    pub(crate) fn register(&self, record: &Record) -> Result<(), StoreError> {
-        self.change("register an object", |transaction| {
-            insert(transaction, record)
+    /// Registers objects, all or none, each in place of what was registered under its path.
+    pub(crate) fn register(&self, records: &[Record]) -> Result<(), StoreError> {
+        self.change("register objects", |transaction| {
+            records
+                .iter()
+                .try_for_each(|record| record.insert(transaction))
         })
     }
 
-    /// Makes objects invalid, all or none.
+    /// Makes objects invalid, all or none. What refers to them goes on to do so.
     pub(crate) fn unregister(&self, paths: &BTreeSet<StorePath>) -> Result<(), StoreError> {
         self.change("unregister objects", |transaction| {
-            let mut delete = transaction.prepare("DELETE FROM objects WHERE path = ?")?;
+            let mut delete = transaction
+                .prepare("DELETE FROM objects WHERE id = (SELECT id FROM paths WHERE path = ?)")?;
             for path in paths {
                 delete.execute([path.to_string()])?;
             }
@@ -182,11 +198,30 @@ impl Database {
         })
     }
 
+    /// Makes objects invalid that nothing registered refers to, all or none, and forgets them.
+    pub(crate) fn forget(&self, paths: &BTreeSet<StorePath>) -> Result<(), StoreError> {
+        self.change("forget objects", |transaction| {
+            let mut delete = transaction.prepare("DELETE FROM paths WHERE path = ?")?;
+            for path in paths {
+                delete.execute([path.to_string()])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Looks for damage in the file itself; returns what `SQLite` says of the first.
+    pub(crate) fn damage(&self) -> Result<Option<String>, StoreError> {
+        let verdict: String = self.run("check", |connection| {
+            connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+        })?;
+        Ok((verdict != "ok").then_some(verdict))
+    }
+
     /// Whether an object is registered.
     pub(crate) fn contains(&self, path: &StorePath) -> Result<bool, StoreError> {
         self.run("look for an object", |connection| {
             connection
-                .prepare_cached("SELECT 1 FROM objects WHERE path = ?")?
+                .prepare_cached("SELECT 1 FROM objects JOIN paths USING (id) WHERE path = ?")?
                 .exists([path.to_string()])
         })
     }
@@ -194,8 +229,20 @@ impl Database {
     /// Returns the paths of all registered objects.
     pub(crate) fn paths(&self) -> Result<BTreeSet<StorePath>, StoreError> {
         self.run("list objects", |connection| {
-            let mut select = connection.prepare("SELECT path FROM objects")?;
+            let mut select =
+                connection.prepare("SELECT path FROM objects JOIN paths USING (id)")?;
             let rows = select.query_map([], |row| parsed(row, 0))?;
+            rows.collect()
+        })
+    }
+
+    /// Returns the paths of registered objects that begin like this.
+    pub(crate) fn paths_beginning(&self, text: &str) -> Result<Vec<StorePath>, StoreError> {
+        self.run("look for objects", |connection| {
+            let mut select = connection.prepare(
+                "SELECT path FROM objects JOIN paths USING (id) WHERE path >= ? AND path < ?",
+            )?;
+            let rows = select.query_map([text, &format!("{text}\u{7f}")], |row| parsed(row, 0))?;
             rows.collect()
         })
     }
@@ -203,12 +250,28 @@ impl Database {
     /// Returns what an object refers to; nothing if it is not registered.
     pub(crate) fn references(&self, path: &StorePath) -> Result<BTreeSet<StorePath>, StoreError> {
         self.run("look for references", |connection| {
-            let mut select = connection.prepare_cached(
-                "SELECT reference FROM refs JOIN objects ON object = id WHERE path = ?",
-            )?;
-            let rows = select.query_map([path.to_string()], |row| parsed(row, 0))?;
-            rows.collect()
+            record::references(connection, path)
         })
+    }
+
+    /// Returns all that is registered of an object, with its seal.
+    pub(crate) fn sealed(&self, path: &StorePath) -> Result<Option<(Record, String)>, StoreError> {
+        let Some(info) = self.info(path)? else {
+            return Ok(None);
+        };
+        let record = Record {
+            info,
+            derivation: self.derivation(path)?,
+            files: Vec::new(),
+        };
+        let seal = self.run("look for an object", |connection| {
+            connection.query_row(
+                "SELECT seal FROM objects JOIN paths USING (id) WHERE path = ?",
+                [path.to_string()],
+                |row| row.get(0),
+            )
+        })?;
+        Ok(Some((record, seal)))
     }
 
     /// Returns what is known of an object.
@@ -244,11 +307,12 @@ impl Database {
     pub(crate) fn derivation(&self, path: &StorePath) -> Result<Option<Derivation>, StoreError> {
         let text = self.run("look for a derivation", |connection| {
             connection
-                .prepare_cached("SELECT derivation FROM objects WHERE path = ?")?
-                .query_row([path.to_string()], |row| row.get::<_, Option<String>>(0))
+                .prepare_cached(
+                    "SELECT derivation FROM derivations JOIN paths ON object = id WHERE path = ?",
+                )?
+                .query_row([path.to_string()], |row| row.get::<_, String>(0))
                 .optional()
         })?;
-        let text = text.flatten();
         text.map(|text| serde_json::from_str(&text))
             .transpose()
             .map_err(|error| StoreError::Database {
@@ -266,7 +330,7 @@ impl Database {
         self.run("look for a file", |connection| {
             connection
                 .prepare_cached(
-                    "SELECT objects.path, files.path FROM files JOIN objects ON object = id
+                    "SELECT paths.path, files.path FROM files JOIN paths ON object = id
                      WHERE hash = ? AND executable = ? LIMIT 1",
                 )?
                 .query_row(
@@ -306,7 +370,8 @@ impl Database {
     }
 }
 
-const SELECT_INFO: &str = "SELECT path, content, bytes, files, registered, isolation FROM objects";
+const SELECT_INFO: &str = "SELECT path, content, bytes, files, registered, isolation
+     FROM objects JOIN paths USING (id)";
 
 /// Reads a row of [`SELECT_INFO`], without the references.
 fn info(row: &Row<'_>) -> rusqlite::Result<ObjectInfo> {
@@ -319,60 +384,8 @@ fn info(row: &Row<'_>) -> rusqlite::Result<ObjectInfo> {
         bytes: row.get(2)?,
         files: row.get(3)?,
         registered: parsed(row, 4)?,
-        isolation: match isolation.as_str() {
-            "full" => Isolation::Full,
-            "none" => Isolation::None,
-            _ => return Err(unreadable(5)),
-        },
+        isolation: record::isolation(&isolation).ok_or_else(|| unreadable(5))?,
     })
-}
-
-fn insert(transaction: &Transaction<'_>, record: &Record) -> rusqlite::Result<()> {
-    let Record {
-        info,
-        derivation,
-        files,
-    } = record;
-    let path = info.path.to_string();
-    let isolation = match info.isolation {
-        Isolation::Full => "full",
-        Isolation::None => "none",
-    };
-    let derivation = derivation.as_ref().map(serde_json::to_string).transpose();
-    let derivation =
-        derivation.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-    transaction
-        .prepare_cached("DELETE FROM objects WHERE path = ?")?
-        .execute([&path])?;
-    let id = transaction
-        .prepare_cached(
-            "INSERT INTO objects
-             (path, content, bytes, files, registered, isolation, derivation)
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
-        )?
-        .insert(params![
-            path,
-            info.content.to_string(),
-            info.bytes,
-            info.files,
-            info.registered.to_string(),
-            isolation,
-            derivation,
-        ])?;
-    let mut insert = transaction.prepare_cached("INSERT INTO refs VALUES (?, ?)")?;
-    for reference in &info.references {
-        insert.execute(params![id, reference.to_string()])?;
-    }
-    let mut insert = transaction.prepare_cached("INSERT INTO files VALUES (?, ?, ?, ?)")?;
-    for (path, content) in files {
-        insert.execute(params![
-            content.hash.as_bytes(),
-            content.executable,
-            id,
-            path
-        ])?;
-    }
-    Ok(())
 }
 
 fn parsed<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
@@ -412,7 +425,7 @@ fn failed(action: &'static str, path: &Utf8Path, error: rusqlite::Error) -> Stor
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::derivation::{Source, Step};
+    use crate::derivation::{Isolation, Source, Step};
     use crate::store::Store;
     use crate::testing::{self, Home, path};
 
@@ -520,7 +533,9 @@ mod tests {
             PRAGMA max_page_count = 1;
         ";
         store.database().connection().execute_batch(full).unwrap();
-        let error = store.gc(&mut |_| {}).unwrap_err();
+        let error = store
+            .gc(&crate::GcOptions::default(), &mut |_| {})
+            .unwrap_err();
         assert!(matches!(error, StoreError::DatabaseFull { .. }), "{error}");
         assert!(!store.object(&object).exists());
         assert_eq!(store.objects().unwrap(), []);
@@ -531,7 +546,10 @@ mod tests {
             .execute_batch("DROP TRIGGER full")
             .unwrap();
         assert_eq!(
-            store.gc(&mut |_| {}).unwrap().removed,
+            store
+                .gc(&crate::GcOptions::default(), &mut |_| {})
+                .unwrap()
+                .removed,
             BTreeSet::from([object])
         );
         assert_eq!(store.database().paths().unwrap(), BTreeSet::new());

@@ -1,0 +1,161 @@
+//! `diff`: what changed between two generations.
+
+use std::collections::BTreeMap;
+
+use orlop_resolver::Lock;
+use orlop_store::{Generation, Profile, Store};
+use serde::Serialize;
+
+use crate::args::Diff;
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::progress::bytes_text;
+
+/// What changed, as data.
+#[derive(Serialize)]
+struct Difference {
+    profile: String,
+    from: u64,
+    to: u64,
+    /// The command that made the newer one.
+    command: String,
+    apps: Vec<Change>,
+    /// Crates of any app.
+    packages: Vec<Change>,
+    /// What all views and the libraries they need take, before and after.
+    bytes: [u64; 2],
+}
+
+/// One thing that was added, removed or changed.
+#[derive(Serialize)]
+struct Change {
+    name: String,
+    before: Option<String>,
+    after: Option<String>,
+}
+
+pub(super) fn diff(context: &Context, arguments: &Diff) -> Result<(), CommandError> {
+    let (store, profile) = super::open(context)?;
+    let to = match arguments.to {
+        Some(number) => profile.generation(number)?,
+        None => super::current(&profile)?,
+    };
+    let from = arguments.from.or(to.parent).ok_or_else(|| {
+        CommandError::failed(format!("generation {} was made from nothing", to.number))
+            .hint("name two: `orlop diff A B`")
+    })?;
+    let difference = difference(&store, &profile, &profile.generation(from)?, &to)?;
+    if context.global.json {
+        return context.ui.data_json(&difference);
+    }
+    context.ui.data(format!(
+        "Generation {} to {} of `{}`, by `{}`",
+        difference.from, difference.to, difference.profile, difference.command
+    ));
+    for (title, changes) in [("Apps", &difference.apps), ("Crates", &difference.packages)] {
+        if !changes.is_empty() {
+            context.ui.data(format!("{title}:"));
+        }
+        for Change {
+            name,
+            before,
+            after,
+        } in changes
+        {
+            context.ui.data(match (before, after) {
+                (None, Some(after)) => format!("  + {name} {after}"),
+                (Some(before), None) => format!("  - {name} {before}"),
+                (before, after) => format!(
+                    "    {name} {} -> {}",
+                    before.as_deref().unwrap_or_default(),
+                    after.as_deref().unwrap_or_default()
+                ),
+            });
+        }
+    }
+    let [before, after] = difference.bytes;
+    context.ui.data(format!(
+        "Size: {} -> {}",
+        bytes_text(before),
+        bytes_text(after)
+    ));
+    Ok(())
+}
+
+fn difference(
+    store: &Store,
+    profile: &Profile,
+    from: &Generation,
+    to: &Generation,
+) -> Result<Difference, CommandError> {
+    Ok(Difference {
+        profile: profile.name().to_owned(),
+        from: from.number,
+        to: to.number,
+        command: to.command.clone(),
+        apps: changes(&apps(from), &apps(to)),
+        packages: changes(&packages(from)?, &packages(to)?),
+        bytes: [size(store, from)?, size(store, to)?],
+    })
+}
+
+fn apps(generation: &Generation) -> BTreeMap<String, String> {
+    let apps = generation.apps.iter().map(|app| {
+        let text = format!(
+            "{} ({}, {}, {})",
+            app.version,
+            app.linkage,
+            app.compiler,
+            &app.view.short()[..8]
+        );
+        (app.name.clone(), text)
+    });
+    apps.collect()
+}
+
+/// The crates of all apps: by name, every version with its features.
+fn packages(generation: &Generation) -> Result<BTreeMap<String, String>, CommandError> {
+    let path = generation.folder().join("lock.toml");
+    let lock = Lock::parse(path.as_str(), &generation.lock()?)?;
+    let mut found: BTreeMap<String, std::collections::BTreeSet<String>> = BTreeMap::new();
+    for app in &generation.apps {
+        for variant in lock
+            .app_by_name(&app.name)
+            .into_iter()
+            .flat_map(orlop_resolver::LockedApp::variants)
+        {
+            let features: Vec<_> = variant.features.iter().map(AsRef::as_ref).collect();
+            let text = if features.is_empty() {
+                variant.version.to_string()
+            } else {
+                format!("{} [{}]", variant.version, features.join(", "))
+            };
+            found
+                .entry(variant.name.to_string())
+                .or_default()
+                .insert(text);
+        }
+    }
+    let joined = found
+        .into_iter()
+        .map(|(name, versions)| (name, versions.into_iter().collect::<Vec<_>>().join(" and ")));
+    Ok(joined.collect())
+}
+
+fn changes(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<Change> {
+    let names: std::collections::BTreeSet<_> = before.keys().chain(after.keys()).collect();
+    names
+        .into_iter()
+        .filter(|name| before.get(*name) != after.get(*name))
+        .map(|name| Change {
+            name: name.clone(),
+            before: before.get(name).cloned(),
+            after: after.get(name).cloned(),
+        })
+        .collect()
+}
+
+fn size(store: &Store, generation: &Generation) -> Result<u64, CommandError> {
+    let views = generation.apps.iter().map(|app| app.view.clone()).collect();
+    Ok(store.usage(&views, &|_, _| false)?.closure)
+}

@@ -1,0 +1,151 @@
+//! `verify`: whether everything is what it was, and mending what is not.
+//!
+//! What is bad is made again the ordinary way, from the lock file of the generation that shows it:
+//! the same keys, so the same names, and other generations that show it are whole again as well.
+//! Until that has worked the bad tree stays in its place: what works in spite of it goes on to.
+
+use std::collections::BTreeSet;
+
+use orlop_store::{Finding, Root, Store, StorePath, Subject, Verification};
+
+use super::change;
+use crate::args::Verify;
+use crate::context::Context;
+use crate::error::{CommandError, Kind};
+use crate::progress::bytes_text;
+
+pub(super) fn verify(context: &Context, arguments: &Verify) -> Result<(), CommandError> {
+    if arguments.rebuild_database {
+        discard_database(context)?;
+    }
+    let store = context.store()?;
+    let mut result = store.verify()?;
+    if arguments.repair && !result.findings.is_empty() {
+        for finding in &result.findings {
+            context.ui.status(format!("Bad: {}", describe(finding)));
+        }
+        result = repair(context, store, &result)?;
+    }
+    if context.global.json {
+        context.ui.data_json(&result)?;
+    } else {
+        for finding in &result.findings {
+            context.ui.data(format!("BAD {}", describe(finding)));
+        }
+    }
+    if !result.findings.is_empty() {
+        let count = result.findings.len();
+        let error = CommandError::new(
+            Kind::Untrusted,
+            format!("{count} things are not what they were"),
+        );
+        return Err(hint(error, arguments, &result.findings));
+    }
+    context.ui.success(format!(
+        "{} objects with {} are what they were",
+        result.objects,
+        bytes_text(result.bytes)
+    ));
+    Ok(())
+}
+
+fn describe(finding: &Finding) -> String {
+    if finding.needed_by.is_empty() {
+        format!("{finding}")
+    } else {
+        format!("{finding} (needed by {})", finding.needed_by.join(", "))
+    }
+}
+
+fn hint(error: CommandError, arguments: &Verify, findings: &[Finding]) -> CommandError {
+    if !arguments.repair {
+        return error.hint("mend what can be mended: `orlop verify --repair`");
+    }
+    findings
+        .iter()
+        .fold(error, |error, finding| match &finding.subject {
+            Subject::Current { profile } => error.hint(format!(
+                "choose a generation: `orlop rollback --profile {profile} --to N`"
+            )),
+            Subject::Generation { profile, number } => error.hint(format!(
+                "nothing says any more what generation {number} of {profile} was: let it go with \
+             `orlop gc --keep N`, after a rollback if it is the current one"
+            )),
+            _ => error,
+        })
+}
+
+fn discard_database(context: &Context) -> Result<(), CommandError> {
+    if Store::discard_database(&context.home)? {
+        context
+            .ui
+            .status("Making the database again from the store");
+        return Ok(());
+    }
+    Err(CommandError::failed(
+        "other processes use the store, so its database cannot be replaced now",
+    ))
+}
+
+/// Mends what can be mended; returns what is still wrong.
+fn repair(
+    context: &Context,
+    store: Store,
+    result: &Verification,
+) -> Result<Verification, CommandError> {
+    let mut bad: BTreeSet<StorePath> = BTreeSet::new();
+    let mut store = store;
+    for finding in &result.findings {
+        match &finding.subject {
+            Subject::Database => {
+                drop(store);
+                discard_database(context)?;
+                store = context.store()?;
+            }
+            Subject::Registration { path } => store.register_again(path)?,
+            Subject::Object { path } => {
+                bad.insert(path.clone());
+            }
+            Subject::Generation { profile, number } => {
+                let profile = store.profile(profile)?;
+                let _lock = profile.lock(&mut |_| {})?;
+                profile.mend(*number)?;
+            }
+            Subject::Current { .. } => {}
+        }
+    }
+    if bad.is_empty() {
+        return Ok(store.verify()?);
+    }
+    let profiles = store.profiles()?;
+    let needing = needing(&store, &bad)?;
+    store.distrust(&bad)?;
+    drop(store);
+    for profile in profiles
+        .into_iter()
+        .filter(|profile| needing.contains(profile))
+    {
+        let mut context = context.clone();
+        context.global.profile = Some(profile.clone());
+        context
+            .ui
+            .status(format!("Making again what `{profile}` needs"));
+        if let Err(error) = change::make_again(&context) {
+            context.ui.error(&error);
+        }
+    }
+    Ok(context.store()?.verify()?)
+}
+
+/// Returns the profiles whose generations need one of these objects.
+fn needing(store: &Store, bad: &BTreeSet<StorePath>) -> Result<BTreeSet<String>, CommandError> {
+    let mut needing = BTreeSet::new();
+    for path in bad {
+        for reason in store.why_live(path)? {
+            if let Root::App { profile, .. } | Root::Link { profile, .. } = reason.root {
+                needing.insert(profile);
+            }
+        }
+    }
+    Ok(needing)
+}

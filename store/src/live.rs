@@ -1,0 +1,154 @@
+//! Why objects are alive: [`Root`], and what running programs use.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Serialize;
+
+use crate::disk;
+use crate::error::StoreError;
+use crate::path::StorePath;
+use crate::profile::{self, Kept};
+use crate::store::Store;
+
+/// What keeps an object alive.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Root {
+    /// A name in `roots`.
+    Named {
+        /// The name: `compilers/1.95.0`.
+        name: String,
+    },
+    /// The view of an app of a generation.
+    App {
+        /// The profile.
+        profile: String,
+        /// The generation.
+        number: u64,
+        /// The app.
+        app: String,
+    },
+    /// What a generation keeps to link the next one from.
+    Link {
+        /// The profile.
+        profile: String,
+        /// The generation.
+        number: u64,
+    },
+    /// A running program that was started from the object or has a file of it mapped.
+    Process {
+        /// Its number.
+        number: u32,
+    },
+}
+
+impl fmt::Display for Root {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Named { name } => write!(f, "the root {name}"),
+            Self::App {
+                profile,
+                number,
+                app,
+            } => write!(f, "{app} in generation {number} of {profile}"),
+            Self::Link { profile, number } => {
+                write!(f, "linking anew generation {number} of {profile}")
+            }
+            Self::Process { number } => write!(f, "the running process {number}"),
+        }
+    }
+}
+
+/// Generations by profile and number.
+pub(crate) type Generations = BTreeSet<(String, u64)>;
+
+/// Which roots count.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rule {
+    /// Generations that do not.
+    pub(crate) without: Generations,
+    /// Whether only current generations keep what is needed for linking.
+    pub(crate) drop_build_only: bool,
+}
+
+/// Returns what is kept alive directly, and by what.
+pub(crate) fn roots(
+    store: &Store,
+    rule: &Rule,
+) -> Result<BTreeMap<StorePath, BTreeSet<Root>>, StoreError> {
+    let mut roots: BTreeMap<StorePath, BTreeSet<Root>> = BTreeMap::new();
+    for (name, path) in store.roots()? {
+        roots.entry(path).or_default().insert(Root::Named { name });
+    }
+    for name in store.profiles()? {
+        let profile = store.profile(&name)?;
+        let current = if rule.drop_build_only {
+            profile.current_number()?
+        } else {
+            None
+        };
+        let skip = |number| rule.without.contains(&(name.clone(), number));
+        for Kept { number, app, path } in profile::kept(&profile, &skip)? {
+            let profile = name.clone();
+            let root = match app {
+                Some(app) => Root::App {
+                    profile,
+                    number,
+                    app,
+                },
+                None if rule.drop_build_only && current != Some(number) => continue,
+                None => Root::Link { profile, number },
+            };
+            roots.entry(path).or_default().insert(root);
+        }
+    }
+    for (path, numbers) in in_use(&store.folder())? {
+        let processes = numbers.into_iter().map(|number| Root::Process { number });
+        roots.entry(path).or_default().extend(processes);
+    }
+    Ok(roots)
+}
+
+/// Returns the objects that running processes of ours were started from or have files mapped of,
+/// with the numbers of these processes. Others' processes cannot be looked into, and need not be:
+/// they cannot have come by a path that only we know of.
+fn in_use(folder: &Utf8Path) -> Result<BTreeMap<StorePath, BTreeSet<u32>>, StoreError> {
+    let folder = folder
+        .canonicalize_utf8()
+        .unwrap_or_else(|_| folder.to_owned());
+    let mut used: BTreeMap<StorePath, BTreeSet<u32>> = BTreeMap::new();
+    for name in disk::names(Utf8Path::new("/proc"))? {
+        let Ok(number) = name.parse::<u32>() else {
+            continue;
+        };
+        let process = Utf8PathBuf::from(format!("/proc/{name}"));
+        // It may end at any moment, or be another user's.
+        let maps = fs_err::read(process.join("maps")).unwrap_or_default();
+        let maps = String::from_utf8_lossy(&maps);
+        let mapped = maps
+            .lines()
+            .filter_map(|line| line.find('/').map(|start| &line[start..]));
+        let program = fs_err::read_link(process.join("exe")).ok();
+        let program = program.and_then(|path| path.into_os_string().into_string().ok());
+        let place = fs_err::read_link(process.join("cwd")).ok();
+        let place = place.and_then(|path| path.into_os_string().into_string().ok());
+        let mut last = "";
+        for path in mapped.chain(program.as_deref()).chain(place.as_deref()) {
+            if path != last
+                && let Some(object) = object_of(&folder, path)
+            {
+                used.entry(object).or_default().insert(number);
+            }
+            last = path;
+        }
+    }
+    Ok(used)
+}
+
+/// Returns the object that a file is in.
+pub(crate) fn object_of(folder: &Utf8Path, path: &str) -> Option<StorePath> {
+    let inside = path.strip_prefix(folder.as_str())?.strip_prefix('/')?;
+    inside.split('/').next()?.parse().ok()
+}

@@ -1,0 +1,404 @@
+//! Looks at everything whether it is what it was when it was made: [`Verification`].
+//!
+//! | finding | how it is mended |
+//! |---|---|
+//! | an object's tree is absent, or not what was registered | [`Store::distrust`]; whoever needs it makes it again |
+//! | an object's registration does not fit its seal, or is missing though a generation shows it | registered again from its tree |
+//! | an object refers to one that is absent | the same as for that one |
+//! | a generation is not what it was | its links are made again from its record |
+//! | the database's file is damaged | [`Store::discard_database`]; it is made again from the store |
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use camino::Utf8Path;
+use rayon::prelude::*;
+use serde::Serialize;
+
+use crate::database::Record;
+use crate::error::StoreError;
+use crate::live::{self, Rule};
+use crate::lock::{StepLock, SweepLock};
+use crate::path::StorePath;
+use crate::store::Store;
+use crate::tree::Tree;
+use crate::{disk, reference};
+
+/// What was looked at, and what is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verification {
+    /// How many objects were looked at.
+    pub objects: u64,
+    /// How many bytes their files hold.
+    pub bytes: u64,
+    /// What is wrong; nothing if all is well.
+    pub findings: Vec<Finding>,
+}
+
+/// Something that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Finding {
+    /// With what.
+    pub subject: Subject,
+    /// What is wrong with it.
+    pub problem: String,
+    /// Which apps, roots and processes need it.
+    pub needed_by: Vec<String>,
+}
+
+/// With what something is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Subject {
+    /// The file of the database.
+    Database,
+    /// The tree of an object.
+    Object {
+        /// The object.
+        path: StorePath,
+    },
+    /// What the database has on an object.
+    Registration {
+        /// The object.
+        path: StorePath,
+    },
+    /// A generation.
+    Generation {
+        /// The profile.
+        profile: String,
+        /// Its number.
+        number: u64,
+    },
+    /// Which generation of a profile is the current one.
+    Current {
+        /// The profile.
+        profile: String,
+    },
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Database => write!(f, "the database"),
+            Self::Object { path } => write!(f, "{path}"),
+            Self::Registration { path } => write!(f, "the registration of {path}"),
+            Self::Generation { profile, number } => write!(f, "generation {number} of {profile}"),
+            Self::Current { profile } => write!(f, "the current generation of {profile}"),
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.subject, self.problem)
+    }
+}
+
+impl Store {
+    /// Looks at every object, on all cores, and at every registration and generation. Changes
+    /// nothing.
+    pub fn verify(&self) -> Result<Verification, StoreError> {
+        let _no_gc = self.use_store()?;
+        if let Some(problem) = self.database().damage()? {
+            // What is read from it would be no basis for saying what else is wrong.
+            let subject = Subject::Database;
+            return Ok(Verification {
+                objects: 0,
+                bytes: 0,
+                findings: vec![Finding {
+                    subject,
+                    problem,
+                    needed_by: Vec::new(),
+                }],
+            });
+        }
+        let roots = live::roots(self, &Rule::default())?;
+        let paths: Vec<_> = self.database().paths()?.into_iter().collect();
+        let checked: Vec<_> = paths
+            .par_iter()
+            .map(|path| check(self, path))
+            .collect::<Result<_, StoreError>>()?;
+        let bytes = checked.iter().map(|checked| checked.bytes).sum();
+        let mut problems: BTreeMap<Subject, String> = checked
+            .into_iter()
+            .flat_map(|checked| checked.problems)
+            .collect();
+        for root in roots
+            .keys()
+            .filter(|root| paths.binary_search(root).is_err())
+        {
+            let path = root.clone();
+            if disk::exists(&self.object(root))? {
+                let problem = "it is not registered, though it is in use".to_owned();
+                problems.insert(Subject::Registration { path }, problem);
+            } else {
+                problems.insert(Subject::Object { path }, "it is absent".to_owned());
+            }
+        }
+        for name in self.profiles()? {
+            problems.extend(check_profile(self, &name)?);
+        }
+        let findings = problems.into_iter().map(|(subject, problem)| {
+            let needed_by = match &subject {
+                Subject::Object { path } | Subject::Registration { path } => self.users(path)?,
+                _ => Vec::new(),
+            };
+            Ok(Finding {
+                subject,
+                problem,
+                needed_by,
+            })
+        });
+        Ok(Verification {
+            objects: paths.len() as u64,
+            bytes,
+            findings: findings.collect::<Result<_, StoreError>>()?,
+        })
+    }
+
+    /// Makes objects invalid whose trees are not what they should be. The trees stay where they
+    /// are until somebody adds the objects again: what works in spite of the damage goes on to.
+    pub fn distrust(&self, paths: &BTreeSet<StorePath>) -> Result<(), StoreError> {
+        let _no_gc = StepLock::new(self.home(), "gc")?;
+        self.database().unregister(paths)
+    }
+
+    /// Registers an object again from its tree. What cannot be found there is lost: the step that
+    /// made it, and how far that was shut off.
+    pub fn register_again(&self, path: &StorePath) -> Result<(), StoreError> {
+        let _no_gc = self.use_store()?;
+        let record = reference::rebuild_one(&self.folder(), path, self.now())?;
+        self.database().register(&[record])
+    }
+
+    /// Removes the database of a home, so that the next [`Store::open`] makes it again from the
+    /// store. Returns false if somebody uses the store.
+    pub fn discard_database(home: &Utf8Path) -> Result<bool, StoreError> {
+        disk::create_folder(&home.join("locks"))?;
+        let Some(_nobody_else) = SweepLock::try_new(home)? else {
+            return Ok(false);
+        };
+        for ending in ["", "-wal", "-shm"] {
+            disk::remove_file(&home.join(format!("db.sqlite{ending}")))?;
+        }
+        Ok(true)
+    }
+}
+
+/// What became of one object.
+struct Checked {
+    bytes: u64,
+    problems: Vec<(Subject, String)>,
+}
+
+fn check(store: &Store, path: &StorePath) -> Result<Checked, StoreError> {
+    let mut problems = Vec::new();
+    let registration = || Subject::Registration { path: path.clone() };
+    let object = || Subject::Object { path: path.clone() };
+    let record = match store.database().sealed(path) {
+        Ok(Some((record, seal))) if record.seal().is_ok_and(|right| right == seal) => Some(record),
+        Ok(Some(_)) => {
+            problems.push((registration(), "it is not what was registered".to_owned()));
+            None
+        }
+        // Somebody removed it just now: not gc, but whoever found it damaged.
+        Ok(None) => return Ok(Checked { bytes: 0, problems }),
+        Err(error) => {
+            problems.push((
+                registration(),
+                format!("it cannot be read: {}", chain(&error)),
+            ));
+            None
+        }
+    };
+    let mut bytes = 0;
+    match Tree::read(&store.object(path)) {
+        Ok(tree) => {
+            bytes = tree.files().map(|(_, content)| content.length).sum();
+            problems.extend(
+                record
+                    .iter()
+                    .filter_map(|record| compare(record, &tree, path)),
+            );
+        }
+        Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            problems.push((object(), "it is absent, or a part of it".to_owned()));
+        }
+        Err(error) => problems.push((object(), chain(&error))),
+    }
+    if let Some(record) = record {
+        for reference in store.missing(&record.info.references)? {
+            let subject = Subject::Object { path: reference };
+            problems.push((subject, format!("it is absent, and {path} refers to it")));
+        }
+    }
+    Ok(Checked { bytes, problems })
+}
+
+fn compare(record: &Record, tree: &Tree, path: &StorePath) -> Option<(Subject, String)> {
+    let found = tree.digest();
+    (found != record.info.content).then(|| {
+        let subject = Subject::Object { path: path.clone() };
+        let expected = record.info.content;
+        (
+            subject,
+            format!("its content is {found} and should be {expected}"),
+        )
+    })
+}
+
+fn check_profile(store: &Store, name: &str) -> Result<Vec<(Subject, String)>, StoreError> {
+    let profile = store.profile(name)?;
+    let mut problems = Vec::new();
+    for number in profile.numbers()? {
+        let damage = match profile.generation(number) {
+            Ok(generation) => generation
+                .damage()
+                .unwrap_or_else(|error| Some(chain(&error))),
+            Err(StoreError::NoGeneration { .. }) => Some("its record is missing".to_owned()),
+            Err(error) => Some(chain(&error)),
+        };
+        problems.extend(damage.map(|problem| {
+            let profile = name.to_owned();
+            (Subject::Generation { profile, number }, problem)
+        }));
+    }
+    let numbers = profile.numbers()?;
+    let problem = match profile.current_number() {
+        Ok(None) if numbers.is_empty() => None,
+        Ok(None) => Some("there is none".to_owned()),
+        Ok(Some(number)) if numbers.contains(&number) => None,
+        Ok(Some(number)) => Some(format!("there is no generation {number}")),
+        Err(error) => Some(chain(&error)),
+    };
+    problems.extend(problem.map(|problem| {
+        let profile = name.to_owned();
+        (Subject::Current { profile }, problem)
+    }));
+    Ok(problems)
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, Home, path};
+
+    fn home() -> (Home, Store, StorePath, StorePath) {
+        let home = Home::new();
+        let store = home.open();
+        let (library, view) = (path("library"), path("view"));
+        let text = "l".repeat(3000);
+        testing::add(&store, &library, &[], &[("lib/x.so", &text)]).unwrap();
+        let lead = format!("see {library}");
+        let files = [("bin/app*", "app"), ("share/page", lead.as_str())];
+        testing::add(&store, &view, &[&library], &files).unwrap();
+        testing::commit(&store, "default", &[("app", &view, &["app"])]).unwrap();
+        (home, store, library, view)
+    }
+
+    fn findings(store: &Store) -> Vec<String> {
+        let findings = store.verify().unwrap().findings;
+        findings.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn all_is_well() {
+        let (_home, store, ..) = home();
+        let verification = store.verify().unwrap();
+        assert_eq!(verification.findings, []);
+        assert_eq!(verification.objects, 2);
+        assert_eq!(verification.bytes, 3000 + 3 + 4 + 40);
+    }
+
+    #[test]
+    fn what_is_bad_is_named_with_who_needs_it_and_can_be_added_again() {
+        let (home, store, library, view) = home();
+        let file = store.object(&library).join("lib/x.so");
+        disk::set_mode(&file, 0o644).unwrap();
+        fs_err::write(&file, "m".repeat(3000)).unwrap();
+        let verification = store.verify().unwrap();
+        assert_eq!(verification.findings.len(), 1, "{verification:?}");
+        let finding = &verification.findings[0];
+        assert_eq!(
+            finding.subject,
+            Subject::Object {
+                path: library.clone()
+            }
+        );
+        assert_eq!(finding.needed_by, ["app in generation 1 of default"]);
+
+        store.distrust(&BTreeSet::from([library.clone()])).unwrap();
+        assert!(!store.contains(&library).unwrap());
+        // Nothing breaks meanwhile, and gc takes nothing that the generation needs.
+        let report = store.gc(&crate::GcOptions::default(), &mut |_| {}).unwrap();
+        assert_eq!(report.removed, BTreeSet::new());
+        assert!(file.exists());
+        let text = "l".repeat(3000);
+        testing::add(&store, &library, &[], &[("lib/x.so", &text)]).unwrap();
+        assert_eq!(findings(&store), [""; 0]);
+        drop((home, view));
+    }
+
+    #[test]
+    fn registrations_are_mended_from_the_tree() {
+        let (home, store, library, view) = home();
+        let before = store.info(&view).unwrap().unwrap();
+        store
+            .database()
+            .unregister(&BTreeSet::from([view.clone()]))
+            .unwrap();
+        assert_eq!(findings(&store).len(), 1);
+        // What the unregistered view needs stays.
+        let report = store.gc(&crate::GcOptions::default(), &mut |_| {}).unwrap();
+        assert_eq!(report.removed, BTreeSet::new());
+        store.register_again(&view).unwrap();
+        assert_eq!(findings(&store), [""; 0]);
+        let after = store.info(&view).unwrap().unwrap();
+        assert_eq!(
+            (before.content, before.references),
+            (after.content, after.references)
+        );
+        drop((home, library));
+    }
+
+    #[test]
+    fn generations_are_mended_from_their_record() {
+        let (_home, store, ..) = home();
+        let profile = store.profile("default").unwrap();
+        let folder = profile.generation(1).unwrap().folder().to_owned();
+        disk::replace_link(&folder.join("bin/app"), "elsewhere".into()).unwrap();
+        assert_eq!(
+            findings(&store),
+            ["generation 1 of default: it is not what it was when it was made"]
+        );
+        let _lock = profile.lock(&mut |_| {}).unwrap();
+        assert!(profile.mend(1).unwrap());
+        assert_eq!(findings(&store), [""; 0]);
+        fs_err::write(folder.join("lock.toml"), "other").unwrap();
+        assert!(!profile.mend(1).unwrap());
+        assert_eq!(findings(&store).len(), 1);
+    }
+
+    #[test]
+    fn a_discarded_database_comes_back() {
+        let (home, store, library, view) = home();
+        drop(store);
+        assert!(Store::discard_database(&home.path()).unwrap());
+        let store = home.open();
+        assert_eq!(findings(&store), [""; 0]);
+        assert!(store.contains(&library).unwrap() && store.contains(&view).unwrap());
+        let _in_use = store.use_store().unwrap();
+        assert!(!Store::discard_database(&home.path()).unwrap());
+    }
+}

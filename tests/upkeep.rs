@@ -1,0 +1,159 @@
+//! What keeps a store small and right: `gc` with rules, `verify --repair`, and questions.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::support::{Env, Package};
+
+/// Two apps that share a crate.
+fn env() -> Env {
+    let env = Env::new();
+    env.registry.publish(
+        Package::new("shared", "1.0.0")
+            .published("2020-01-01T00:00:00Z")
+            .lib("#[inline(never)]\npub fn text() -> String { \"shared\".repeat(1) }"),
+    );
+    for name in ["app", "other"] {
+        publish(&env, name, "1.0.0", "2020-01-01T00:00:00Z");
+    }
+    env
+}
+
+fn publish(env: &Env, name: &str, version: &str, time: &str) {
+    let text = format!("fn main() {{ println!(\"{name} {version} {{}}\", shared::text()); }}");
+    env.registry.publish(
+        Package::new(name, version)
+            .published(time)
+            .needs("shared", "1")
+            .main(&text),
+    );
+}
+
+fn overwrite(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    // Not in place: the file may be linked from other homes.
+    std::fs::set_permissions(path.parent().unwrap(), PermissionsExt::from_mode(0o755)).unwrap();
+    let mode = std::fs::metadata(path).unwrap().permissions();
+    std::fs::remove_file(path).unwrap();
+    std::fs::write(path, bytes).unwrap();
+    std::fs::set_permissions(path, mode).unwrap();
+}
+
+#[test]
+fn what_is_damaged_is_named_and_made_again() {
+    let env = env();
+    env.run("install app other").success();
+    env.run("verify").success().says("are what they were");
+    let view =
+        std::fs::canonicalize(env.home().join("profiles/default/current/views/app")).unwrap();
+    let program = std::fs::canonicalize(view.join("bin/app")).unwrap();
+    overwrite(&program);
+    env.run("verify")
+        .fails(3)
+        .prints("needed by app in generation 1 of default")
+        .says("orlop verify --repair");
+    env.run("verify --repair").success();
+    assert_eq!(env.program("app").success().stdout, "app 1.0.0 shared\n");
+    env.run("verify").success();
+    assert_eq!(
+        env.run("history --json")
+            .success()
+            .json()
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    env.run("verify --rebuild-database").success();
+    env.run("sync").success();
+    assert_eq!(env.program("app").success().stdout, "app 1.0.0 shared\n");
+}
+
+#[test]
+fn gc_keeps_what_it_is_told_and_what_runs() {
+    let env = env();
+    env.run("install app").success(); // 1
+    publish(&env, "app", "1.1.0", "2020-06-01T00:00:00Z");
+    env.run("upgrade").success(); // 2
+    env.run("install other").success(); // 3
+    env.run("pin 1").success();
+    let plan = env.run("gc --keep 1 --dry-run --json").success().json();
+    assert_eq!(plan["generations"]["default"], serde_json::json!([2]));
+    env.run("gc --keep 1")
+        .success()
+        .says("generation 2 of default");
+    assert_eq!(
+        env.program_in("1", "app").success().stdout,
+        "app 1.0.0 shared\n"
+    );
+    env.run("gc --keep 1").success();
+    env.run("unpin 1").success();
+    env.run("unpin 1").fails(1).says("is not pinned");
+    env.run("gc --keep-since 1d").success();
+    assert_eq!(env.programs("1"), ["app"]);
+    let many = env.objects("").len();
+    env.run("gc --dev").success();
+    assert!(env.objects("").len() < many, "link sets of generation 1 go");
+    assert_eq!(
+        env.program_in("1", "app").success().stdout,
+        "app 1.0.0 shared\n"
+    );
+    env.run("rollback --to 1").success();
+    env.run("sync").success();
+    assert_eq!(env.program("app").success().stdout, "app 1.0.0 shared\n");
+    env.run("rollback --to 3").success();
+    env.run("gc --keep 1 --max-freed 1").success();
+    env.run("verify").success();
+    env.run("gc --max-freed much").fails(2);
+}
+
+#[test]
+fn questions_have_answers() {
+    let env = env();
+    env.run("install app").success();
+    env.run("install other").success();
+    publish(&env, "app", "1.1.0", "2020-06-01T00:00:00Z");
+    env.run("upgrade app").success();
+    let program = env.home().join("profiles/default/current/bin/app");
+    let program = program.to_str().unwrap();
+    let which = env.orlop(["which", program, "--json"]).success().json();
+    let object = which["object"].as_str().unwrap();
+    env.orlop(["which", program])
+        .success()
+        .prints("app in generation 3 of default");
+    env.orlop(["which", "/etc/passwd"]).fails(1);
+    env.orlop(["why-live", program])
+        .success()
+        .prints("app in generation 3 of default");
+    env.orlop(["why-live", &object[..10]])
+        .success()
+        .prints(object);
+    env.orlop(["why-live", "nothing"]).fails(1);
+    env.orlop(["why-depends", "app", object])
+        .success()
+        .prints(object);
+    env.orlop(["why-depends", object, "other"])
+        .success()
+        .prints("does not need");
+    let usage = env.run("du --json").success().json();
+    for app in usage.as_array().unwrap() {
+        assert!(
+            app["own"].as_u64().unwrap() <= app["closure"].as_u64().unwrap(),
+            "{app}"
+        );
+        assert!(app["freed_if_removed"].as_u64().unwrap() > 0, "{app}");
+    }
+    env.run("du app").success().prints("app 1.1.0");
+    env.run("diff").success().prints("app 1.0.0 -> 1.1.0");
+    let difference = env.run("diff 1 3 --json").success().json();
+    let names: Vec<_> = difference["apps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|change| change["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["app", "other"]);
+    env.run("diff 1 9").fails(1);
+}
