@@ -18,6 +18,8 @@ struct Question {
     format: Option<String>,
     no_deps: bool,
     version: bool,
+    /// An option that is not known.
+    unknown: Option<String>,
 }
 
 /// Answers a command line of Cargo.
@@ -72,15 +74,22 @@ impl Question {
                 // Taken and left: they choose the output's colours, or what may be downloaded,
                 // which is nothing.
                 "--color" => drop(value()?),
-                "--offline" | "--locked" | "--frozen" | "--quiet" | "-q" | "--verbose" | "-v"
-                | "--workspace" | "--all-features" | "--no-default-features" => {}
+                "--offline"
+                | "--locked"
+                | "--frozen"
+                | "--quiet"
+                | "-q"
+                | "--verbose"
+                | "-v"
+                | "--workspace"
+                | "--all-features"
+                | "--no-default-features" => {}
                 "--no-deps" => question.no_deps = true,
                 "--version" | "-V" | "version" => question.version = true,
-                option if option.starts_with('-') => {
-                    return Err(format!("`{option}` is not known to Orlop's stand-in for Cargo"));
+                command if question.command.is_none() && !command.starts_with('-') => {
+                    question.command = Some(command.into());
                 }
-                command if question.command.is_none() => question.command = Some(command.into()),
-                other => return Err(format!("`{other}` is not expected")),
+                other => drop(question.unknown.get_or_insert(other.into())),
             }
         }
         Ok(question)
@@ -91,11 +100,17 @@ impl Question {
             return version();
         }
         match self.command.as_deref() {
+            Some("locate-project" | "metadata") if self.unknown.is_some() => Err(format!(
+                "`{}` is not known to Orlop's stand-in for Cargo",
+                self.unknown.as_deref().unwrap_or_default()
+            )),
             Some("locate-project") => self.locate(),
             Some("metadata") if self.no_deps => self.metadata(),
-            Some("metadata") => Err("inside a build, Orlop's stand-in for Cargo knows one package: \
+            Some("metadata") => Err(
+                "inside a build, Orlop's stand-in for Cargo knows one package: \
                                      it answers `cargo metadata --no-deps` alone"
-                .to_owned()),
+                    .to_owned(),
+            ),
             command => Err(format!(
                 "inside a build there is no Cargo: Orlop's stand-in answers `locate-project`, \
                  `metadata --no-deps` and `--version`, not `{}`",
@@ -118,8 +133,7 @@ impl Question {
     fn manifest(&self) -> Result<Utf8PathBuf, String> {
         let folder = std::env::current_dir()
             .and_then(|folder| {
-                Utf8PathBuf::try_from(folder)
-                    .map_err(camino::FromPathBufError::into_io_error)
+                Utf8PathBuf::try_from(folder).map_err(camino::FromPathBufError::into_io_error)
             })
             .map_err(|error| error.to_string())?;
         if let Some(path) = &self.manifest {
@@ -159,7 +173,9 @@ fn metadata(manifest: &toml::Table, folder: &Utf8Path) -> Result<Value, String> 
     let name = text("name").unwrap_or_default();
     let version = text("version").unwrap_or_default();
     let id = format!("path+file://{folder}#{name}@{version}");
-    let features = manifest.get("features").map_or_else(|| json!({}), |features| json!(features));
+    let features = manifest
+        .get("features")
+        .map_or_else(|| json!({}), |features| json!(features));
     Ok(json!({
         "packages": [{
             "name": name,
@@ -229,9 +245,8 @@ fn dependency(key: &str, value: &toml::Value, kind: Option<&str>, target: Option
         .as_str()
         .or_else(|| field("version").and_then(toml::Value::as_str))
         .unwrap_or("*");
-    let switch = |name: &str, usual: bool| {
-        field(name).and_then(toml::Value::as_bool).unwrap_or(usual)
-    };
+    let switch =
+        |name: &str, usual: bool| field(name).and_then(toml::Value::as_bool).unwrap_or(usual);
     json!({
         "name": package.unwrap_or(key),
         "source": null,

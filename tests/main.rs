@@ -10,12 +10,14 @@
     reason = "a test reads files and starts programs as it likes, and stops where something is odd"
 )]
 
+mod checklist;
 mod compilers;
 mod errors;
 mod generations;
 mod install;
 mod manifest;
 mod network;
+mod parity;
 mod recipes;
 mod sharing;
 mod support;

@@ -98,6 +98,18 @@ impl Package {
         self.dependency(name, name, requirement, "build")
     }
 
+    pub(crate) fn needs_to_build_with(
+        mut self,
+        name: &str,
+        requirement: &str,
+        features: &[&str],
+    ) -> Self {
+        self = self.needs_to_build(name, requirement);
+        self.dependencies.last_mut().unwrap().features =
+            features.iter().map(ToString::to_string).collect();
+        self
+    }
+
     /// A dependency under another name in the code.
     pub(crate) fn needs_renamed(self, key: &str, package: &str, requirement: &str) -> Self {
         self.dependency(key, package, requirement, "normal")
@@ -153,11 +165,15 @@ impl Package {
         for (kind, table) in [("normal", "dependencies"), ("build", "build-dependencies")] {
             writeln!(text, "\n[{table}]").unwrap();
             for dependency in self.dependencies.iter().filter(|one| one.kind == kind) {
+                let package = if dependency.key == dependency.package {
+                    String::new()
+                } else {
+                    format!("package = {:?}, ", dependency.package)
+                };
                 writeln!(
                     text,
-                    "{} = {{ package = \"{}\", version = \"{}\", optional = {}, features = {:?} }}",
+                    "{} = {{ {package}version = \"{}\", optional = {}, features = {:?} }}",
                     dependency.key,
-                    dependency.package,
                     dependency.requirement,
                     dependency.optional,
                     dependency.features
@@ -167,7 +183,7 @@ impl Package {
         }
         writeln!(text, "\n[features]").unwrap();
         for (name, values) in &self.features {
-            writeln!(text, "{name} = {values:?}").unwrap();
+            writeln!(text, "{name:?} = {values:?}").unwrap();
         }
         text.push_str(&self.tail);
         text

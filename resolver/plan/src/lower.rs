@@ -22,6 +22,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use orlop_recipes::{PackageName, Version};
 use orlop_resolver::{
     BinaryTarget, DependencyKind, LibraryTarget, Package, Resolution, ScriptTarget, Side, Variant,
 };
@@ -79,10 +80,28 @@ struct Lowered {
 /// What the user's code or build script uses directly, and all that comes with it.
 #[derive(Debug, Clone, Default)]
 struct Uses {
-    externs: Vec<Extern>,
+    /// Sorted by package: the order in which Cargo names them.
+    externs: BTreeMap<(PackageName, Version, String), Library>,
     libraries: BTreeSet<Library>,
     runs: Vec<StorePath>,
     natives: BTreeSet<StorePath>,
+}
+
+impl Uses {
+    fn add(&mut self, used: &Variant, name: String, library: &Library) {
+        let key = (used.name.clone(), used.version.clone(), name);
+        self.externs.insert(key, library.clone());
+    }
+
+    fn externs(&self) -> Vec<Extern> {
+        let externs = self.externs.iter();
+        externs
+            .map(|((_, _, name), library)| Extern {
+                name: name.clone(),
+                library: library.clone(),
+            })
+            .collect()
+    }
 }
 
 /// Lowers one app.
@@ -193,10 +212,10 @@ impl Lowering<'_, '_> {
         let uses = self.uses(node, DependencyKind::Build);
         let call = RustcCall {
             kind: CrateKind::BuildScript,
-            crate_name: "build_script_build".into(),
+            crate_name: script_name(&target.path),
             path: target.path.clone(),
             edition: target.edition.clone(),
-            externs: uses.externs,
+            externs: uses.externs(),
             libraries: uses.libraries,
             script: None,
             reachable_scripts: uses.runs,
@@ -296,11 +315,7 @@ impl Lowering<'_, '_> {
         let mut uses = self.uses(root, DependencyKind::Normal);
         if let Some(library) = &lowered.library {
             let name = library.crate_name.clone();
-            uses.externs.push(Extern {
-                name,
-                library: library.clone(),
-            });
-            uses.externs.sort();
+            uses.add(variant, name, library);
             uses.libraries.insert(library.clone());
         }
         let mut planned = Vec::new();
@@ -338,7 +353,7 @@ impl Lowering<'_, '_> {
 
     fn call_with(&self, variant: &Variant, common: &Common, uses: &Uses) -> RustcCall {
         RustcCall {
-            externs: uses.externs.clone(),
+            externs: uses.externs(),
             libraries: uses.libraries.clone(),
             reachable_scripts: uses.runs.clone(),
             natives: uses.natives.union(&common.natives).cloned().collect(),
@@ -388,10 +403,7 @@ impl Lowering<'_, '_> {
                 continue;
             };
             let name = edge.weight().extern_name.clone();
-            uses.externs.push(Extern {
-                name,
-                library: library.clone(),
-            });
+            uses.add(&self.resolution.graph[edge.target()], name, library);
             uses.libraries.extend(used.libraries.iter().cloned());
             for run in &used.runs {
                 if !uses.runs.contains(run) {
@@ -400,8 +412,6 @@ impl Lowering<'_, '_> {
             }
             uses.natives.extend(used.natives.iter().cloned());
         }
-        uses.externs.sort();
-        uses.externs.dedup();
         uses
     }
 }
@@ -446,6 +456,13 @@ fn programs<'a>(
         return Err(PlanError::ProgramsNeedFeatures { name, features });
     }
     Ok(chosen)
+}
+
+/// Returns the crate name of a build script: `build_script_build` for `build.rs`.
+fn script_name(path: &str) -> String {
+    let file = path.rsplit('/').next().unwrap_or(path);
+    let stem = file.strip_suffix(".rs").unwrap_or(file);
+    format!("build_script_{}", stem.replace('-', "_"))
 }
 
 fn label(variant: &Variant) -> String {

@@ -31,7 +31,7 @@ pub struct RustcCall {
     pub features: BTreeSet<String>,
     /// Features that exist, for `--check-cfg`.
     pub declared_features: BTreeSet<String>,
-    /// `--extern`, in order of the name.
+    /// `--extern`, in Cargo's order: that of the packages.
     pub externs: Vec<Extern>,
     /// Every library reachable through the externs, themselves included.
     pub libraries: BTreeSet<Library>,
