@@ -1,6 +1,7 @@
 //! [`CommandError`]: the one place that decides who is to blame, which hints help, and the exit
 //! code.
 
+use std::collections::BTreeSet;
 use std::error::Error as StdError;
 
 use miette::Diagnostic;
@@ -10,7 +11,7 @@ use orlop_build::sandbox::SandboxRefused;
 use orlop_index::{DownloadError, OpenError, Reason, SourceError};
 use orlop_link::LinkError;
 use orlop_loader::Refusal;
-use orlop_plan::PlanError;
+use orlop_plan::{MissingTool, PlanError};
 use orlop_recipes::RecipeError;
 use orlop_resolver::{IndexError, LockError, ResolveError};
 use orlop_store::{FetchError, StoreError};
@@ -197,17 +198,31 @@ impl From<LockError> for CommandError {
 impl From<PlanError> for CommandError {
     fn from(error: PlanError) -> Self {
         let kind = match &error {
-            PlanError::Store(_) => Kind::Failed,
+            PlanError::Store(_) | PlanError::MissingTools { .. } => Kind::Failed,
             _ => Kind::Unsatisfiable,
         };
-        let hint = match &error {
+        let hints = match &error {
             PlanError::ProgramsNeedFeatures { name, features } => features
                 .first()
-                .map(|feature| format!("switch one on: `orlop install {name} -F {feature}`")),
-            _ => None,
+                .map(|feature| format!("switch one on: `orlop install {name} -F {feature}`"))
+                .into_iter()
+                .collect(),
+            PlanError::MissingTools { missing } => tool_hints(missing),
+            _ => Vec::new(),
         };
-        Self::new(kind, error).hints(hint)
+        Self::new(kind, error).hints(hints)
     }
+}
+
+/// Says which packages bring what is missing.
+fn tool_hints(missing: &[MissingTool]) -> Vec<String> {
+    let tools: BTreeSet<_> = missing.iter().map(|missing| missing.tool).collect();
+    let packages = tools.into_iter().map(orlop_recipes::Tool::packages);
+    let (debian, fedora): (Vec<_>, Vec<_>) = packages.unzip();
+    vec![
+        format!("on Debian and Ubuntu: `apt install {}`", debian.join(" ")),
+        format!("on Fedora: `dnf install {}`", fedora.join(" ")),
+    ]
 }
 
 impl From<BuildError> for CommandError {

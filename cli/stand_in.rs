@@ -131,7 +131,12 @@ impl Question {
 
     /// Returns the manifest that is named, or the nearest one above the working folder.
     fn manifest(&self) -> Result<Utf8PathBuf, String> {
-        let folder = std::env::current_dir()
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a caller of Cargo names its package by where it stands"
+        )]
+        let here = std::env::current_dir();
+        let folder = here
             .and_then(|folder| {
                 Utf8PathBuf::try_from(folder).map_err(camino::FromPathBufError::into_io_error)
             })

@@ -29,7 +29,7 @@ pub use error::{RecipeError, RecipeErrorKind};
 pub use manifest::{LinkageChoice, Manifest, ManifestEditor, PackageRequest, Policy};
 pub use name::{FeatureName, NameError, PackageName};
 pub use recipe::{
-    AppRecipe, CrateOverride, LibraryRecipe, LibrarySource, Recipe, RecipeKind, RecipeSet,
+    AppRecipe, CrateOverride, LibraryRecipe, LibrarySource, Recipe, RecipeKind, RecipeSet, Tool,
 };
 pub use semver::{Version, VersionReq};
 pub use spec::{AppSpec, SpecError};

@@ -13,16 +13,19 @@
 //! | `mod` | the types |
 //! | `read` | text to [`Recipe`] |
 //! | [`set`] | [`RecipeSet`]: recipes by name |
+//! | [`tool`] | [`Tool`]: programs of the machine that crates call |
 //! | `shipped` | the texts of `recipes/packages/` |
 
 mod read;
 pub mod set;
 mod shipped;
+pub mod tool;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 pub use set::RecipeSet;
+pub use tool::Tool;
 
 use crate::choice::choice;
 use crate::error::RecipeError;
@@ -90,6 +93,8 @@ pub struct CrateOverride {
     pub versions: VersionReq,
     /// The native libraries it needs, by the names of their recipes.
     pub native: BTreeSet<PackageName>,
+    /// The programs of the machine without which its build script fails.
+    pub tools: BTreeSet<Tool>,
     /// Environment for its build script and its compilation.
     pub environment: BTreeMap<String, String>,
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use semver::VersionReq;
 
-use super::{AppRecipe, CrateOverride, LibraryRecipe, LibrarySource, Recipe, RecipeKind};
+use super::{AppRecipe, CrateOverride, LibraryRecipe, LibrarySource, Recipe, RecipeKind, Tool};
 use crate::choice::Choice as _;
 use crate::error::{RecipeError, RecipeErrorKind};
 use crate::name::PackageName;
@@ -72,6 +72,10 @@ fn crate_override(mut table: Table<'_>) -> Result<CrateOverride, RecipeError> {
             .text("versions", text::requirement)?
             .unwrap_or(VersionReq::STAR),
         native: packages(&mut table, "native")?,
+        tools: table
+            .texts("tools", |text| Ok(Tool::choose(text)?))?
+            .into_iter()
+            .collect(),
         environment: environment(&mut table)?,
     };
     table.finish()?;
@@ -206,12 +210,14 @@ mod tests {
             name = "hello-sys"
             versions = ">=1, <3"
             native = ["zlib"]
+            tools = ["cmake", "libclang"]
             environment = { HELLO_STATIC = "1" }
         "#;
         let expected = CrateOverride {
             name: "hello-sys".parse().unwrap(),
             versions: VersionReq::parse(">=1, <3").unwrap(),
             native: names(&["zlib"]),
+            tools: [Tool::Cmake, Tool::Libclang].into(),
             environment: BTreeMap::from([("HELLO_STATIC".to_owned(), "1".to_owned())]),
         };
         assert_eq!(parsed(text), Recipe::Crate(expected));

@@ -14,7 +14,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use orlop_recipes::RecipeSet;
+use orlop_recipes::{Choice as _, RecipeSet, Tool};
 use orlop_resolver::Resolution;
 use orlop_store::derivation::{Step, Tools};
 use orlop_store::{Fetcher, Plan, Store, StoreError, StorePath};
@@ -88,9 +88,27 @@ pub enum PlanError {
         /// One of the circle.
         library: String,
     },
+    /// Crates need programs that this machine does not have.
+    #[error("{}", .missing.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    MissingTools {
+        /// Who needs what.
+        missing: Vec<MissingTool>,
+    },
     /// The store could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// A program of the machine that a crate needs to be built, and that is not there.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[error("{package} {version} cannot be built without `{}`, which this machine does not have", .tool.as_str())]
+pub struct MissingTool {
+    /// The program.
+    pub tool: Tool,
+    /// The crate's package.
+    pub package: String,
+    /// Its version.
+    pub version: String,
 }
 
 fn list(names: &BTreeSet<String>) -> String {
@@ -132,7 +150,36 @@ pub fn plan(apps: &[AppRequest<'_>], around: Surroundings<'_>) -> Result<Plan, P
         }
         plan.build.push(derivation);
     }
+    check_tools(&plan, &natives, around.store)?;
     Ok(plan)
+}
+
+/// Makes sure, before anything is compiled, that the machine has what build scripts will call.
+fn check_tools(plan: &Plan, natives: &Natives<'_>, store: &Store) -> Result<(), PlanError> {
+    let mut missing = BTreeSet::new();
+    for derivation in &plan.build {
+        let Step::Script(run) = &derivation.step else {
+            continue;
+        };
+        let (package, version) = (&run.package.name, &run.package.version);
+        let c_tools = &run.tools.c_tools;
+        let key = (c_tools.clone(), package.clone(), version.clone());
+        for tool in natives.tools.get(&key).into_iter().flatten().copied() {
+            if !store.object(c_tools).join(tool.place()).exists() {
+                missing.insert(MissingTool {
+                    tool,
+                    package: package.clone(),
+                    version: version.clone(),
+                });
+            }
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(PlanError::MissingTools {
+        missing: missing.into_iter().collect(),
+    })
 }
 
 /// The missing steps that the apps cannot do without: what an object that is present was made

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orlop_recipes::{LibraryRecipe, LibrarySource, PackageName, RecipeSet};
+use orlop_recipes::{LibraryRecipe, LibrarySource, PackageName, RecipeSet, Tool};
 use orlop_resolver::Variant;
 use orlop_store::StorePath;
 use orlop_store::derivation::{NativeBuild, Origin, Source, Step, Tools};
@@ -13,6 +13,8 @@ use crate::lower::Derivations;
 /// Overrides, and the native libraries lowered so far.
 pub(crate) struct Natives<'a> {
     recipes: &'a RecipeSet,
+    /// What crates need of the C tools: by C tools, package and version.
+    pub(crate) tools: BTreeMap<(StorePath, String, String), BTreeSet<Tool>>,
     done: BTreeMap<(PackageName, Tools), StorePath>,
 }
 
@@ -27,6 +29,7 @@ impl<'a> Natives<'a> {
     pub(crate) fn new(recipes: &'a RecipeSet) -> Self {
         Self {
             recipes,
+            tools: BTreeMap::new(),
             done: BTreeMap::new(),
         }
     }
@@ -41,6 +44,11 @@ impl<'a> Natives<'a> {
         let Some(recipe) = self.recipes.override_for(&variant.name, &variant.version) else {
             return Ok(Needs::default());
         };
+        if !recipe.tools.is_empty() {
+            let (name, version) = (variant.name.to_string(), variant.version.to_string());
+            let key = (tools.c_tools.clone(), name, version);
+            self.tools.insert(key, recipe.tools.clone());
+        }
         let user = format!("{} {}", variant.name, variant.version);
         let mut place = Place { tools, derivations };
         let libraries = self.libraries(&recipe.native, &[&user], &mut place)?;

@@ -354,3 +354,37 @@ fn mistakes_are_named() {
         @"the recipe of leaf 1.0.0 needs the native library `none`, for which there is no recipe"
     );
 }
+
+#[test]
+fn a_missing_tool_is_named_before_anything_is_built() {
+    let mut world = World::new();
+    let text = "schema = 1\n[crate]\nname = \"zed\"\ntools = [\"cmake\", \"libclang\"]\n";
+    world.recipes.add(Recipe::parse("x.toml", text).unwrap());
+    assert_snapshot!(
+        world.plan(&index(), &["app"]).unwrap_err(),
+        @r"
+    zed 1.0.0 cannot be built without `cmake`, which this machine does not have
+    zed 1.0.0 cannot be built without `libclang`, which this machine does not have
+    "
+    );
+    // They lie in the C tools of the machine.
+    for place in ["bin/cmake", "lib/libclang.so"] {
+        let path = world.store.object(&world.tools.c_tools).join(place);
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(path, "").unwrap();
+    }
+    let plan = world.plan(&index(), &["app"]).unwrap();
+    // What is built already needs no tools any more.
+    world.tools.c_tools = StorePath::new(Digest::of("test", "other"), "c-tools");
+    assert!(world.plan(&index(), &["app"]).is_err());
+    world.tools = tools("rustc");
+    fs_err::remove_dir_all(world.store.object(&world.tools.c_tools)).unwrap();
+    for step in plan
+        .build
+        .iter()
+        .filter(|step| step.name == "zed-1.0.0-run")
+    {
+        world.add(step);
+    }
+    world.plan(&index(), &["app"]).unwrap();
+}

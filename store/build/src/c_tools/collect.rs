@@ -57,6 +57,15 @@ pub(super) fn collect(
     if let Some(perl) = programs.get("perl") {
         collection.add_perl(perl)?;
     }
+    if programs.contains_key("cmake") {
+        collection.add_folders("/usr/share", "cmake*")?;
+    }
+    if programs.contains_key("protoc") {
+        collection
+            .add_folder("/usr/include/google/protobuf".into())
+            .map_err(io())?;
+    }
+    collection.add_libclang()?;
     collection
         .add_folder("/usr/lib/locale/C.utf8".into())
         .map_err(io())?;
@@ -77,6 +86,14 @@ pub(super) fn collect(
 
 fn io() -> impl Fn(io::Error) -> ImportError {
     ImportError::io("the C tools")
+}
+
+/// Returns the names in a folder, in order; none if it is not there.
+fn entries(folder: &str) -> impl Iterator<Item = String> {
+    let entries = Utf8Path::new(folder).read_dir_utf8();
+    let names = entries.into_iter().flatten().flatten();
+    let names: BTreeSet<String> = names.map(|entry| entry.file_name().to_owned()).collect();
+    names.into_iter()
 }
 
 fn missing(file: &str, debian: &'static str, fedora: &'static str) -> ImportError {
@@ -174,6 +191,45 @@ impl Collection {
         let folders = ask(perl, &["-e", PERL_FOLDERS], Asked::Alone, false)?;
         for folder in folders.lines() {
             self.add_folder(folder.into()).map_err(io())?;
+        }
+        Ok(())
+    }
+
+    /// Adds the folders of a folder that fit a pattern.
+    fn add_folders(&mut self, folder: &str, pattern: &str) -> Result<(), ImportError> {
+        for name in entries(folder) {
+            if is_like(&name, pattern) {
+                let folder = Utf8Path::new(folder).join(name);
+                self.add_folder(&folder).map_err(io())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the newest libclang and the headers that belong to it, if there is one with both.
+    fn add_libclang(&mut self) -> Result<(), ImportError> {
+        let mut folders: Vec<_> = entries("/usr/lib")
+            .filter_map(|name| {
+                let version: u32 = name.strip_prefix("llvm-")?.parse().ok()?;
+                Some((version, Utf8Path::new("/usr/lib").join(name).join("lib")))
+            })
+            .collect();
+        // Fedora has one version, among the other libraries.
+        folders.push((0, "/usr/lib64".into()));
+        folders.sort();
+        for (_, folder) in folders.into_iter().rev() {
+            let Some(place) = self.add(&folder.join("libclang.so")) else {
+                continue;
+            };
+            for version in entries(folder.join("clang").as_str()) {
+                let headers = folder.join("clang").join(version).join("include");
+                self.add_folder(&headers).map_err(io())?;
+            }
+            let usual = Utf8Path::new("lib/libclang.so");
+            if place != usual {
+                self.tree.link(usual, &place);
+            }
+            return Ok(());
         }
         Ok(())
     }

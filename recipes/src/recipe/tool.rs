@@ -1,0 +1,52 @@
+//! [`Tool`]: programs of the machine that the build scripts of some crates call.
+
+use crate::choice::{Choice as _, choice};
+
+choice! {
+    /// A program, or for `libclang` a library, that comes with the machine's C tools.
+    Tool {
+        /// A C compiler.
+        Cc = "cc",
+        /// A C++ compiler.
+        Cxx = "c++",
+        /// GNU make.
+        Make = "make",
+        /// Perl.
+        Perl = "perl",
+        /// CMake.
+        Cmake = "cmake",
+        /// pkg-config.
+        PkgConfig = "pkg-config",
+        /// The macro processor.
+        M4 = "m4",
+        /// The compiler of protocol buffers.
+        Protoc = "protoc",
+        /// The library of clang, by which bindgen reads C headers.
+        Libclang = "libclang",
+    }
+}
+
+impl Tool {
+    /// Returns the packages of Debian and of Fedora that bring it.
+    pub fn packages(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Cc => ("gcc", "gcc"),
+            Self::Cxx => ("g++", "gcc-c++"),
+            Self::Make => ("make", "make"),
+            Self::Perl => ("perl", "perl"),
+            Self::Cmake => ("cmake", "cmake"),
+            Self::PkgConfig => ("pkg-config", "pkgconf-pkg-config"),
+            Self::M4 => ("m4", "m4"),
+            Self::Protoc => ("protobuf-compiler", "protobuf-compiler"),
+            Self::Libclang => ("libclang-dev", "clang-devel"),
+        }
+    }
+
+    /// Returns where it lies below the root of C tools that have it.
+    pub fn place(self) -> String {
+        match self {
+            Self::Libclang => "lib/libclang.so".to_owned(),
+            _ => format!("bin/{}", self.as_str()),
+        }
+    }
+}
