@@ -13,7 +13,7 @@ choice! {
         Make = "make",
         /// Perl.
         Perl = "perl",
-        /// CMake.
+        /// The build system of that name.
         Cmake = "cmake",
         /// pkg-config.
         PkgConfig = "pkg-config",
