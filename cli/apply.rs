@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use orlop_link::{Linkage, View};
+use orlop_link::{Linkage, Linked, View};
 use orlop_plan::{AppRequest, Surroundings};
 use orlop_recipes::{LinkageChoice, Manifest, PackageName, RecipeSet};
 use orlop_resolver::{Lock, Resolution};
@@ -29,6 +29,17 @@ pub(crate) struct Change {
     pub(crate) renew: Renew,
     /// Whether the lock file must stay as it is.
     pub(crate) locked: bool,
+    /// What becomes of the borders between binaries and libraries.
+    pub(crate) borders: Borders,
+}
+
+/// What becomes of the borders between binaries and libraries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Borders {
+    /// They stay where they are unless moving them saves much.
+    Keep,
+    /// They are drawn anew, for the apps that are there now.
+    Anew,
 }
 
 /// Which apps are solved anew although the lock has an answer.
@@ -160,8 +171,8 @@ impl Work<'_> {
                 jobs: self.context.jobs(),
             },
         )?;
-        let views = self.link(&apps, &plan.apps)?;
-        self.commit(&apps, plan, &views, &lock)
+        let linked = self.link(&apps, &plan.apps)?;
+        self.commit(&apps, plan, &linked, &lock)
     }
 
     fn lock(&self) -> Result<Lock, CommandError> {
@@ -247,11 +258,7 @@ impl Work<'_> {
         }
     }
 
-    fn link(
-        &self,
-        apps: &[Resolved<'_>],
-        planned: &[PlannedApp],
-    ) -> Result<Vec<View>, CommandError> {
+    fn link(&self, apps: &[Resolved<'_>], planned: &[PlannedApp]) -> Result<Linked, CommandError> {
         let apps: Vec<_> = apps
             .iter()
             .zip(planned)
@@ -264,8 +271,15 @@ impl Work<'_> {
             })
             .collect();
         let c_tools = toolchain::c_tools(self.context, self.store, self.progress)?;
+        let previous = match self.change.borders {
+            Borders::Keep => self.profile.current()?,
+            Borders::Anew => None,
+        };
+        let mut kept = previous.iter().flat_map(|generation| &generation.keep);
+        let previous = kept.find(|path| orlop_link::is_partition(path));
         Ok(orlop_link::link(
             &apps,
+            previous,
             &orlop_link::Context {
                 store: self.store,
                 runner: self.runner,
@@ -280,17 +294,18 @@ impl Work<'_> {
         &self,
         apps: &[Resolved<'_>],
         plan: Plan,
-        views: &[View],
+        linked: &Linked,
         lock: &Lock,
     ) -> Result<Outcome, CommandError> {
         let apps: Vec<_> = apps
             .iter()
             .zip(&plan.apps)
-            .map(|(app, planned)| generation_app(app, planned, views))
+            .map(|(app, planned)| generation_app(app, planned, &linked.views))
             .collect::<Result<_, _>>()?;
         let keep: BTreeSet<StorePath> = apps
             .iter()
             .flat_map(|app| app.link_sets.iter().cloned())
+            .chain([linked.partition.clone()])
             .collect();
         let new = NewGeneration {
             command: self.context.command_line.clone(),

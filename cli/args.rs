@@ -128,6 +128,9 @@ pub(crate) enum Command {
     Rollback(Rollback),
     /// Prove that every symbol of an app binds to what it was linked against
     Prove(Prove),
+    /// Draw the borders between programs and shared libraries anew
+    #[command(alias = "optimize")]
+    Optimise,
     /// Show what changed between two generations
     Diff(Diff),
     /// Protect a generation from `gc --keep`

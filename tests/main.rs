@@ -15,6 +15,7 @@ mod compilers;
 mod errors;
 mod generations;
 mod install;
+mod linking;
 mod manifest;
 mod network;
 mod parity;

@@ -10,22 +10,23 @@ use orlop_recipes::{
 use orlop_store::{Generation, Plan, Profile, Store};
 use serde::Serialize;
 
-use crate::apply::{self, Change, Outcome, Renew};
+use crate::apply::{self, Borders, Change, Outcome, Renew};
 use crate::args::{Install, LinkageArgument, Remove, Sync, Upgrade};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::request;
 
 /// A profile that this command alone may change, and its manifest as it is.
-struct Session {
-    store: Store,
-    profile: Profile,
-    text: String,
+pub(super) struct Session {
+    pub(super) store: Store,
+    pub(super) profile: Profile,
+    /// The manifest.
+    pub(super) text: String,
     _lock: orlop_store::ProfileLock,
 }
 
 impl Session {
-    fn begin(context: &Context) -> Result<Self, CommandError> {
+    pub(super) fn begin(context: &Context) -> Result<Self, CommandError> {
         let (store, profile) = super::open(context)?;
         let lock = profile.lock(&mut |holder| {
             context.ui.status(format!(
@@ -50,7 +51,12 @@ impl Session {
         )?)
     }
 
-    fn apply(&self, context: &Context, change: &Change) -> Result<(), CommandError> {
+    /// Makes a change.
+    pub(super) fn change(
+        &self,
+        context: &Context,
+        change: &Change,
+    ) -> Result<Outcome, CommandError> {
         let before = self.profile.current()?;
         let outcome = apply::apply(context, &self.store, &self.profile, change)?;
         // Also if nothing changed: a command that was killed may have got no further than to the
@@ -64,6 +70,13 @@ impl Session {
             write(&self.profile.manifest_path(), &change.manifest)?;
             write(&self.profile.lock_path(), &generation.lock()?)?;
         }
+        Ok(outcome)
+    }
+
+    /// Makes a change and reports it.
+    fn apply(&self, context: &Context, change: &Change) -> Result<(), CommandError> {
+        let before = self.profile.current()?;
+        let outcome = self.change(context, change)?;
         report(context, &self.profile, before.as_ref(), &outcome)
     }
 }
@@ -89,6 +102,7 @@ pub(super) fn install(context: &Context, arguments: &Install) -> Result<(), Comm
             manifest: editor.to_string(),
             renew: Renew::Nothing,
             locked: false,
+            borders: Borders::Keep,
         },
     )
 }
@@ -199,6 +213,7 @@ pub(super) fn remove(context: &Context, arguments: &Remove) -> Result<(), Comman
             manifest: editor.to_string(),
             renew: Renew::Nothing,
             locked: false,
+            borders: Borders::Keep,
         },
     )
 }
@@ -211,6 +226,7 @@ pub(super) fn make_again(context: &Context) -> Result<(), CommandError> {
         manifest: current.manifest()?,
         renew: Renew::Nothing,
         locked: true,
+        borders: Borders::Keep,
     };
     apply::apply(context, &session.store, &session.profile, &change).map(drop)
 }
@@ -239,6 +255,7 @@ pub(super) fn upgrade(context: &Context, arguments: &Upgrade) -> Result<(), Comm
             manifest: session.text.clone(),
             renew,
             locked: false,
+            borders: Borders::Keep,
         },
     )
 }
@@ -250,6 +267,7 @@ pub(super) fn sync(context: &Context, arguments: &Sync) -> Result<(), CommandErr
             manifest: session.text.clone(),
             renew: Renew::Nothing,
             locked: arguments.locked,
+            borders: Borders::Keep,
         };
         return session.apply(context, &change);
     };
@@ -272,6 +290,7 @@ pub(super) fn sync(context: &Context, arguments: &Sync) -> Result<(), CommandErr
         manifest: editor.to_string(),
         renew: Renew::Nothing,
         locked: arguments.locked,
+        borders: Borders::Keep,
     };
     session.apply(&named, &change)?;
     if !context.global.dry_run && !arguments.locked {

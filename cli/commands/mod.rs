@@ -5,6 +5,7 @@ mod compiler;
 mod diff;
 mod generations;
 mod housekeeping;
+mod optimise;
 mod query;
 mod run;
 mod store;
@@ -32,6 +33,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<(), CommandErro
         Command::History => generations::history(context),
         Command::Rollback(arguments) => generations::rollback(context, &arguments),
         Command::Prove(arguments) => housekeeping::prove(context, &arguments),
+        Command::Optimise => optimise::optimise(context),
         Command::Diff(arguments) => diff::diff(context, &arguments),
         Command::Pin(arguments) => generations::pin(context, &arguments),
         Command::Unpin(arguments) => generations::unpin(context, &arguments),

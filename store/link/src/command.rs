@@ -34,9 +34,9 @@ pub(crate) fn program(
     program: &Program<'_>,
     tools: &Tools,
     against: Option<&Against<'_>>,
-    output: &Utf8Path,
+    target: &Target<'_>,
     session: &Session<'_>,
-) -> Vec<String> {
+) -> Result<Vec<String>, LinkError> {
     let shared = |role: &Role| match (role, against) {
         (Role::Member(index), Some(against)) => against
             .group
@@ -59,8 +59,14 @@ pub(crate) fn program(
     if against.is_some() && tools.compressed_relocations {
         args.push(COMPRESS.to_owned());
     }
+    let Target { exports, output } = target;
+    if !exports.is_empty() {
+        let list = format!("{output}.given");
+        session.write(Utf8Path::new(&list), dynamic_list(exports).as_bytes())?;
+        args.push(format!("-Wl,--dynamic-list={}", session.seen(list)));
+    }
     args.extend(["-o".to_owned(), session.seen(output).into_string()]);
-    args
+    Ok(args)
 }
 
 /// Adds the words of a recorded item.
@@ -110,7 +116,7 @@ fn libraries(
     words
 }
 
-/// What a library exports, and where it goes.
+/// What a library or a program exports, and where it goes.
 pub(crate) struct Target<'a> {
     pub(crate) exports: &'a BTreeSet<String>,
     /// The file, relative to the working folder.
@@ -194,22 +200,21 @@ fn archives(shared: &Shared, against: &Against<'_>, session: &Session<'_>) -> Ve
             words.push(file);
         }
     }
-    for place in builtins(against.group, shared) {
+    for place in builtins(against.group) {
         words.push(session.stored(&place.object, &place.file).into_string());
     }
     words.push("-Wl,--end-group".to_owned());
     words
 }
 
-/// Returns the archives of the compiler's helper functions, as a user of the library has them.
-fn builtins(group: &Group<'_>, shared: &Shared) -> Vec<Place> {
-    let mut users = group.programs.iter();
-    let Some(user) = users.find(|program| shared.users.contains(&program.app.id())) else {
+/// Returns the archives of the compiler's helper functions: all programs have the same.
+fn builtins(group: &Group<'_>) -> Vec<Place> {
+    let Some(program) = group.programs.first() else {
         return Vec::new();
     };
-    let items = user.line.set.items().iter().zip(&user.line.roles);
+    let items = program.line.set.items().iter().zip(&program.line.roles);
     let items = items.filter(|(_, role)| **role == Role::Builtins);
-    items.filter_map(|(item, _)| user.place(item)).collect()
+    items.filter_map(|(item, _)| program.place(item)).collect()
 }
 
 /// Everything exported is under one node, which no other library has.
@@ -222,6 +227,16 @@ fn version_script(shared: &Shared, exports: &BTreeSet<String>) -> String {
         }
     }
     text.push_str("local: *;\n};\n");
+    text
+}
+
+/// What a program gives to the libraries it loads.
+fn dynamic_list(exports: &BTreeSet<String>) -> String {
+    let mut text = "{\n".to_owned();
+    for name in exports {
+        text.extend(["\"", name, "\";\n"]);
+    }
+    text.push_str("};\n");
     text
 }
 

@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use orlop_store::{Digest, StorePath, content_hash};
+use serde::{Deserialize, Serialize};
 
 use crate::Linkage;
 use crate::error::LinkError;
 use crate::input::Program;
+use crate::line::Unread;
 use crate::link_set::Item;
-use crate::members::Member;
-use crate::partition::{self, Library, Split};
+use crate::members::{Member, Symbols};
+use crate::partition::{self, Library, Previous, Redrawn, Split};
+use crate::record::{RecordedApp, RecordedGroup, RecordedLibrary, RecordedMember};
 use crate::references::{self, References};
 use crate::session::Session;
 use crate::tools::{Libraries, Tools};
@@ -18,6 +21,10 @@ use crate::tools::{Libraries, Tools};
 pub(crate) struct Group<'a> {
     pub(crate) tools: &'a Tools,
     pub(crate) programs: Vec<Program<'a>>,
+    /// What each program's own objects define and ask for.
+    pub(crate) own: Vec<Symbols>,
+    /// The apps whose binaries stay as they are, by their ids.
+    pub(crate) settled: BTreeMap<String, RecordedApp>,
     /// All members, by what identifies them.
     pub(crate) members: BTreeMap<Digest, Member>,
     /// The libraries: each needs only those before it.
@@ -41,10 +48,13 @@ pub(crate) struct Shared {
     pub(crate) offered: BTreeSet<String>,
     /// What it is linked with.
     pub(crate) flags: Flags,
+    /// What it was when apps that are not linked again were linked against it.
+    pub(crate) earlier: Option<RecordedLibrary>,
 }
 
 /// What a library is linked with, beside its members: what its users' own command lines agree on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Flags {
     /// Flags of the machine: `-m64`.
     pub(crate) machine: Vec<String>,
@@ -57,14 +67,15 @@ pub(crate) struct Flags {
 }
 
 impl<'a> Group<'a> {
-    /// Reads all programs' objects and draws the borders.
+    /// Reads all programs' objects and draws the borders, `before` being those drawn before.
     pub(crate) fn draw(
         programs: Vec<Program<'a>>,
         tools: &'a Tools,
         linkage: Linkage,
+        before: &RecordedGroup,
         session: &Session<'_>,
     ) -> Result<Self, LinkError> {
-        let members = read_members(&programs, session)?;
+        let members = read_members(&programs, before, session)?;
         let own = session.parallel(&programs, |program| program.symbols(session))?;
         let system = system_names(&programs, session)?;
         let views: Vec<_> = programs
@@ -86,19 +97,38 @@ impl<'a> Group<'a> {
             Linkage::Crate => Split::Everywhere,
             Linkage::Static | Linkage::Shared => Split::Cheapest,
         };
-        let libraries = partition::draw(&references.nodes(), &apps, split);
+        let previous = previous(before, &programs);
+        let Redrawn { libraries, settled } =
+            partition::redraw(&references.nodes(), &apps, split, &previous);
+        let settled = settled.into_keys().filter_map(|id| {
+            let app = before.apps.get(&id)?.clone();
+            Some((id, app))
+        });
+        let settled = settled.collect();
         let mut library_of = BTreeMap::new();
         for (index, library) in libraries.iter().enumerate() {
             library_of.extend(library.members.iter().map(|member| (*member, index)));
         }
-        let libraries = libraries
-            .into_iter()
-            .map(|library| Shared::new(library, &references, &members, &programs, tools))
-            .collect();
+        let libraries = libraries.into_iter().map(|library| {
+            let earlier = library.kept.and_then(|index| before.libraries.get(index));
+            let flags = match earlier {
+                Some(earlier) => earlier.flags.clone(),
+                None => Flags::of(programs.iter().filter(|program| library.has_user(program))),
+            };
+            let mut shared = Shared::new(library, flags, &references, tools, &members);
+            if let Some(earlier) = earlier {
+                shared.offered.extend(earlier.exports.iter().cloned());
+                shared.earlier = Some(earlier.clone());
+            }
+            shared
+        });
+        let libraries = libraries.collect();
         drop(references);
         Ok(Self {
             tools,
             programs,
+            own,
+            settled,
             members,
             libraries,
             library_of,
@@ -112,25 +142,49 @@ impl<'a> Group<'a> {
         let highest = self.libraries.iter().rposition(used);
         highest.map_or_else(Vec::new, |highest| (0..=highest).rev().collect())
     }
+
+    /// Returns the programs that have to be linked, with their positions.
+    pub(crate) fn unsettled(&self) -> Vec<(usize, &Program<'a>)> {
+        let programs = self.programs.iter().enumerate();
+        programs
+            .filter(|(_, program)| !self.settled.contains_key(&program.app.id()))
+            .collect()
+    }
+
+    /// Returns the names that libraries may ask of a program: all that any of their crates asks
+    /// for, so that a library can grow under a program that stays.
+    pub(crate) fn given(&self, program: usize) -> BTreeSet<String> {
+        let own = &self.own[program].defined;
+        let below = self.below(&self.programs[program].app.id()).into_iter();
+        let members = below.flat_map(|index| &self.libraries[index].members);
+        let members = members.filter_map(|key| self.members.get(key));
+        let asked = members.flat_map(|member| member.symbols.undefined.keys());
+        asked
+            .filter(|name| own.contains_key(*name) && references::is_plain(name))
+            .cloned()
+            .collect()
+    }
+}
+
+impl Library {
+    fn has_user(&self, program: &Program<'_>) -> bool {
+        self.users.contains(&program.app.id())
+    }
 }
 
 impl Shared {
     fn new(
         library: Library,
+        flags: Flags,
         references: &References<'_>,
-        members: &BTreeMap<Digest, Member>,
-        programs: &[Program<'_>],
         tools: &Tools,
+        members: &BTreeMap<Digest, Member>,
     ) -> Self {
         let Library {
             members: keys,
             users,
+            kept: _,
         } = library;
-        let flags = Flags::of(
-            programs
-                .iter()
-                .filter(|program| users.contains(&program.app.id())),
-        );
         let inside: BTreeSet<_> = keys.iter().copied().collect();
         let key = tools.key("orlop-library-name", (&keys, &flags)).to_string();
         let key = &key[..16];
@@ -145,7 +199,36 @@ impl Shared {
             members: keys,
             users,
             flags,
+            earlier: None,
         }
+    }
+
+    /// Returns its members as they are recorded.
+    pub(crate) fn recorded_members(&self, group: &Group<'_>) -> Vec<RecordedMember> {
+        let members = self.members.iter().filter_map(|key| {
+            let member = group.members.get(key)?;
+            Some(RecordedMember::new(*key, &member.name, &member.parts))
+        });
+        members.collect()
+    }
+}
+
+/// Returns the borders drawn before as far as they still count.
+fn previous(before: &RecordedGroup, programs: &[Program<'_>]) -> Previous {
+    let libraries = before.libraries.iter().map(|library| {
+        let members = library.members.iter();
+        members.filter_map(RecordedMember::key).collect()
+    });
+    let apps = before.apps.iter().filter(|(id, recorded)| {
+        let mut programs = programs.iter();
+        let same = |program: &Program<'_>| {
+            program.app.id() == **id && program.app.link_sets() == recorded.programs
+        };
+        programs.any(same)
+    });
+    Previous {
+        libraries: libraries.collect(),
+        apps: apps.map(|(id, app)| (id.clone(), app.libraries)).collect(),
     }
 }
 
@@ -234,9 +317,11 @@ fn keys(program: &Program<'_>) -> Vec<Digest> {
         .collect()
 }
 
-/// Reads every member once.
+/// Reads every member once: those of the programs, and those of earlier libraries that are still
+/// there.
 fn read_members(
     programs: &[Program<'_>],
+    before: &RecordedGroup,
     session: &Session<'_>,
 ) -> Result<BTreeMap<Digest, Member>, LinkError> {
     let mut first = BTreeMap::new();
@@ -245,10 +330,27 @@ fn read_members(
             first.entry(member.key).or_insert((index, position));
         }
     }
-    let first: Vec<_> = first.into_iter().collect();
-    let members = session.parallel(&first, |(key, (index, position))| {
-        Ok((*key, programs[*index].member(*position, session)?))
-    })?;
+    let mut unread: BTreeMap<Digest, Unread> = first
+        .into_iter()
+        .map(|(key, (index, position))| (key, programs[index].line.members[position].clone()))
+        .collect();
+    for member in before.libraries.iter().flat_map(|library| &library.members) {
+        let Some(key) = member.key().filter(|key| !unread.contains_key(key)) else {
+            continue;
+        };
+        let objects = member.parts.iter().map(|part| part.place.object.clone());
+        if session
+            .context
+            .store
+            .missing(&objects.collect())?
+            .is_empty()
+        {
+            let (name, parts) = (member.name.clone(), member.parts.clone());
+            unread.insert(key, Unread { name, key, parts });
+        }
+    }
+    let unread: Vec<_> = unread.into_values().collect();
+    let members = session.parallel(&unread, |unread| Ok((unread.key, unread.read(session)?)))?;
     Ok(members.into_iter().collect())
 }
 

@@ -6,7 +6,7 @@ use orlop_store::StorePath;
 
 use crate::App;
 use crate::error::LinkError;
-use crate::line::{Line, Role};
+use crate::line::{Line, Role, Unread};
 use crate::link_set::{Item, LinkSet};
 use crate::members::{Member, Place, Symbols};
 use crate::session::Session;
@@ -92,18 +92,17 @@ impl<'a> Program<'a> {
         let symbols = own.map(|place| symbols(place, session));
         Ok(Symbols::merge(symbols.collect::<Result<Vec<_>, _>>()?))
     }
+}
 
-    /// Reads its member at a position.
-    pub(crate) fn member(&self, index: usize, session: &Session<'_>) -> Result<Member, LinkError> {
-        let unread = &self.line.members[index];
-        let parts = unread
-            .parts
-            .iter()
-            .map(|part| symbols(&part.place, session));
+impl Unread {
+    /// Reads it.
+    pub(crate) fn read(&self, session: &Session<'_>) -> Result<Member, LinkError> {
+        let parts = self.parts.iter();
+        let symbols = parts.map(|part| symbols(&part.place, session));
         Ok(Member {
-            name: unread.name.clone(),
-            parts: unread.parts.clone(),
-            symbols: Symbols::merge(parts.collect::<Result<Vec<_>, _>>()?),
+            name: self.name.clone(),
+            parts: self.parts.clone(),
+            symbols: Symbols::merge(symbols.collect::<Result<Vec<_>, _>>()?),
         })
     }
 }

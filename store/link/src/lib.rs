@@ -39,7 +39,7 @@ mod tools;
 mod views;
 pub mod visibility;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 pub use error::LinkError;
 pub use object::ObjectError;
@@ -48,8 +48,7 @@ use orlop_store::{ActivityKind, Event, PlannedProgram, Reporter, Runner, Store, 
 
 use crate::group::{Group, search_folders};
 use crate::input::Program;
-use crate::passes::Linked;
-use crate::record::{Record, RecordedView};
+use crate::record::{Record, RecordedGroup, RecordedView};
 use crate::session::Session;
 use crate::tools::{Libraries, Tools};
 use crate::views::Planned;
@@ -109,34 +108,72 @@ pub struct View {
     pub proofs: Vec<Proof>,
 }
 
+/// Apps that were linked.
+#[derive(Debug, Clone)]
+pub struct Linked {
+    /// The apps' trees, in their order.
+    pub views: Vec<View>,
+    /// The object that says where the borders are: what the next link of the same profile takes as
+    /// `previous`. Whoever keeps the views keeps it too.
+    pub partition: StorePath,
+}
+
 /// Links apps and proves them. Every app's view is in the store afterwards; what was linked before
 /// is found again by its key.
-pub fn link(apps: &[App], context: &Context<'_>) -> Result<Vec<View>, LinkError> {
+///
+/// `previous` is the partition of the link before, which is changed as little as pays: the binaries
+/// of its apps stay as they are unless moving borders saves much. Without it all borders are drawn
+/// anew.
+pub fn link(
+    apps: &[App],
+    previous: Option<&StorePath>,
+    context: &Context<'_>,
+) -> Result<Linked, LinkError> {
     if let Some(app) = apps.iter().find(|app| app.programs.is_empty()) {
         return Err(LinkError::NoProgram {
             app: app.name.clone(),
         });
     }
     let _no_gc = context.store.use_store()?;
-    let path = Record::path(apps, context);
-    let record = match Record::find(&path, context)? {
-        Some(record) => record,
-        None => link_all(apps, &path, context)?,
+    let before = match previous {
+        Some(path) => Record::find(path, context)?.map(|record| (path, record)),
+        None => None,
     };
-    apps.iter()
-        .map(|app| prove(app, record.view(app)?, context))
-        .collect()
+    let (partition, record) = match before {
+        Some((path, record)) if record.answers(apps, context) && record.is_whole(context)? => {
+            (path.clone(), record)
+        }
+        before => {
+            let path = Record::path(apps, previous, context);
+            let record = match Record::find(&path, context)? {
+                Some(record) if record.is_whole(context)? => record,
+                _ => link_all(apps, before.map(|(_, record)| record), &path, context)?,
+            };
+            (path, record)
+        }
+    };
+    let views = apps
+        .iter()
+        .map(|app| prove(app, record.view(app)?, context));
+    Ok(Linked {
+        views: views.collect::<Result<_, _>>()?,
+        partition,
+    })
 }
 
-impl App {
-    /// Returns what tells it from other apps of the same link.
-    fn id(&self) -> String {
-        format!("{} {} {}", self.name, self.version, self.compiler)
-    }
+/// Whether an object is a partition, by its name.
+pub fn is_partition(path: &StorePath) -> bool {
+    Record::is_at(path)
 }
 
 /// Links everything, and adds the record and the views to the store.
-fn link_all(apps: &[App], path: &StorePath, context: &Context<'_>) -> Result<Record, LinkError> {
+fn link_all(
+    apps: &[App],
+    before: Option<Record>,
+    path: &StorePath,
+    context: &Context<'_>,
+) -> Result<Record, LinkError> {
+    let mut before = before.unwrap_or_default();
     let session = Session::new(context)?;
     context.reporter.report(Event::Planned {
         kind: ActivityKind::Link,
@@ -158,69 +195,76 @@ fn link_all(apps: &[App], path: &StorePath, context: &Context<'_>) -> Result<Rec
             .or_default()
             .extend(programs);
     }
-    let mut linked = Linked::default();
+    let mut record = Record::default();
     for ((compiler, linkage), mut programs) in groups {
         programs.sort_by_key(|program| (program.app.id(), program.name));
         let tools = Tools::new(context, compiler)?;
-        let group = link_group(programs, linkage, &tools, &session)?;
-        linked.libraries.extend(group.libraries);
-        linked.apps.extend(group.apps);
+        let id = tools.key("orlop-group", linkage).to_string();
+        let mut before = before.groups.remove(&id).unwrap_or_default();
+        before.forget_lost(context)?;
+        let group = link_group(programs, linkage, &before, &tools, &session)?;
+        record.groups.insert(id, group);
     }
     let others = Libraries::of(context).behind(folders);
-    let mut planned = Vec::new();
-    for app in apps {
-        if let Some(object) = linked.apps.get(&app.id()) {
-            planned.push(Planned::new(
-                app,
-                object.clone(),
-                &linked.libraries,
-                &others,
-                &session,
-            )?);
-        }
+    let planned = plan_views(apps, &record, &others, &session)?;
+    record.views = planned
+        .iter()
+        .map(|view| (view.app.id(), view.recorded(context)))
+        .collect();
+    for view in &planned {
+        view.add(&session)?;
     }
-    add_views(&planned, path, &session)
+    record.add(path, &session)?;
+    Ok(record)
 }
 
 /// Links the programs of one compiler and one linkage.
 fn link_group(
     programs: Vec<Program<'_>>,
     linkage: Linkage,
+    before: &RecordedGroup,
     tools: &Tools,
     session: &Session<'_>,
-) -> Result<Linked, LinkError> {
-    let apps: BTreeSet<_> = programs.iter().map(|program| program.app.id()).collect();
+) -> Result<RecordedGroup, LinkError> {
+    let apps: BTreeMap<_, _> = programs
+        .iter()
+        .map(|program| (program.app.id(), program.app.link_sets()))
+        .collect();
+    let whole = before.has_libraries(session.context)?;
+    let settled = apps.iter().map(|(id, programs)| {
+        let app = before.apps.get(id).filter(|app| app.programs == *programs);
+        app.map(|app| (id.clone(), app.clone()))
+    });
+    let settled = settled.collect::<Option<_>>();
+    if let Some(apps) = settled.filter(|_| whole) {
+        let libraries = before.libraries.clone();
+        return Ok(RecordedGroup { libraries, apps });
+    }
     if linkage == Linkage::Static || apps.len() < 2 {
         return passes::alone(&programs, tools, session);
     }
-    let group = Group::draw(programs, tools, linkage, session)?;
+    let group = Group::draw(programs, tools, linkage, before, session)?;
     passes::together(&group, session)
 }
 
-fn add_views(
-    planned: &[Planned<'_>],
-    path: &StorePath,
+/// Finds what every app loads.
+fn plan_views<'a>(
+    apps: &'a [App],
+    record: &Record,
+    others: &Libraries,
     session: &Session<'_>,
-) -> Result<Record, LinkError> {
-    let views = planned.iter().map(|view| {
-        let libraries = view.libraries.values().cloned().collect();
-        (
-            view.app.id(),
-            RecordedView {
-                path: view.path.clone(),
-                libraries,
-            },
-        )
+) -> Result<Vec<Planned<'a>>, LinkError> {
+    let groups = || record.groups.values();
+    let libraries = groups().flat_map(|group| &group.libraries);
+    let libraries = libraries
+        .filter_map(|library| Some((library.soname.clone(), library.object.clone()?)))
+        .collect();
+    let linked: BTreeMap<_, _> = groups().flat_map(|group| &group.apps).collect();
+    let planned = apps.iter().filter_map(|app| {
+        let object = linked.get(&app.id())?.object.clone();
+        Some(Planned::new(app, object, &libraries, others, session))
     });
-    let record = Record {
-        views: views.collect(),
-    };
-    // The record comes first, because the views refer to it; it counts once they are all there.
-    record.add(path, session)?;
-    for view in planned {
-        view.add(path, session)?;
-    }
-    Ok(record)
+    planned.collect()
 }
 
 /// Proves every program of a view.

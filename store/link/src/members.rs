@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8PathBuf;
 use orlop_store::StorePath;
+use serde::{Deserialize, Serialize};
 
 use crate::object::{ObjectError, objects};
 
@@ -22,7 +23,7 @@ pub struct Member {
 }
 
 /// One archive of a member.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     /// Where it is.
     pub place: Place,
@@ -31,7 +32,7 @@ pub struct Part {
 }
 
 /// Where a file is, independent of the machine.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Place {
     /// The store object.
     pub object: StorePath,

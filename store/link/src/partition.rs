@@ -12,6 +12,10 @@
 //! Some members are *anchored*: they stay in each binary, as does whatever needs them. A member
 //! is also anchored if an app uses it without using what it needs: then a symbol it asks for is
 //! defined by different parties in different apps.
+//!
+//! What was drawn before is kept: [`redraw`] adds libraries for new apps on top of it, so that the
+//! binaries of earlier apps stay as they are. They are drawn anew only if that saves more than one
+//! part in [`WORTHWHILE`] of what all apps take together.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +27,9 @@ use petgraph::graph::{DiGraph, NodeIndex};
 const LIBRARY: u64 = 256 * 1024;
 /// One of so many bytes of a member costs memory though nobody uses it.
 const WASTE: u64 = 16;
+
+/// Borders are moved, and earlier apps linked again, when it saves more than one part in so many.
+const WORTHWHILE: u64 = 10;
 
 /// What a partition has to know of a member.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,17 +56,194 @@ pub enum Split {
 pub struct Library {
     /// Its members, most widely used first.
     pub members: Vec<Digest>,
-    /// The apps that use one of them.
+    /// The apps that load it.
     pub users: BTreeSet<String>,
+    /// The position of the earlier library with the same members.
+    pub kept: Option<usize>,
 }
 
-/// Draws the borders: returns the libraries, each needing only those before it. All members that
+/// What was drawn before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Previous {
+    /// The libraries' members, each library needing only those before it.
+    pub libraries: Vec<Vec<Digest>>,
+    /// The apps that are linked already: against how many of the libraries, from the first.
+    pub apps: BTreeMap<String, usize>,
+}
+
+/// What becomes of earlier borders.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Redrawn {
+    /// The libraries, each needing only those before it.
+    pub libraries: Vec<Library>,
+    /// The apps whose binaries stay as they are, and against how many of the libraries, from the
+    /// first, they are linked.
+    pub settled: BTreeMap<String, usize>,
+}
+
+/// Draws the borders anew: returns the libraries, each needing only those before it. All members that
 /// are in none stay in the binaries.
 pub fn draw(
     nodes: &BTreeMap<Digest, Node>,
     apps: &BTreeMap<String, BTreeSet<Digest>>,
     split: Split,
 ) -> Vec<Library> {
+    let mut users = shareable(nodes, apps);
+    users.retain(|_, users| users.len() > 1);
+    split_up(nodes, &users, split)
+}
+
+/// Draws borders with as little change to those drawn before as pays.
+pub fn redraw(
+    nodes: &BTreeMap<Digest, Node>,
+    apps: &BTreeMap<String, BTreeSet<Digest>>,
+    split: Split,
+    previous: &Previous,
+) -> Redrawn {
+    let extended = extend(nodes, apps, split, previous);
+    let libraries = draw(nodes, apps, split).into_iter().map(|library| {
+        let mut earlier = previous.libraries.iter();
+        let kept = earlier.position(|members| *members == library.members);
+        Library { kept, ..library }
+    });
+    let anew = replace(libraries.collect(), apps, previous);
+    let (with_earlier, without) = (cost(&extended, nodes, apps), cost(&anew, nodes, apps));
+    let saved = with_earlier.saturating_sub(without);
+    tracing::debug!(with_earlier, without, "redraw");
+    if saved > with_earlier / WORTHWHILE {
+        anew
+    } else {
+        extended
+    }
+}
+
+/// Takes new libraries; a binary stays only if it is what would be linked again.
+fn replace(
+    libraries: Vec<Library>,
+    apps: &BTreeMap<String, BTreeSet<Digest>>,
+    previous: &Previous,
+) -> Redrawn {
+    let mut same = previous.clone();
+    same.apps.retain(|app, count| {
+        let others = libraries.iter().skip(*count);
+        !others
+            .into_iter()
+            .any(|library| library.users.contains(app))
+    });
+    settle(libraries, apps, &same)
+}
+
+/// Keeps all earlier libraries that can be kept, and draws further ones for apps not yet linked.
+fn extend(
+    nodes: &BTreeMap<Digest, Node>,
+    apps: &BTreeMap<String, BTreeSet<Digest>>,
+    split: Split,
+    previous: &Previous,
+) -> Redrawn {
+    let mut users = shareable(nodes, apps);
+    let used: BTreeSet<_> = apps.values().flatten().collect();
+    let mut shared = BTreeSet::new();
+    let mut libraries = Vec::new();
+    for (index, members) in previous.libraries.iter().enumerate() {
+        let own: BTreeSet<_> = members.iter().copied().collect();
+        let fits = |member: &Digest| {
+            let needs_earlier = |node: &Node| {
+                node.needs
+                    .iter()
+                    .all(|needed| own.contains(needed) || shared.contains(needed))
+            };
+            let may_leave = |node: &Node| {
+                if used.contains(member) {
+                    users.contains_key(member)
+                } else {
+                    !node.anchored
+                }
+            };
+            nodes
+                .get(member)
+                .is_some_and(|node| needs_earlier(node) && may_leave(node))
+        };
+        if members.iter().all(fits) {
+            shared.extend(own);
+            libraries.push(Library {
+                members: members.clone(),
+                users: BTreeSet::new(),
+                kept: Some(index),
+            });
+        }
+    }
+    let settled = settle(libraries.clone(), apps, previous).settled;
+    users.retain(|member, users| {
+        users.retain(|app| !settled.contains_key(*app));
+        users.len() > 1 && !shared.contains(member)
+    });
+    libraries.extend(split_up(nodes, &users, split));
+    settle(libraries, apps, previous)
+}
+
+/// Finds out which binaries may stay as they are, and who loads each library.
+fn settle(
+    mut libraries: Vec<Library>,
+    apps: &BTreeMap<String, BTreeSet<Digest>>,
+    previous: &Previous,
+) -> Redrawn {
+    let kept: Vec<_> = libraries.iter().map(|library| library.kept).collect();
+    let settled = previous.apps.iter().filter(|(app, count)| {
+        let same = (0..**count).all(|index| kept.get(index) == Some(&Some(index)));
+        apps.contains_key(*app) && same
+    });
+    let settled: BTreeMap<_, _> = settled.map(|(app, count)| (app.clone(), *count)).collect();
+    for (index, library) in libraries.iter_mut().enumerate() {
+        let uses = |(app, members): &(&String, &BTreeSet<Digest>)| {
+            let linked = settled.get(*app).is_none_or(|count| index < *count);
+            linked
+                && library
+                    .members
+                    .iter()
+                    .any(|member| members.contains(member))
+        };
+        library.users = apps
+            .iter()
+            .filter(uses)
+            .map(|(app, _)| app.clone())
+            .collect();
+    }
+    Redrawn { libraries, settled }
+}
+
+/// What a partition costs: the bytes of all binaries and libraries, and what loading takes.
+fn cost(
+    redrawn: &Redrawn,
+    nodes: &BTreeMap<Digest, Node>,
+    apps: &BTreeMap<String, BTreeSet<Digest>>,
+) -> u64 {
+    let bytes = |member: &Digest| nodes.get(member).map_or(0, |node| node.bytes);
+    let mut cost = 0_u64;
+    let mut in_libraries = BTreeMap::<&str, u64>::new();
+    for library in &redrawn.libraries {
+        let whole: u64 = library.members.iter().map(bytes).sum();
+        cost = cost.saturating_add(whole);
+        for app in &library.users {
+            let used = apps.get(app).into_iter().flatten();
+            let used = used.filter(|member| library.members.contains(member));
+            let used: u64 = used.map(bytes).sum();
+            *in_libraries.entry(app).or_default() += used;
+            cost = cost.saturating_add(LIBRARY + whole.saturating_sub(used) / WASTE);
+        }
+    }
+    for (app, members) in apps {
+        let all: u64 = members.iter().map(bytes).sum();
+        let left = in_libraries.get(app.as_str()).copied().unwrap_or_default();
+        cost = cost.saturating_add(all.saturating_sub(left));
+    }
+    cost
+}
+
+/// Returns who uses each member that may leave the binaries.
+fn shareable<'a>(
+    nodes: &BTreeMap<Digest, Node>,
+    apps: &'a BTreeMap<String, BTreeSet<Digest>>,
+) -> BTreeMap<Digest, BTreeSet<&'a str>> {
     let mut users = BTreeMap::<Digest, BTreeSet<&str>>::new();
     for (app, members) in apps {
         for member in members.iter().filter(|member| nodes.contains_key(member)) {
@@ -67,27 +251,31 @@ pub fn draw(
         }
     }
     remove_anchored(nodes, &mut users);
-    users.retain(|_, users| users.len() > 1);
-    let units = order(nodes, &users);
+    users
+}
+
+/// Splits all members that have users into libraries.
+fn split_up(
+    nodes: &BTreeMap<Digest, Node>,
+    users: &BTreeMap<Digest, BTreeSet<&str>>,
+    split: Split,
+) -> Vec<Library> {
+    let units = order(nodes, users);
     let intervals = match split {
         Split::Cheapest => cheapest(&units),
         Split::Everywhere => (0..units.len()).map(|index| index..index + 1).collect(),
     };
-    intervals
-        .into_iter()
-        .map(|interval| {
-            let units = &units[interval];
-            let users = units.iter().flat_map(|unit| &unit.users);
-            Library {
-                members: units
-                    .iter()
-                    .flat_map(|unit| &unit.members)
-                    .copied()
-                    .collect(),
-                users: users.map(|app| (*app).to_owned()).collect(),
-            }
-        })
-        .collect()
+    let library = |interval: std::ops::Range<usize>| {
+        let units = &units[interval];
+        let members = units.iter().flat_map(|unit| &unit.members);
+        let users = units.iter().flat_map(|unit| &unit.users);
+        Library {
+            members: members.copied().collect(),
+            users: users.map(|app| (*app).to_owned()).collect(),
+            kept: None,
+        }
+    };
+    intervals.into_iter().map(library).collect()
 }
 
 /// Removes the members that must stay in the binaries.
@@ -363,6 +551,105 @@ mod tests {
             let one = members(draw(&pool.nodes, &pool.apps, Split::Cheapest));
             let other = members(draw(&pool.nodes, &renamed.collect(), Split::Cheapest));
             prop_assert_eq!(one, other);
+        }
+    }
+
+    /// Draws for the first app, then for the first two, and so on.
+    fn one_by_one(pool: &Pool, split: Split) -> Vec<(BTreeMap<String, BTreeSet<Digest>>, Redrawn)> {
+        let mut previous = Previous::default();
+        let mut apps = BTreeMap::new();
+        let mut steps = Vec::new();
+        for (app, members) in &pool.apps {
+            apps.insert(app.clone(), members.clone());
+            let redrawn = redraw(&pool.nodes, &apps, split, &previous);
+            previous = follow(&redrawn, &apps);
+            steps.push((apps.clone(), redrawn));
+        }
+        steps
+    }
+
+    /// What is recorded of a drawing once all apps are linked.
+    fn follow(redrawn: &Redrawn, apps: &BTreeMap<String, BTreeSet<Digest>>) -> Previous {
+        let libraries = &redrawn.libraries;
+        let count = |app: &String| {
+            let highest = libraries
+                .iter()
+                .rposition(|library| library.users.contains(app));
+            let fresh = highest.map_or(0, |highest| highest + 1);
+            redrawn.settled.get(app).copied().unwrap_or(fresh)
+        };
+        Previous {
+            libraries: libraries
+                .iter()
+                .map(|library| library.members.clone())
+                .collect(),
+            apps: apps.keys().map(|app| (app.clone(), count(app))).collect(),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        #[test]
+        fn growing_stays_valid(pool in pool(), everywhere in any::<bool>()) {
+            let split = if everywhere { Split::Everywhere } else { Split::Cheapest };
+            for (apps, redrawn) in one_by_one(&pool, split) {
+                let now = Pool { nodes: pool.nodes.clone(), apps: apps.clone() };
+                let mut below = BTreeSet::new();
+                for library in &redrawn.libraries {
+                    for member in &library.members {
+                        prop_assert!(below.insert(*member), "a member is in two libraries");
+                    }
+                    for member in &library.members {
+                        let has_users = !users(&now, *member).is_empty();
+                        prop_assert!(!has_users || !stays(&now, *member));
+                        prop_assert!(!has_users || pool.nodes[member].needs.is_subset(&below));
+                    }
+                }
+                // Nobody has a member twice: what an app loads is left out of its binary, and what
+                // a library it loads needs is in a library too.
+                for (app, count) in &redrawn.settled {
+                    for library in &redrawn.libraries[*count..] {
+                        prop_assert!(!library.users.contains(app));
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn settled_apps_are_linked_against_what_they_were(pool in pool()) {
+            let mut earlier: Option<Redrawn> = None;
+            for (_, redrawn) in one_by_one(&pool, Split::Cheapest) {
+                for (app, count) in &redrawn.settled {
+                    let before = earlier.as_ref().unwrap();
+                    let same = redrawn.libraries[..*count].iter().zip(&before.libraries);
+                    for (now, before) in same {
+                        prop_assert_eq!(&now.members, &before.members);
+                        prop_assert_eq!(now.users.contains(app), before.users.contains(app));
+                    }
+                }
+                earlier = Some(redrawn);
+            }
+        }
+
+        #[test]
+        fn nothing_new_changes_nothing(pool in pool(), everywhere in any::<bool>()) {
+            let split = if everywhere { Split::Everywhere } else { Split::Cheapest };
+            let drawn = redraw(&pool.nodes, &pool.apps, split, &Previous::default());
+            let previous = follow(&drawn, &pool.apps);
+            let again = redraw(&pool.nodes, &pool.apps, split, &previous);
+            prop_assert_eq!(follow(&again, &pool.apps), previous);
+            prop_assert_eq!(again.settled.len(), pool.apps.len());
+        }
+
+        #[test]
+        fn what_is_kept_costs_little_more_than_the_best(pool in pool()) {
+            for (apps, redrawn) in one_by_one(&pool, Split::Cheapest) {
+                let best = redraw(&pool.nodes, &apps, Split::Cheapest, &Previous::default());
+                let best = cost(&best, &pool.nodes, &apps);
+                let kept = cost(&redrawn, &pool.nodes, &apps);
+                prop_assert!(kept - kept / WORTHWHILE <= best);
+            }
         }
     }
 

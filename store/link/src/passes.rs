@@ -11,6 +11,9 @@
 //! | D | every program, against the final libraries | a program must also export what those ask of it |
 //!
 //! Passes A, B and D are parallel; in pass C a library waits for those that may need it.
+//!
+//! A program that is settled is not linked at all. A library from before gives all that it gave, so
+//! that settled programs find what they found; it is only linked again when more is asked of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,59 +27,63 @@ use crate::copies::Copies;
 use crate::error::LinkError;
 use crate::group::Group;
 use crate::input::Program;
+use crate::record::{RecordedApp, RecordedGroup, RecordedLibrary};
 use crate::session::Session;
 use crate::tools::Tools;
-
-/// What a group's links made.
-#[derive(Debug, Default)]
-pub(crate) struct Linked {
-    /// The libraries, by their SONAMEs.
-    pub(crate) libraries: BTreeMap<String, StorePath>,
-    /// The object with each app's programs, by the app's id.
-    pub(crate) apps: BTreeMap<String, StorePath>,
-}
 
 /// Links programs of their own, without libraries.
 pub(crate) fn alone(
     programs: &[Program<'_>],
     tools: &Tools,
     session: &Session<'_>,
-) -> Result<Linked, LinkError> {
-    link_apps(programs, tools, None, &BTreeMap::new(), session)
+) -> Result<RecordedGroup, LinkError> {
+    let all = programs.iter().enumerate().collect();
+    let none = vec![Needs::new(); programs.len()];
+    let apps = link_apps(all, &none, tools, None, session)?;
+    Ok(RecordedGroup {
+        libraries: Vec::new(),
+        apps,
+    })
 }
 
 /// Links a group's libraries and programs.
-pub(crate) fn together(group: &Group<'_>, session: &Session<'_>) -> Result<Linked, LinkError> {
+pub(crate) fn together(
+    group: &Group<'_>,
+    session: &Session<'_>,
+) -> Result<RecordedGroup, LinkError> {
     let copies = Copies::new(group, session)?;
-    let rough = rough_libraries(group, &copies, session)?;
+    let unsettled = group.unsettled();
+    let rough = rough_libraries(group, &unsettled, &copies, session)?;
     let against = Against {
         group,
         copies: &copies,
         files: &rough,
     };
-    let needs = rough_programs(&against, session)?;
-    let Final { files, objects } = final_libraries(&against, needs, session)?;
+    let needs = rough_programs(&unsettled, &against, session)?;
+    let done = final_libraries(&against, union(needs.iter().cloned()), session)?;
     let against = Against {
         group,
         copies: &copies,
-        files: &files,
+        files: &done.files,
     };
-    link_apps(
-        &group.programs,
+    let mut apps = group.settled.clone();
+    apps.extend(link_apps(
+        unsettled,
+        &needs,
         group.tools,
         Some(&against),
-        &objects,
         session,
-    )
+    )?);
+    let libraries = done.libraries.into_values().collect();
+    Ok(RecordedGroup { libraries, apps })
 }
 
-/// The final libraries.
+/// The final libraries, by their position.
 #[derive(Debug, Default)]
 struct Final {
-    /// In the working folder, by their position.
+    /// In the working folder.
     files: BTreeMap<usize, Utf8PathBuf>,
-    /// In the store, by their SONAMEs.
-    objects: BTreeMap<String, StorePath>,
+    libraries: BTreeMap<usize, RecordedLibrary>,
 }
 
 /// The names asked of each library.
@@ -85,6 +92,7 @@ type Needs = BTreeMap<usize, BTreeSet<String>>;
 /// Pass A.
 fn rough_libraries(
     group: &Group<'_>,
+    unsettled: &[(usize, &Program<'_>)],
     copies: &Copies,
     session: &Session<'_>,
 ) -> Result<BTreeMap<usize, Utf8PathBuf>, LinkError> {
@@ -93,7 +101,10 @@ fn rough_libraries(
         copies,
         files: &BTreeMap::new(),
     };
-    let indices: Vec<_> = (0..group.libraries.len()).collect();
+    let below = unsettled
+        .iter()
+        .flat_map(|(_, program)| group.below(&program.app.id()));
+    let indices: Vec<_> = below.collect::<BTreeSet<_>>().into_iter().collect();
     let files = session.parallel(&indices, |&index| {
         let output = Utf8PathBuf::from(format!("rough/{}", group.libraries[index].soname));
         let exports = &group.libraries[index].offered;
@@ -111,17 +122,23 @@ fn rough_libraries(
     Ok(files.into_iter().collect())
 }
 
-/// Pass B.
-fn rough_programs(against: &Against<'_>, session: &Session<'_>) -> Result<Needs, LinkError> {
+/// Pass B: returns what each program needs.
+fn rough_programs(
+    unsettled: &[(usize, &Program<'_>)],
+    against: &Against<'_>,
+    session: &Session<'_>,
+) -> Result<Vec<Needs>, LinkError> {
     let group = against.group;
-    let programs: Vec<_> = group.programs.iter().enumerate().collect();
-    let each = session.parallel(&programs, |(index, program)| {
+    session.parallel(unsettled, |(index, program)| {
         let output = Utf8PathBuf::from(format!("rough/program-{index}"));
-        let args = command::program(program, group.tools, Some(against), &output, session);
+        let target = Target {
+            exports: &group.given(*index),
+            output: &output,
+        };
+        let args = command::program(program, group.tools, Some(against), &target, session)?;
         session.link(program.name, &output, args, &program.inputs())?;
         needs(group, &session.host(output))
-    })?;
-    Ok(union(each))
+    })
 }
 
 /// Pass C.
@@ -147,17 +164,13 @@ fn final_libraries(
             .filter(|index| !waits(index))
             .collect();
         let linked = session.parallel(&ready, |&index| {
-            let exports = needs.get(&index);
-            let link = |exports| final_library(index, exports, against, session);
-            exports.map(link).transpose()
+            let asked = needs.get(&index).cloned().unwrap_or_default();
+            final_library(index, asked, against, session)
         })?;
-        for library in linked.into_iter().flatten() {
-            let soname = group.libraries[library.index].soname.clone();
-            done.objects.insert(soname, library.object);
-            done.files.insert(library.index, library.file);
+        for (index, library) in ready.into_iter().zip(linked) {
+            done.files.extend(library.file.map(|file| (index, file)));
+            done.libraries.insert(index, library.recorded);
             needs = union([needs, library.needs]);
-        }
-        for index in ready {
             pending.remove(&index);
         }
     }
@@ -166,118 +179,222 @@ fn final_libraries(
 
 /// A library that will not change any more.
 struct FinalLibrary {
-    index: usize,
-    /// In the working folder.
-    file: Utf8PathBuf,
-    /// In the store.
-    object: StorePath,
+    /// In the working folder; none if nobody asks for anything in it.
+    file: Option<Utf8PathBuf>,
+    recorded: RecordedLibrary,
     /// What it asks of lower ones.
     needs: Needs,
 }
 
-/// Links a library that exports just what is asked of it, and adds it to the store.
+/// Makes a library that exports what is asked of it, and all that it exported before.
 fn final_library(
     index: usize,
-    exports: &BTreeSet<String>,
+    mut exports: BTreeSet<String>,
     against: &Against<'_>,
     session: &Session<'_>,
 ) -> Result<FinalLibrary, LinkError> {
     let group = against.group;
     let shared = &group.libraries[index];
-    session.told(&shared.soname, || {
-        let file = Utf8PathBuf::from(format!("final/{}", shared.soname));
-        library(
-            index,
-            &Target {
-                exports,
-                output: &file,
-            },
-            against,
-            session,
-        )?;
-        let needs = needs(group, &session.host(&file))?;
-        let lower: Vec<_> = needs
-            .iter()
-            .map(|(library, names)| (&group.libraries[*library].soname, names))
-            .collect();
-        let key = ((&shared.soname, &shared.flags), (exports, lower));
-        let object = StorePath::new(group.tools.key("orlop-library", key), &shared.soname);
-        if !session.context.store.contains(&object)? {
-            let staged = session.context.store.stage()?;
-            let folder = staged.folder().join("lib");
-            fs_err::create_dir_all(&folder)?;
-            fs_err::copy(session.host(&file), folder.join(&shared.soname))?;
-            add(staged, &object, session)?;
+    let file = Utf8PathBuf::from(format!("final/{}", shared.soname));
+    if let Some(earlier) = &shared.earlier {
+        exports.extend(earlier.exports.iter().cloned());
+        if let Some(needs) = reusable(earlier, &exports, group, session)? {
+            let file = keep(earlier, file, session)?;
+            let recorded = earlier.clone();
+            return Ok(FinalLibrary {
+                file,
+                recorded,
+                needs,
+            });
         }
-        Ok(FinalLibrary {
-            index,
-            file,
-            object,
+    }
+    let mut recorded = RecordedLibrary {
+        soname: shared.soname.clone(),
+        object: None,
+        members: shared.recorded_members(group),
+        flags: shared.flags.clone(),
+        exports,
+        needs: BTreeMap::new(),
+    };
+    if recorded.exports.is_empty() {
+        let needs = Needs::new();
+        return Ok(FinalLibrary {
+            file: None,
+            recorded,
             needs,
-        })
+        });
+    }
+    let needs = session.told(&shared.soname, || {
+        let target = Target {
+            exports: &recorded.exports,
+            output: &file,
+        };
+        library(index, &target, against, session)?;
+        needs(group, &session.host(&file))
+    })?;
+    recorded.needs = named(&needs, group);
+    recorded.object = Some(add_library(&recorded, &file, group.tools, session)?);
+    Ok(FinalLibrary {
+        file: Some(file),
+        recorded,
+        needs,
     })
 }
 
-/// Pass D, and the only pass for programs without libraries.
+/// Says what an earlier library asks of others, if it can stay as it is: it gives all that is
+/// asked, and what it loads itself stays too.
+fn reusable(
+    earlier: &RecordedLibrary,
+    exports: &BTreeSet<String>,
+    group: &Group<'_>,
+    session: &Session<'_>,
+) -> Result<Option<Needs>, LinkError> {
+    let there = match &earlier.object {
+        Some(object) => session.context.store.contains(object)?,
+        None => exports.is_empty(),
+    };
+    if !there || earlier.exports != *exports {
+        return Ok(None);
+    }
+    let needs = earlier.needs.iter().map(|(soname, names)| {
+        let mut libraries = group.libraries.iter();
+        let index = libraries.position(|shared| shared.soname == *soname);
+        index.map(|index| (index, names.clone()))
+    });
+    Ok(needs.collect())
+}
+
+/// Puts an earlier library where programs are linked against it.
+fn keep(
+    earlier: &RecordedLibrary,
+    file: Utf8PathBuf,
+    session: &Session<'_>,
+) -> Result<Option<Utf8PathBuf>, LinkError> {
+    let Some(object) = &earlier.object else {
+        return Ok(None);
+    };
+    let stored = session.context.store.object(object);
+    let bytes = fs_err::read(stored.join("lib").join(&earlier.soname))?;
+    session.write(&file, &bytes)?;
+    Ok(Some(file))
+}
+
+/// Adds a library to the store.
+fn add_library(
+    recorded: &RecordedLibrary,
+    file: &Utf8Path,
+    tools: &Tools,
+    session: &Session<'_>,
+) -> Result<StorePath, LinkError> {
+    let RecordedLibrary {
+        soname,
+        flags,
+        exports,
+        needs,
+        ..
+    } = recorded;
+    let key = ((soname, flags), (exports, needs));
+    let object = StorePath::new(tools.key("orlop-library", key), soname);
+    if !session.context.store.contains(&object)? {
+        let staged = session.context.store.stage()?;
+        let folder = staged.folder().join("lib");
+        fs_err::create_dir_all(&folder)?;
+        fs_err::copy(session.host(file), folder.join(soname))?;
+        add(staged, &object, session)?;
+    }
+    Ok(object)
+}
+
+/// Pass D, and the only pass for programs without libraries. `needs` are what each program takes
+/// from libraries.
 fn link_apps(
-    programs: &[Program<'_>],
+    programs: Vec<(usize, &Program<'_>)>,
+    needs: &[Needs],
     tools: &Tools,
     against: Option<&Against<'_>>,
-    libraries: &BTreeMap<String, StorePath>,
     session: &Session<'_>,
-) -> Result<Linked, LinkError> {
-    let mut apps = BTreeMap::<String, (&App, Vec<(usize, &Program<'_>)>)>::new();
-    for (index, program) in programs.iter().enumerate() {
-        let (_, list) = apps
-            .entry(program.app.id())
-            .or_insert((program.app, Vec::new()));
-        list.push((index, program));
+) -> Result<BTreeMap<String, RecordedApp>, LinkError> {
+    let mut apps = BTreeMap::<String, Linking<'_>>::new();
+    for ((index, program), needs) in programs.into_iter().zip(needs) {
+        let linking = apps.entry(program.app.id()).or_insert_with(|| Linking {
+            app: program.app,
+            programs: Vec::new(),
+            needs: Needs::new(),
+        });
+        linking.programs.push((index, program));
+        linking.needs = union([std::mem::take(&mut linking.needs), needs.clone()]);
     }
     let apps: Vec<_> = apps.into_iter().collect();
-    let linked = session.parallel(&apps, |(id, (app, programs))| {
-        let loaded: Vec<_> = against.map_or_else(Vec::new, |against| {
-            let below = against.group.below(id).into_iter();
-            let sonames = below.map(|index| &against.group.libraries[index].soname);
-            sonames
-                .filter_map(|soname| libraries.get(soname).cloned())
-                .collect()
-        });
-        let of_app: Vec<_> = programs
-            .iter()
-            .map(|(_, program)| (program.name, program.link_set.clone()))
-            .collect();
-        let key = tools.key("orlop-linked", (of_app, &loaded));
-        let path = StorePath::new(key, &format!("{}-{}-linked", app.name, app.version));
-        if !session.context.store.contains(&path)? {
-            session.told(&format!("{} {}", app.name, app.version), || {
-                link_app(&path, programs, tools, against, session)
-            })?;
-        }
-        Ok((id.clone(), path))
+    let linked = session.parallel(&apps, |(id, linking)| {
+        let below = against.map_or_else(Vec::new, |against| against.group.below(id));
+        let recorded = linking.run(&below, tools, against, session)?;
+        Ok((id.clone(), recorded))
     })?;
-    Ok(Linked {
-        libraries: libraries.clone(),
-        apps: linked.into_iter().collect(),
-    })
+    Ok(linked.into_iter().collect())
 }
 
-fn link_app(
-    path: &StorePath,
-    programs: &[(usize, &Program<'_>)],
-    tools: &Tools,
-    against: Option<&Against<'_>>,
-    session: &Session<'_>,
-) -> Result<(), LinkError> {
-    let staged = session.context.store.stage()?;
-    let folder = staged.folder().join("bin");
-    fs_err::create_dir_all(&folder)?;
-    for (index, program) in programs {
-        let output = Utf8PathBuf::from(format!("final/{path}-{index}"));
-        let args = command::program(program, tools, against, &output, session);
-        session.link(program.name, &output, args, &program.inputs())?;
-        fs_err::copy(session.host(&output), folder.join(program.name))?;
+/// An app on its way.
+struct Linking<'a> {
+    app: &'a App,
+    programs: Vec<(usize, &'a Program<'a>)>,
+    needs: Needs,
+}
+
+impl Linking<'_> {
+    /// Links the app, unless the very same is there already.
+    fn run(
+        &self,
+        below: &[usize],
+        tools: &Tools,
+        against: Option<&Against<'_>>,
+        session: &Session<'_>,
+    ) -> Result<RecordedApp, LinkError> {
+        let programs = self.app.link_sets();
+        let sonames: Vec<_> = against.map_or_else(Vec::new, |against| {
+            let libraries = &against.group.libraries;
+            below
+                .iter()
+                .map(|&index| &libraries[index].soname)
+                .collect()
+        });
+        let needs = against.map_or_else(BTreeMap::new, |against| named(&self.needs, against.group));
+        let key = tools.key("orlop-linked", (&programs, (sonames, needs)));
+        let name = format!("{}-{}-linked", self.app.name, self.app.version);
+        let object = StorePath::new(key, &name);
+        if !session.context.store.contains(&object)? {
+            session.told(&format!("{} {}", self.app.name, self.app.version), || {
+                self.link(&object, tools, against, session)
+            })?;
+        }
+        Ok(RecordedApp {
+            programs,
+            object,
+            libraries: below.len(),
+        })
     }
-    add(staged, path, session)
+
+    fn link(
+        &self,
+        object: &StorePath,
+        tools: &Tools,
+        against: Option<&Against<'_>>,
+        session: &Session<'_>,
+    ) -> Result<(), LinkError> {
+        let staged = session.context.store.stage()?;
+        let folder = staged.folder().join("bin");
+        fs_err::create_dir_all(&folder)?;
+        for (index, program) in &self.programs {
+            let output = Utf8PathBuf::from(format!("final/{object}-{index}"));
+            let target = Target {
+                exports: &against.map_or_else(BTreeSet::new, |against| against.group.given(*index)),
+                output: &output,
+            };
+            let args = command::program(program, tools, against, &target, session)?;
+            session.link(program.name, &output, args, &program.inputs())?;
+            fs_err::copy(session.host(&output), folder.join(program.name))?;
+        }
+        add(staged, object, session)
+    }
 }
 
 /// Links a library.
@@ -290,11 +407,17 @@ fn library(
     let group = against.group;
     let shared = &group.libraries[index];
     let args = command::library(index, target, against, session)?;
-    let users = group
-        .programs
+    let members = shared
+        .members
         .iter()
-        .filter(|program| shared.users.contains(&program.app.id()));
-    let inputs = users.flat_map(Program::inputs).collect();
+        .filter_map(|key| group.members.get(key));
+    let parts = members.flat_map(|member| &member.parts);
+    let folders = shared.flags.folders.iter();
+    let inputs = parts
+        .map(|part| &part.place.object)
+        .chain(folders.filter_map(|(object, _)| object.as_ref()))
+        .chain([&group.tools.identity.compiler]);
+    let inputs = inputs.cloned().collect();
     session.link(&shared.soname, target.output, args, &inputs)
 }
 
@@ -328,6 +451,14 @@ fn needs(group: &Group<'_>, file: &Utf8Path) -> Result<Needs, LinkError> {
         }
     }
     Ok(needs)
+}
+
+/// Names the libraries.
+fn named(needs: &Needs, group: &Group<'_>) -> BTreeMap<String, BTreeSet<String>> {
+    let needs = needs.iter();
+    needs
+        .map(|(index, names)| (group.libraries[*index].soname.clone(), names.clone()))
+        .collect()
 }
 
 fn union(all: impl IntoIterator<Item = Needs>) -> Needs {

@@ -34,8 +34,7 @@ impl<'a> References<'a> {
         all: &'a BTreeMap<Digest, Member>,
         system: &'a BTreeSet<String>,
     ) -> Self {
-        let keys = programs.iter().flat_map(|program| &program.members);
-        let members: BTreeMap<_, _> = keys.filter_map(|key| Some((*key, all.get(key)?))).collect();
+        let members: BTreeMap<_, _> = all.iter().map(|(key, member)| (*key, member)).collect();
         let symbols = members.values().map(|member| &member.symbols);
         let symbols = symbols.chain(programs.iter().map(|program| program.own));
         let asked: BTreeSet<_> = symbols
@@ -83,6 +82,7 @@ impl<'a> References<'a> {
             })
             .collect();
         let from_programs = self.asked_of_programs();
+        let everywhere = self.defined_everywhere();
         for program in self.programs {
             let definers = self.definers(program);
             for key in &program.members {
@@ -94,10 +94,8 @@ impl<'a> References<'a> {
                         if !self.system.contains(name) {
                             node.needs.insert(*definer);
                         }
-                    } else if from_programs.contains(name)
-                        && !program.own.defined.contains_key(name)
-                    {
-                        // Here nobody defines what another program defines itself.
+                    } else if from_programs.contains(name) && !everywhere.contains(name) {
+                        // A program that loads this, used or not, must define it itself.
                         node.anchored = true;
                     }
                 }
@@ -148,6 +146,19 @@ impl<'a> References<'a> {
             .collect()
     }
 
+    /// Returns the names that all programs define in their own objects.
+    fn defined_everywhere(&self) -> BTreeSet<&'a str> {
+        let mut programs = self.programs.iter().map(|program| &program.own.defined);
+        let Some(first) = programs.next() else {
+            return BTreeSet::new();
+        };
+        let mut names: BTreeSet<_> = first.keys().map(String::as_str).collect();
+        for defined in programs {
+            names.retain(|name| defined.contains_key(*name));
+        }
+        names
+    }
+
     /// Returns who defines a name in a program: the first on the command line.
     fn definers(&self, program: &Program<'_>) -> BTreeMap<&'a str, Digest> {
         let mut definers = BTreeMap::new();
@@ -163,6 +174,6 @@ impl<'a> References<'a> {
 }
 
 /// Whether a name can stand between quotes in a script of the linker.
-fn is_plain(name: &str) -> bool {
+pub(crate) fn is_plain(name: &str) -> bool {
     !name.contains(|letter: char| letter == '"' || letter.is_control())
 }

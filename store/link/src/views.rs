@@ -14,11 +14,12 @@ use orlop_loader::elf::Object;
 use orlop_loader::is_glibc;
 use orlop_store::{Digest, Registration, StorePath};
 
-use crate::App;
 use crate::error::LinkError;
 use crate::passes;
+use crate::record::RecordedView;
 use crate::session::Session;
 use crate::tools::{FORMAT, Libraries};
+use crate::{App, Context};
 
 /// A view that may not be in the store yet.
 #[derive(Debug)]
@@ -79,8 +80,17 @@ impl<'a> Planned<'a> {
         })
     }
 
-    /// Adds the view to the store; `record` is kept alive by it.
-    pub(crate) fn add(&self, record: &StorePath, session: &Session<'_>) -> Result<(), LinkError> {
+    /// Returns what is recorded of it.
+    pub(crate) fn recorded(&self, context: &Context<'_>) -> RecordedView {
+        RecordedView {
+            input: self.app.input(context),
+            path: self.path.clone(),
+            libraries: self.libraries.values().cloned().collect(),
+        }
+    }
+
+    /// Adds the view to the store.
+    pub(crate) fn add(&self, session: &Session<'_>) -> Result<(), LinkError> {
         let store = session.context.store;
         if store.contains(&self.path)? {
             return Ok(());
@@ -101,7 +111,7 @@ impl<'a> Planned<'a> {
             fs_err::os::unix::fs::symlink(target, staged.folder().join("lib").join(soname))?;
         }
         let mut references: BTreeSet<_> = self.libraries.values().cloned().collect();
-        references.extend([self.linked.clone(), record.clone()]);
+        references.insert(self.linked.clone());
         let isolation = session.context.runner.isolation();
         let registration = Registration {
             references,

@@ -354,7 +354,7 @@ impl Machine {
             reporter: &Silent,
             jobs: 2,
         };
-        link(&apps, &context).unwrap_or_else(|error| {
+        let linked = link(&apps, None, &context).unwrap_or_else(|error| {
             let mut text = String::new();
             let mut error: Option<&dyn std::error::Error> = Some(&error);
             while let Some(cause) = error {
@@ -362,7 +362,8 @@ impl Machine {
                 error = cause.source();
             }
             panic!("{text}")
-        })
+        });
+        linked.views
     }
 
     /// Runs the programs of views and returns the libraries each loads, glibc and GCC's aside.
