@@ -6,6 +6,8 @@
 //! 4. The tree is renamed to its place, and the rename is written to disk.
 //! 5. The object is registered. From now on it is valid.
 //!
+//! Many objects at once take these steps together: one `syncfs` before the renames, one after.
+//!
 //! Killed before 4 the tree is a leftover in `staging`; between 4 and 5 it is an unregistered tree
 //! in the store, which the next attempt replaces and gc removes.
 
@@ -37,71 +39,84 @@ pub struct Registration {
     pub isolation: Isolation,
 }
 
-/// See [`Store::add`].
-pub(crate) fn add(
+/// See [`Store::add_all`].
+pub(crate) fn add_all(
     store: &Store,
-    staged: Staged,
-    path: &StorePath,
-    registration: &Registration,
+    new: Vec<(Staged, StorePath, Registration)>,
 ) -> Result<(), StoreError> {
     let _no_gc = store.use_store()?;
-    if store.contains(path)? {
-        return Ok(());
-    }
-    let mut references = registration.references.clone();
-    references.remove(path);
-    if let Some(reference) = store.missing(&references)?.pop_first() {
-        return Err(StoreError::AbsentReference {
-            path: path.clone(),
-            reference,
-        });
-    }
-
     let scratch = store.scratch()?;
-    let tree = Tree::settle(staged.folder(), &scratch)?;
-    share(store, staged.folder(), &tree, &scratch)?;
-    tree.seal(staged.folder())?;
-    disk::sync_file_system(staged.folder())?;
-
-    let record = Record {
-        info: ObjectInfo {
-            path: path.clone(),
+    let mut seen = Seen::new();
+    let mut together = BTreeSet::new();
+    let mut ready = Vec::new();
+    for (staged, path, registration) in new {
+        if store.contains(&path)? || !together.insert(path.clone()) {
+            continue;
+        }
+        let mut references = registration.references;
+        references.remove(&path);
+        let before = references.difference(&together).cloned().collect();
+        if let Some(reference) = store.missing(&before)?.pop_first() {
+            return Err(StoreError::AbsentReference { path, reference });
+        }
+        let tree = Tree::settle(staged.folder(), &scratch)?;
+        share(store, staged.folder(), &tree, &scratch, &mut seen)?;
+        tree.seal(staged.folder())?;
+        let info = ObjectInfo {
+            path,
             content: tree.digest(),
             references,
             bytes: tree.files().map(|(_, content)| content.length).sum(),
             files: tree.files().count() as u64,
             registered: store.now(),
             isolation: registration.isolation,
-        },
-        derivation: registration.derivation.clone(),
-        files: shareable(&tree),
-    };
-    publish(store, staged, &record, &scratch)
+        };
+        let record = Record {
+            info,
+            derivation: registration.derivation,
+            files: shareable(&tree),
+        };
+        ready.push((staged, record));
+    }
+    if ready.is_empty() {
+        return Ok(());
+    }
+    disk::sync_file_system(&store.folder())?;
+    publish(store, ready, &scratch)
 }
 
-/// Puts a tree that is on disk in its place and registers it.
+/// Puts trees that are on disk in their places and registers them.
 fn publish(
     store: &Store,
-    staged: Staged,
-    record: &Record,
+    ready: Vec<(Staged, Record)>,
     scratch: &Scratch,
 ) -> Result<(), StoreError> {
     // Two who add the same object must not register one's digest with the other's tree.
     let _only_one = StepLock::new(store.home(), "add")?;
-    let path = &record.info.path;
-    if store.contains(path)? {
-        return Ok(());
+    let mut records = Vec::new();
+    for (staged, record) in ready {
+        let path = &record.info.path;
+        if store.contains(path)? {
+            continue;
+        }
+        let object = store.object(path);
+        if disk::exists(&object)? {
+            move_away(&object, scratch)?;
+        }
+        staged.move_to(&object)?;
+        // Only now: moving a folder to another one takes the permission to write to it.
+        tree::seal_folder(&object)?;
+        records.push(record);
     }
-    let object = store.object(path);
-    if disk::exists(&object)? {
-        move_away(&object, scratch)?;
+    match records.as_slice() {
+        [] => return Ok(()),
+        [one] => {
+            disk::sync_folder(&store.object(&one.info.path))?;
+            disk::sync_folder(&store.folder())?;
+        }
+        _ => disk::sync_file_system(&store.folder())?,
     }
-    staged.move_to(&object)?;
-    // Only now: moving a folder to another one takes the permission to write to it.
-    tree::seal_folder(&object)?;
-    disk::sync_folder(&object)?;
-    disk::sync_folder(&store.folder())?;
-    store.database().register(std::slice::from_ref(record))
+    store.database().register(&records)
 }
 
 /// Moves what is in the way of an object, or is one no more, to where it will be removed.
@@ -123,14 +138,17 @@ pub(crate) fn shareable(tree: &Tree) -> Vec<(String, Content)> {
         .collect()
 }
 
-/// Replaces files by links to equal ones, in the store or in the tree itself.
+/// Where files that are being added are, by hash and whether they can be executed.
+type Seen = BTreeMap<([u8; 32], bool), Utf8PathBuf>;
+
+/// Replaces files by links to equal ones, in the store or among those that are being added.
 fn share(
     store: &Store,
     folder: &Utf8Path,
     tree: &Tree,
     scratch: &Scratch,
+    seen: &mut Seen,
 ) -> Result<(), StoreError> {
-    let mut seen: BTreeMap<([u8; 32], bool), Utf8PathBuf> = BTreeMap::new();
     for (path, content) in shareable(tree) {
         let file = folder.join(path);
         let key = (*content.hash.as_bytes(), content.executable);

@@ -8,6 +8,9 @@
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -15,9 +18,19 @@ use crate::disk;
 use crate::error::{Context as _, StoreError};
 use crate::path::StorePath;
 
+/// How long gc may keep others from beginning to use the store.
+const GATE: Duration = Duration::from_millis(30);
+
+/// How long to wait between two looks at a lock.
+const GLANCE: Duration = Duration::from_millis(1);
+
 /// Keeps gc away from all objects while it lives.
 #[derive(Debug)]
-pub struct UseGuard(#[expect(dead_code, reason = "held for the lock")] File);
+pub struct UseGuard {
+    #[expect(dead_code, reason = "held for the lock")]
+    file: File,
+    users: Users,
+}
 
 /// Keeps other processes and threads from making the same object while it lives.
 #[derive(Debug)]
@@ -39,6 +52,10 @@ pub(crate) struct StepLock(#[expect(dead_code, reason = "held for the lock")] Fi
 #[derive(Debug)]
 pub(crate) struct SweepLock(#[expect(dead_code, reason = "held for the lock")] File);
 
+/// How many guards of one store there are in this process.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Users(Arc<AtomicUsize>);
+
 /// How much a lock excludes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
@@ -47,8 +64,21 @@ enum Mode {
 }
 
 impl UseGuard {
-    pub(crate) fn new(home: &Utf8Path) -> Result<Self, StoreError> {
-        take(&store_lock(home), Mode::Shared, &mut |_| {}).map(Self)
+    pub(crate) fn new(home: &Utf8Path, users: &Users) -> Result<Self, StoreError> {
+        // Who uses the store already must not be kept from going on: gc waits for it.
+        if users.0.load(Ordering::SeqCst) == 0 {
+            pass_gate(home)?;
+        }
+        let file = take(&store_lock(home), Mode::Shared, &mut |_| {})?;
+        users.0.fetch_add(1, Ordering::SeqCst);
+        let users = users.clone();
+        Ok(Self { file, users })
+    }
+}
+
+impl Drop for UseGuard {
+    fn drop(&mut self) {
+        self.users.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -57,9 +87,35 @@ impl SweepLock {
         home: &Utf8Path,
         waiting: &mut dyn FnMut(String),
     ) -> Result<Self, StoreError> {
-        // Those who share a lock do not say who they are.
-        let waiting = &mut |_| waiting("the processes that use the store".to_owned());
-        take(&store_lock(home), Mode::Exclusive, waiting).map(Self)
+        let mut told = false;
+        loop {
+            if let Some(lock) = Self::behind_gate(home)? {
+                return Ok(lock);
+            }
+            if !told {
+                // Those who share a lock do not say who they are.
+                waiting("the processes that use the store".to_owned());
+                told = true;
+            }
+            std::thread::sleep(4 * GATE);
+        }
+    }
+
+    /// Closes the gate for a moment, so that a stream of short users has an end.
+    fn behind_gate(home: &Utf8Path) -> Result<Option<Self>, StoreError> {
+        if let Some(lock) = Self::try_new(home)? {
+            return Ok(Some(lock));
+        }
+        let gate = home.join("locks/gate");
+        let _closed = take(&gate, Mode::Exclusive, &mut |_| {})?;
+        let end = Instant::now() + GATE;
+        while Instant::now() < end {
+            std::thread::sleep(GLANCE);
+            if let Some(lock) = Self::try_new(home)? {
+                return Ok(Some(lock));
+            }
+        }
+        Ok(None)
     }
 
     /// Returns none if somebody uses the store.
@@ -123,6 +179,17 @@ impl StepLock {
     }
 }
 
+/// Waits while gc has the gate closed, but no longer than it may.
+fn pass_gate(home: &Utf8Path) -> Result<(), StoreError> {
+    let path = home.join("locks/gate");
+    let file = open(&path)?;
+    let end = Instant::now() + GATE;
+    while !try_lock(&file, Mode::Shared, &path)? && Instant::now() < end {
+        std::thread::sleep(GLANCE);
+    }
+    Ok(())
+}
+
 fn store_lock(home: &Utf8Path) -> Utf8PathBuf {
     home.join("locks/store")
 }
@@ -143,8 +210,11 @@ fn take(path: &Utf8Path, mode: Mode, waiting: &mut dyn FnMut(String)) -> Result<
             }
         }
     }
-    if mode == Mode::Exclusive {
-        write_holder(&mut file).context("write", path)?;
+    if mode == Mode::Exclusive
+        && let Err(error) = write_holder(&mut file)
+    {
+        // On a full disk; it is there only to be shown.
+        tracing::debug!("write {path}: {error}");
     }
     Ok(file)
 }

@@ -235,4 +235,79 @@ mod tests {
         assert_eq!((object, roots.len()), (one, 1));
         assert_eq!(store.which("/etc/passwd".into()).unwrap(), None);
     }
+
+    /// A hundred thousand objects, each referring to ten of the two hundred before it.
+    fn large(store: &Store) -> Vec<StorePath> {
+        let paths: Vec<_> = (0..100_000)
+            .map(|number| path(&number.to_string()))
+            .collect();
+        let template = |path: &StorePath, references| crate::database::Record {
+            info: crate::ObjectInfo {
+                path: path.clone(),
+                content: path.digest(),
+                references,
+                bytes: 1,
+                files: 1,
+                registered: testing::now(),
+                isolation: crate::derivation::Isolation::Full,
+            },
+            derivation: None,
+            files: Vec::new(),
+        };
+        let records: Vec<_> = paths
+            .iter()
+            .enumerate()
+            .map(|(number, path)| {
+                let below = number.min(200);
+                let references = (0..10.min(below)).map(|step| number - 1 - step * below / 10);
+                template(
+                    path,
+                    references.map(|number| paths[number].clone()).collect(),
+                )
+            })
+            .collect();
+        store.database().register(&records).unwrap();
+        paths
+    }
+
+    #[test]
+    fn questions_are_quick() {
+        // What is promised holds for what users run.
+        let most = if cfg!(debug_assertions) { 2000 } else { 50 };
+        let home = Home::new();
+        let store = home.open();
+        let paths = large(&store);
+        let (top, middle) = (&paths[99_999], &paths[50_000]);
+        for (name, root) in [("top", top), ("middle", middle)] {
+            fs_err::create_dir(store.object(root)).unwrap();
+            store.set_root(name, root).unwrap();
+        }
+        let timed = |what: &str, most: u128, work: &dyn Fn()| {
+            let began = std::time::Instant::now();
+            work();
+            let took = began.elapsed();
+            println!("{what}: {:.1} ms", took.as_secs_f64() * 1e3);
+            assert!(took.as_millis() < most, "{what} took {took:?}");
+        };
+        timed("why-live", most, &|| {
+            assert_eq!(store.why_live(&paths[33_333]).unwrap().len(), 2);
+        });
+        timed("why-depends", most, &|| {
+            let way = store.why_depends(top, &paths[7]).unwrap().unwrap();
+            assert!(way.len() > 500);
+        });
+        timed("du", most, &|| {
+            let goes = |path: &StorePath, _: &Root| path == top;
+            let usage = store.usage(&BTreeSet::from([top.clone()]), &goes).unwrap();
+            assert!(usage.objects > 90_000, "{usage:?}");
+        });
+        timed("which", most, &|| {
+            assert!(store.which(&store.object(middle)).unwrap().is_some());
+        });
+        timed("mark", 10 * most, &|| {
+            let graph = store.database().graph().unwrap();
+            let roots = store.database().ids([top]).unwrap();
+            assert!(graph.reached(roots, |_| true).len() > 90_000);
+        });
+    }
 }

@@ -14,7 +14,7 @@ use crate::derivation::{Derivation, Isolation};
 use crate::digest::Digest;
 use crate::error::{Context as _, StoreError};
 use crate::gc::{self, GcOptions, GcPlan, GcReport};
-use crate::lock::{ObjectLock, UseGuard};
+use crate::lock::{ObjectLock, UseGuard, Users};
 use crate::path::StorePath;
 use crate::profile::Profile;
 use crate::staging::{self, Scratch, Staged};
@@ -33,12 +33,17 @@ const FOLDERS: [&str; 8] = [
     "index",
 ];
 
+/// A file that only takes up room, for gc to begin with on a full disk.
+const RESERVE: &str = "reserve";
+const RESERVE_BYTES: u64 = 512 << 10;
+
 /// Everything under one home folder. Can be used from many threads and many processes at once.
 #[derive(Debug)]
 pub struct Store {
     home: Utf8PathBuf,
     now: Timestamp,
     database: Database,
+    users: Users,
 }
 
 /// What is known of an object.
@@ -64,12 +69,16 @@ impl Store {
     /// Opens the store under `home`, making the folders that are missing. `now` is the time given
     /// to everything that is registered through it.
     pub fn open(home: &Utf8Path, now: Timestamp) -> Result<Self, StoreError> {
+        Self::open_with(home, now, true)
+    }
+
+    fn open_with(home: &Utf8Path, now: Timestamp, set_aside: bool) -> Result<Self, StoreError> {
         if !home.is_absolute() {
             return Err(StoreError::RelativeHome {
                 home: home.to_owned(),
             });
         }
-        prepare(home).map_err(|error| StoreError::Home {
+        prepare(home, set_aside).map_err(|error| StoreError::Home {
             home: home.to_owned(),
             source: Box::new(error),
         })?;
@@ -79,6 +88,20 @@ impl Store {
             home: home.to_owned(),
             now,
             database,
+            users: Users::default(),
+        })
+    }
+
+    /// As [`Store::open`], for gc: on a full disk, where not even the database can be opened, gives
+    /// up the room that is kept for that.
+    pub fn open_to_free(home: &Utf8Path, now: Timestamp) -> Result<Self, StoreError> {
+        Self::open(home, now).or_else(|error| {
+            if home.is_absolute() && disk::remove_file(&home.join(RESERVE))? {
+                tracing::warn!("{error}; using the room that is kept for gc");
+                Self::open_with(home, now, false)
+            } else {
+                Err(error)
+            }
         })
     }
 
@@ -129,6 +152,12 @@ impl Store {
         Ok(Tree::settle(staged.folder(), &self.scratch()?)?.digest())
     }
 
+    /// Returns the digest that a folder anywhere would have as an object, changing nothing: whether
+    /// it is in the store can be known without copying it.
+    pub fn content_of(folder: &Utf8Path) -> Result<Digest, StoreError> {
+        Ok(Tree::read(folder)?.digest())
+    }
+
     /// Adds a staged tree. If the object is there already, that one stays and the staged one goes.
     pub fn add(
         &self,
@@ -136,7 +165,13 @@ impl Store {
         path: &StorePath,
         registration: &Registration,
     ) -> Result<(), StoreError> {
-        add::add(self, staged, path, registration)
+        self.add_all(vec![(staged, path.clone(), registration.clone())])
+    }
+
+    /// Adds many staged trees at the cost of one: all are written to disk at once. Each may refer
+    /// to those before it. If it fails, none is registered.
+    pub fn add_all(&self, new: Vec<(Staged, StorePath, Registration)>) -> Result<(), StoreError> {
+        add::add_all(self, new)
     }
 
     /// Returns what is known of an object.
@@ -172,7 +207,7 @@ impl Store {
     /// Keeps gc away from all objects, also new ones, until the guard is dropped. Held by every
     /// command that adds objects or relies on them.
     pub fn use_store(&self) -> Result<UseGuard, StoreError> {
-        UseGuard::new(&self.home)
+        UseGuard::new(&self.home, &self.users)
     }
 
     /// Keeps other processes and threads from making the same object, waiting if one is at it;
@@ -265,14 +300,31 @@ impl Store {
 }
 
 /// Makes the folders of a home and removes what dead processes have left there.
-fn prepare(home: &Utf8Path) -> Result<(), StoreError> {
+fn prepare(home: &Utf8Path, set_aside: bool) -> Result<(), StoreError> {
     for name in FOLDERS {
         let folder = home.join(name);
         disk::create_folder(&folder)?;
         rustix::fs::access(folder.as_str(), Access::WRITE_OK | Access::EXEC_OK)
             .context("write to", &folder)?;
     }
+    if set_aside && let Err(error) = reserve(&home.join(RESERVE)) {
+        tracing::debug!("no room is kept for gc: {error}");
+    }
     staging::remove_leftovers(&home.join("staging"))
+}
+
+/// Sets room aside, if there is none yet and the disk has it.
+fn reserve(path: &Utf8Path) -> Result<(), StoreError> {
+    if disk::exists(path)? {
+        return Ok(());
+    }
+    let file = fs_err::File::create(path).context("create", path)?;
+    let flags = rustix::fs::FallocateFlags::empty();
+    let allocated = rustix::fs::fallocate(&file, flags, 0, RESERVE_BYTES);
+    if allocated.is_err() {
+        disk::remove_file(path)?;
+    }
+    allocated.context("allocate", path)
 }
 
 #[cfg(test)]

@@ -250,7 +250,10 @@ fn compare(record: &Record, tree: &Tree, path: &StorePath) -> Option<(Subject, S
 fn check_profile(store: &Store, name: &str) -> Result<Vec<(Subject, String)>, StoreError> {
     let profile = store.profile(name)?;
     let mut problems = Vec::new();
-    for number in profile.numbers()? {
+    // First this, then the generations: new ones may be made meanwhile.
+    let current = profile.current_number();
+    let numbers = profile.numbers()?;
+    for &number in &numbers {
         let damage = match profile.generation(number) {
             Ok(generation) => generation
                 .damage()
@@ -258,19 +261,26 @@ fn check_profile(store: &Store, name: &str) -> Result<Vec<(Subject, String)>, St
             Err(StoreError::NoGeneration { .. }) => Some("its record is missing".to_owned()),
             Err(error) => Some(chain(&error)),
         };
-        problems.extend(damage.map(|problem| {
+        // It may have been removed meanwhile.
+        if let Some(problem) = damage
+            && profile.numbers()?.contains(&number)
+        {
             let profile = name.to_owned();
-            (Subject::Generation { profile, number }, problem)
-        }));
+            problems.push((Subject::Generation { profile, number }, problem));
+        }
     }
-    let numbers = profile.numbers()?;
-    let problem = match profile.current_number() {
-        Ok(None) if numbers.is_empty() => None,
-        Ok(None) => Some("there is none".to_owned()),
-        Ok(Some(number)) if numbers.contains(&number) => None,
+    let problem = match current {
+        Ok(None) => None,
+        Ok(Some(number)) if profile.numbers()?.contains(&number) => None,
+        // It was left for another and then removed, all in between.
+        Ok(current) if profile.current_number().is_ok_and(|now| now != current) => None,
         Ok(Some(number)) => Some(format!("there is no generation {number}")),
         Err(error) => Some(chain(&error)),
     };
+    // A generation that is neither current nor followed by one is the rest of a killed command;
+    // but where there are several, one of them was current.
+    let lost = matches!(profile.current_number(), Ok(None)) && numbers.len() > 1;
+    let problem = problem.or_else(|| lost.then(|| "there is none".to_owned()));
     problems.extend(problem.map(|problem| {
         let profile = name.to_owned();
         (Subject::Current { profile }, problem)

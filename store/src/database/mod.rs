@@ -497,7 +497,8 @@ mod tests {
         let home = Home::new();
         drop(home.open());
         fs_err::write(file(&home), "x".repeat(5000)).unwrap();
-        let other = crate::lock::UseGuard::new(&home.path()).unwrap();
+        let other =
+            crate::lock::UseGuard::new(&home.path(), &crate::lock::Users::default()).unwrap();
         let error = Store::open(&home.path(), testing::now()).unwrap_err();
         assert!(
             matches!(error, StoreError::DatabaseDamaged { .. }),

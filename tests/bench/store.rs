@@ -1,0 +1,117 @@
+//! One step on a store, for `nix.sh` to measure: `store-bench HOME STEP [FOLDER]`.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a measured program reads what it likes, and stops where something is odd"
+)]
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use jiff::Timestamp;
+use orlop_store::derivation::Isolation;
+use orlop_store::{
+    GcOptions, GenerationApp, NewGeneration, Registration, Staged, Store, StorePath,
+};
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let home = Utf8Path::new(&arguments[1]);
+    let store = Store::open(home, Timestamp::now()).unwrap();
+    let began = Instant::now();
+    match arguments[2].as_str() {
+        // Every entry of a folder becomes an object.
+        "add" => {
+            let folder = Utf8Path::new(&arguments[3]);
+            let entries = folder.read_dir_utf8().unwrap();
+            add(&store, entries.map(|entry| entry.unwrap().into_path()));
+        }
+        // The folder becomes one object.
+        "add-tree" => add(&store, [Utf8PathBuf::from(&arguments[3])]),
+        "gc" => println!(
+            "{}",
+            store
+                .gc(&GcOptions::default(), &mut |_| {})
+                .unwrap()
+                .removed
+                .len()
+        ),
+        "verify" => assert_eq!(store.verify().unwrap().findings, []),
+        "commit" => commit(&store, &arguments[3]),
+        "rollback" => {
+            let profile = store.profile("default").unwrap();
+            let _lock = profile.lock(&mut |_| {}).unwrap();
+            let parent = profile.current().unwrap().unwrap().parent.unwrap();
+            profile.switch(parent).unwrap();
+        }
+        other => panic!("there is no step `{other}`"),
+    }
+    println!("inside: {:.1} ms", began.elapsed().as_secs_f64() * 1e3);
+}
+
+fn registration(references: BTreeSet<StorePath>) -> Registration {
+    Registration {
+        references,
+        derivation: None,
+        isolation: Isolation::Full,
+    }
+}
+
+/// Adds files and folders as a package manager adds sources: hash, and copy only what is new.
+fn add(store: &Store, sources: impl IntoIterator<Item = Utf8PathBuf>) {
+    let mut new: Vec<(Staged, StorePath, Registration)> = Vec::new();
+    for source in sources {
+        let content = Store::content_of(&source).unwrap();
+        let path = StorePath::new(content, source.file_name().unwrap());
+        if store.contains(&path).unwrap() {
+            continue;
+        }
+        let staged = store.stage().unwrap();
+        copy(&source, staged.folder());
+        new.push((staged, path, registration(BTreeSet::new())));
+    }
+    store.add_all(new).unwrap();
+}
+
+fn copy(from: &Utf8Path, to: &Utf8Path) {
+    for entry in from.read_dir_utf8().unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            std::fs::create_dir(&target).unwrap();
+            copy(entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), &target).unwrap();
+        }
+    }
+}
+
+/// Makes a generation of every app in the store but the one named, or of all.
+fn commit(store: &Store, without: &str) {
+    let apps = store.objects().unwrap().into_iter();
+    let apps =
+        apps.filter(|info| info.path.name() != without && info.path.name().starts_with("app"));
+    let apps = apps.map(|info| GenerationApp {
+        name: info.path.name().to_owned(),
+        version: "1".to_owned(),
+        linkage: "shared".to_owned(),
+        compiler: "1".to_owned(),
+        binaries: vec![info.path.name().to_owned()],
+        view: info.path,
+        libraries: BTreeSet::new(),
+        link_sets: BTreeSet::new(),
+    });
+    let new = NewGeneration {
+        command: "bench".to_owned(),
+        apps: apps.collect(),
+        keep: BTreeSet::new(),
+        manifest: String::new(),
+        lock: String::new(),
+    };
+    let profile = store.profile("default").unwrap();
+    let _lock = profile.lock(&mut |_| {}).unwrap();
+    profile.commit(new).unwrap();
+}
