@@ -23,4 +23,5 @@ mod recipes;
 mod sharing;
 mod support;
 mod tidy;
+mod traps;
 mod upkeep;

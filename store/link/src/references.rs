@@ -81,6 +81,7 @@ impl<'a> References<'a> {
                 )
             })
             .collect();
+        self.tie(&mut nodes);
         let from_programs = self.asked_of_programs();
         let everywhere = self.defined_everywhere();
         for program in self.programs {
@@ -102,6 +103,34 @@ impl<'a> References<'a> {
             }
         }
         nodes
+    }
+
+    /// Ties members together that define the same name: linked into one image only one of the
+    /// definitions counts. C++ relies on it, for inline functions with a state of their own.
+    fn tie(&self, nodes: &mut BTreeMap<Digest, Node>) {
+        let tied = self.programs.iter().flat_map(|program| {
+            let mut first = BTreeMap::new();
+            let mut tied = Vec::new();
+            for key in &program.members {
+                for name in self
+                    .members
+                    .get(key)
+                    .into_iter()
+                    .flat_map(|member| member.foreign())
+                {
+                    let definer = *first.entry(name).or_insert(*key);
+                    if definer != *key {
+                        tied.extend([(definer, *key), (*key, definer)]);
+                    }
+                }
+            }
+            tied
+        });
+        for (one, other) in tied.collect::<BTreeSet<_>>() {
+            if let Some(node) = nodes.get_mut(&one) {
+                node.needs.insert(other);
+            }
+        }
     }
 
     /// Returns the names that a library made of `inside` may have to give to others.
@@ -171,6 +200,34 @@ impl<'a> References<'a> {
         }
         definers
     }
+}
+
+impl Member {
+    /// Returns the visible names it defines that another member may define too: those of Rust hold
+    /// the crate's own hash.
+    fn foreign(&self) -> impl Iterator<Item = &str> {
+        let ours = self.name != crate::line::STD;
+        let names = self
+            .symbols
+            .defined
+            .iter()
+            .filter(move |(_, hidden)| ours && !**hidden);
+        names
+            .map(|(name, _)| name.as_str())
+            .filter(|name| !is_rust(name))
+    }
+}
+
+/// Whether a name is mangled as rustc does it, in either way.
+fn is_rust(name: &str) -> bool {
+    let legacy = || {
+        let hash = name
+            .len()
+            .checked_sub(20)
+            .and_then(|start| name.get(start..));
+        name.starts_with("_ZN") && hash.is_some_and(|hash| hash.starts_with("17h"))
+    };
+    name.starts_with("_R") || legacy()
 }
 
 /// Whether a name can stand between quotes in a script of the linker.

@@ -8,10 +8,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::bind::{Binding, Bindings};
 use crate::elf::{Binding as SymbolBinding, ReadError, ReferenceKind, Symbol};
-use crate::load::{Index, Process};
+use crate::load::{Index, PROGRAM, Process};
 
 /// How many refused bindings a message shows.
 const SHOWN: usize = 5;
+
+/// What a program may define in place of glibc, for itself and all its libraries: the functions
+/// that glibc's manual lists under "Replacing malloc".
+const REPLACEABLE: [&str; 10] = [
+    "malloc",
+    "free",
+    "calloc",
+    "realloc",
+    "aligned_alloc",
+    "malloc_usable_size",
+    "memalign",
+    "posix_memalign",
+    "pvalloc",
+    "valloc",
+];
 
 /// What was proved of a program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +43,8 @@ pub struct Proof {
     pub weak_unresolved: u64,
     /// How many of them copy a library's variable into the program.
     pub copied: u64,
+    /// How many of them bind to the program's own allocator in place of glibc's.
+    pub replaced: u64,
     /// Names that several objects define, glibc's own aside. None of them clashes.
     pub repeated_names: Vec<RepeatedName>,
 }
@@ -199,6 +216,7 @@ pub(crate) fn judge(process: &Process, bindings: &Bindings) -> Result<Proof, Ref
         unversioned: 0,
         weak_unresolved: 0,
         copied: 0,
+        replaced: 0,
         repeated_names: Vec::new(),
     };
     let mut refused = missing_versions(process);
@@ -253,6 +271,7 @@ impl Proof {
             .symbol(binding.symbol);
         self.references += 1;
         self.copied += u64::from(binding.kind == ReferenceKind::Copy);
+        self.replaced += u64::from(is_replaced(process, binding, symbol));
         match (binding.found, &symbol.version) {
             (None, _) => self.weak_unresolved += 1,
             (Some(_), Some(_)) => self.versioned += 1,
@@ -323,7 +342,7 @@ fn refuse(process: &Process, binding: &Binding) -> Option<RefusedBinding> {
             got == expected || (glibc(got) && glibc(expected))
         })
     };
-    if right(found.object) || right(leads_to) {
+    if right(found.object) || right(leads_to) || is_replaced(process, binding, symbol) {
         return None;
     }
     Some(RefusedBinding::Interposed {
@@ -333,6 +352,16 @@ fn refuse(process: &Process, binding: &Binding) -> Option<RefusedBinding> {
         got: provider(process, leads_to),
         expected: expected(),
     })
+}
+
+/// Whether a program's own allocator takes the place of glibc's, as glibc lets it.
+fn is_replaced(process: &Process, binding: &Binding, symbol: &Symbol) -> bool {
+    let glibc = |index: Index| process.objects[index].glibc;
+    let by_program = binding.found.is_some_and(|found| found.object == PROGRAM);
+    by_program
+        && binding.object != PROGRAM
+        && binding.expected.is_some_and(glibc)
+        && REPLACEABLE.contains(&symbol.name.as_str())
 }
 
 /// A weak reference may stay without a definition, unless it has the version of a library that
