@@ -343,6 +343,9 @@ pub(crate) struct Prove {
     /// An installed app or the path of a program; none means all installed apps
     #[arg(value_name = "APP|PATH")]
     pub(crate) target: Option<String>,
+    /// With `--json`: also list every reference and the file it binds to
+    #[arg(long, requires = "json")]
+    pub(crate) bindings: bool,
 }
 
 /// Commands about compilers.

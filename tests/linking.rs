@@ -161,3 +161,141 @@ fn a_second_app_moves_the_borders_because_it_pays() {
     assert!(libraries(&env, "1", "one").is_empty());
     assert!(env.program("one").success().stdout.starts_with("one 1 "));
 }
+
+/// What binds where, by the real files: the one that refers, the symbol, the one that is found.
+type Bindings = BTreeSet<(PathBuf, String, PathBuf)>;
+
+/// Asks glibc itself.
+fn reported(env: &Env, program: &str) -> Bindings {
+    let path = env
+        .home()
+        .join("profiles/default/current/bin")
+        .join(program);
+    let log = env.path(&format!("{program}-log"));
+    std::fs::create_dir(&log).unwrap();
+    let output = std::process::Command::new(std::fs::canonicalize(path).unwrap())
+        .env_clear()
+        .env("LD_DEBUG", "bindings")
+        .env("LD_BIND_NOW", "1")
+        .env("LD_DEBUG_OUTPUT", log.join("log"))
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    let mut bindings = Bindings::new();
+    for file in std::fs::read_dir(log).unwrap() {
+        let text = std::fs::read(file.unwrap().path()).unwrap();
+        for line in String::from_utf8_lossy(&text).lines() {
+            let Some((_, line)) = line.split_once("binding file ") else {
+                continue;
+            };
+            let (from, line) = line.split_once(" [0] to ").unwrap();
+            let (to, line) = line.split_once(" [0]: ").unwrap();
+            let symbol = line.split_once('`').unwrap().1.split_once('\'').unwrap().0;
+            // The kernel's own image has no file.
+            if let (Ok(from), Ok(to)) = (std::fs::canonicalize(from), std::fs::canonicalize(to)) {
+                bindings.insert((from, symbol.to_owned(), to));
+            }
+        }
+    }
+    bindings
+}
+
+/// Asks the proof, of all objects but glibc's own.
+fn simulated(env: &Env, app: &str) -> Bindings {
+    let proved = env.run(&format!("prove {app} --json --bindings"));
+    let proved = proved.success().json();
+    let bindings = proved[0]["bindings"].as_array().unwrap().iter();
+    let bound = bindings.filter_map(|binding| {
+        let text = |key: &str| Some(binding[key].as_str()?.to_owned());
+        let real = |key: &str| Some(std::fs::canonicalize(text(key)?).unwrap());
+        Some((real("object")?, text("symbol")?, real("provider")?))
+    });
+    bound.collect()
+}
+
+#[test]
+fn the_loader_binds_installed_programs_as_the_proof_says() {
+    let env = Env::new();
+    publish_parts(&env);
+    for (name, part) in [("one", 1), ("two", 2), ("three", 3)] {
+        publish_user(&env, name, part);
+    }
+    env.run("install one two").success();
+    env.run("install three").success();
+    for app in ["one", "three"] {
+        let (reported, simulated) = (reported(&env, app), simulated(&env, app));
+        let home = std::fs::canonicalize(env.home()).unwrap();
+        let ours = |bindings: &Bindings| -> Bindings {
+            let ours = bindings.iter().filter(|(from, ..)| from.starts_with(&home));
+            ours.cloned().collect()
+        };
+        let (reported, simulated) = (ours(&reported), ours(&simulated));
+        assert!(reported.len() > 100, "{reported:?}");
+        // The loader looks up glibc's allocator for itself, in the program's name.
+        let for_itself = |(from, symbol, _): &(PathBuf, String, PathBuf)| {
+            let names = ["malloc", "calloc", "realloc", "free"];
+            from.ends_with(format!("bin/{app}")) && names.contains(&symbol.as_str())
+        };
+        let missing = reported.difference(&simulated);
+        let missing: Vec<_> = missing.filter(|one| !for_itself(one)).collect();
+        assert!(missing.is_empty(), "`{app}` binds otherwise: {missing:#?}");
+    }
+}
+
+/// A build script that makes a library `lib<name>.so` out of `code.c`, without a version node.
+fn plain_library(name: &str) -> String {
+    format!(
+        "fn main() {{\n    let out = std::env::var(\"OUT_DIR\").unwrap();\n    \
+         let status = std::process::Command::new(\"cc\")\
+         .args([\"-shared\", \"-O1\", \"-fPIC\", \"-Wl,-soname,lib{name}.so\", \"code.c\", \"-o\"])\
+         .arg(format!(\"{{out}}/lib{name}.so\")).status().unwrap();\n    \
+         assert!(status.success());\n    \
+         println!(\"cargo:rustc-link-search=native={{out}}\");\n    \
+         println!(\"cargo:rustc-link-lib=dylib={name}\");\n}}"
+    )
+}
+
+#[test]
+fn a_view_in_which_two_libraries_clash_is_refused_and_nothing_changes() {
+    let env = Env::new();
+    env.registry
+        .publish(Package::new("calm", "1.0.0").main("fn main() { println!(\"calm\"); }"));
+    for (name, number) in [("north", 11), ("south", 22)] {
+        let code = format!(
+            "int answer(void) {{ return {number}; }}\nint {name}(void) {{ return answer(); }}\n"
+        );
+        env.registry.publish(
+            Package::new(name, "1.0.0")
+                .file("code.c", &code)
+                .file("build.rs", &plain_library(name))
+                .lib(&format!(
+                    "unsafe extern \"C\" {{ fn {name}() -> i32; }}\n\
+                     #[inline(never)] pub fn get() -> i32 {{ unsafe {{ {name}() }} }}"
+                )),
+        );
+    }
+    env.registry.publish(
+        Package::new("torn", "1.0.0")
+            .needs("north", "1")
+            .needs("south", "1")
+            .main("fn main() { println!(\"{} {}\", north::get(), south::get()); }"),
+    );
+    env.run("install calm").success();
+    env.run("install torn")
+        .fails(3)
+        .says("`answer`")
+        .says("libnorth.so")
+        .says("libsouth.so")
+        .says("torn -> libsouth.so");
+    assert_eq!(env.programs("current"), ["calm"]);
+    assert_eq!(
+        env.run("history --json")
+            .success()
+            .json()
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(env.program("calm").success().stdout, "calm\n");
+}

@@ -44,7 +44,7 @@ fn libraries(env: &Env, app: &str) -> usize {
     let objects = proofs[0]["proof"]["objects"].as_array().unwrap();
     let ours = |object: &&serde_json::Value| {
         let path = object["path"].as_str().unwrap();
-        path.ends_with(".so")
+        std::path::Path::new(path).extension() == Some("so".as_ref())
     };
     objects.iter().filter(ours).count()
 }
@@ -99,7 +99,7 @@ fn an_allocator_of_ones_own_serves_the_libraries_too() {
 }
 
 /// An allocator that takes the place of the C library's, as jemalloc does without a prefix.
-const MALLOC: &str = r#"
+const MALLOC: &str = r"
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -123,7 +123,7 @@ int posix_memalign(void **out, size_t align, size_t size) { (void)align; *out = 
 void *aligned_alloc(size_t align, size_t size) { (void)align; return malloc(size); }
 void *memalign(size_t align, size_t size) { (void)align; return malloc(size); }
 size_t malloc_usable_size(void *pointer) { return *(size_t *)((char *)pointer - 16); }
-"#;
+";
 
 #[test]
 fn a_c_allocator_in_place_of_the_system_s_serves_all() {

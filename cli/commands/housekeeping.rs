@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use orlop_loader::{Proof, Search};
+use orlop_loader::{BoundSymbol, Proof, Search};
 use orlop_store::{GcOptions, Keep, Store};
 use serde::Serialize;
 
@@ -91,6 +91,8 @@ fn generation_lines(generations: &BTreeMap<String, Vec<u64>>) -> Vec<String> {
 struct Proved {
     program: Utf8PathBuf,
     proof: Proof,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bindings: Option<Vec<BoundSymbol>>,
 }
 
 pub(super) fn prove(context: &Context, arguments: &Prove) -> Result<(), CommandError> {
@@ -109,7 +111,15 @@ pub(super) fn prove(context: &Context, arguments: &Prove) -> Result<(), CommandE
                 .ui
                 .data(format!("PROVED {program}: {}", describe(&proof)));
         }
-        proved.push(Proved { program, proof });
+        let bindings = arguments
+            .bindings
+            .then(|| orlop_loader::bindings(&program, &Search::default()))
+            .transpose()?;
+        proved.push(Proved {
+            program,
+            proof,
+            bindings,
+        });
     }
     if context.global.json {
         context.ui.data_json(&proved)

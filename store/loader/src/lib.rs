@@ -31,7 +31,9 @@ mod report;
 mod tests;
 
 pub use load::is_glibc;
-pub use report::{Chain, Proof, ProvedObject, Provider, Refusal, RefusedBinding, RepeatedName};
+pub use report::{
+    BoundSymbol, Chain, Proof, ProvedObject, Provider, Refusal, RefusedBinding, RepeatedName,
+};
 
 /// Where libraries may come from that the program's search paths do not lead to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,4 +72,12 @@ pub fn prove(program: &Utf8Path, search: &Search) -> Result<Proof, Refusal> {
     let process = load::load(program, search)?;
     let bindings = bind::bind(&process);
     report::judge(&process, &bindings)
+}
+
+/// Returns where every reference of a program and of the libraries it loads binds to, right or
+/// wrong, in the order in which glibc binds them.
+pub fn bindings(program: &Utf8Path, search: &Search) -> Result<Vec<BoundSymbol>, Refusal> {
+    let process = load::load(program, search)?;
+    let bindings = bind::bind(&process);
+    Ok(report::bound(&process, &bindings))
 }

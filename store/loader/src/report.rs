@@ -73,6 +73,19 @@ pub struct RepeatedName {
     pub objects: Vec<Utf8PathBuf>,
 }
 
+/// A reference and where it leads.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct BoundSymbol {
+    /// The file that refers.
+    pub object: Utf8PathBuf,
+    /// The symbol, as the linker knows it.
+    pub symbol: String,
+    /// The version asked for.
+    pub version: Option<String>,
+    /// The file whose definition is found; none for a weak reference that leads nowhere.
+    pub provider: Option<Utf8PathBuf>,
+}
+
 /// Why a program is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
@@ -206,6 +219,22 @@ pub struct Provider {
 /// The names of files each of which needs the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chain(pub Vec<String>);
+
+/// Lists the bindings of a process.
+pub(crate) fn bound(process: &Process, bindings: &Bindings) -> Vec<BoundSymbol> {
+    let path = |index: Index| process.objects[index].object.path.clone();
+    let bound = bindings.all.iter().map(|binding| {
+        let object = &process.objects[binding.object].object;
+        let symbol = object.symbol(binding.symbol);
+        BoundSymbol {
+            object: path(binding.object),
+            symbol: symbol.name.clone(),
+            version: symbol.version.as_ref().map(|version| version.name.clone()),
+            provider: binding.found.map(|found| path(found.object)),
+        }
+    });
+    bound.collect()
+}
 
 /// Judges the bindings of a process.
 pub(crate) fn judge(process: &Process, bindings: &Bindings) -> Result<Proof, Refusal> {
