@@ -137,6 +137,7 @@ impl Context {
         Ok(Registry::open(RegistryOptions {
             home: &self.home,
             source: self.source()?,
+            archives: self.usual_source()?,
             offline: self.global.offline,
             now: self.now,
             snapshot,
@@ -156,6 +157,11 @@ impl Context {
                 Source::Directory(self.absolute(Utf8Path::new(index))?)
             });
         }
+        self.usual_source()
+    }
+
+    /// The registry without `--index`.
+    fn usual_source(&self) -> Result<Source, CommandError> {
         let mut texts: Vec<(Utf8PathBuf, String)> = Vec::new();
         for name in ["config.toml", "config"] {
             let Some(path) = self.cargo_home.as_ref().map(|folder| folder.join(name)) else {

@@ -48,6 +48,7 @@ impl Wanted {
                 cfg: compiler.cfg.clone(),
             },
             rust_version: release(&compiler.release)?,
+            allow_newer_compiler: false,
             snapshot,
             preferred: BTreeMap::new(),
         })

@@ -42,7 +42,7 @@ pub use index::{
 pub use lock::{Lock, LockError, LockedApp, LockedDependency, LockedVariant};
 pub use package::{About, BinaryTarget, LibraryTarget, Package, ResolverVersion, ScriptTarget};
 pub use request::{Platform, Request};
-pub use resolution::{Dependency, Resolution, Side, Variant};
+pub use resolution::{ChosenPackage, Dependency, Resolution, Side, Variant};
 
 /// Finds the variants an app is compiled from: first a version of each package, as
 /// `cargo install` picks them, then the features of each, as Cargo activates them.

@@ -76,6 +76,7 @@ impl MemoryIndex {
             default_features: true,
             platform: linux(),
             rust_version: Version::new(1, 95, 0),
+            allow_newer_compiler: false,
             snapshot: Timestamp::MAX,
             preferred: BTreeMap::new(),
         }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use orlop_recipes::{FeatureName, PackageName, Version, VersionReq};
+use serde::{Deserialize, Serialize};
 
 /// A question to [`crate::resolve`]. Every app is solved alone.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// The app.
     pub app: PackageName,
@@ -18,8 +19,10 @@ pub struct Request {
     pub default_features: bool,
     /// What the code will run on.
     pub platform: Platform,
-    /// The release of the compiler; packages that need a newer one are avoided, then refused.
+    /// The release of the compiler; packages that need a newer one are avoided.
     pub rust_version: Version,
+    /// Whether an answer with packages that need a newer compiler is an answer.
+    pub allow_newer_compiler: bool,
     /// Releases published later are not seen.
     pub snapshot: Timestamp,
     /// Versions to take where they fit: the lock's, by package. One package may appear with
@@ -28,7 +31,7 @@ pub struct Request {
 }
 
 /// What `rustc --print=cfg` says of a target.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Platform {
     /// The target triple.
     pub triple: String,

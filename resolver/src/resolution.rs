@@ -10,7 +10,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef as _;
 use serde::{Deserialize, Serialize};
 
-use crate::index::DependencyKind;
+use crate::index::{Checksum, DependencyKind};
 use crate::package::Package;
 
 /// One app with all that it is compiled from.
@@ -20,8 +20,22 @@ pub struct Resolution {
     pub root: NodeIndex,
     /// Variants and who uses whom; edges point from a user to what it uses.
     pub graph: DiGraph<Variant, Dependency>,
+    /// The chosen release of every package in reach on any platform, in order of name and
+    /// version: more than the variants, which are for one platform.
+    pub packages: Vec<ChosenPackage>,
     /// The state of the index that was looked at.
     pub snapshot: Timestamp,
+}
+
+/// A chosen release.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ChosenPackage {
+    /// The package's name.
+    pub name: PackageName,
+    /// The package's version.
+    pub version: Version,
+    /// SHA-256 of its `.crate` file.
+    pub checksum: Checksum,
 }
 
 /// One package at one version with one set of features, for one side of the compiler.

@@ -13,9 +13,9 @@ use crate::index::{DependencyKind, Index, IndexError};
 use crate::package::Package;
 use crate::platform::Conditions;
 use crate::request::Request;
-use crate::resolution::{Dependency, Resolution, Side, Variant, cycle};
+use crate::resolution::{ChosenPackage, Dependency, Resolution, Side, Variant, cycle};
 use crate::toolchain::needs_newer;
-use crate::versions::Selection;
+use crate::versions::{Selected, Selection};
 
 /// What uses what, and as which dependency.
 type Edges = BTreeSet<(Key, Key, Dependency)>;
@@ -49,7 +49,9 @@ pub(crate) fn build(
             .is_some_and(|library| library.proc_macro))
     })?;
     let (nodes, edges) = Walk::new(selection, &conditions, &active, Some(&manifests)).run()?;
-    check_compiler(selection, request, &nodes)?;
+    if !request.allow_newer_compiler {
+        check_compiler(selection, request, &nodes)?;
+    }
     let resolution = assemble(&manifests, request, &active, &nodes, &edges)?;
     match cycle(&resolution.graph) {
         Some(chain) => Err(ResolveError::Cycle { chain }),
@@ -245,9 +247,18 @@ fn assemble(
         graph.add_edge(indices[user], indices[used], dependency.clone());
     }
     let root = indices[&(manifests.selection.app, Side::Target)];
+    let packages = manifests.selection.packages.iter();
+    let packages = packages
+        .map(Selected::release)
+        .map(|release| ChosenPackage {
+            name: release.name.clone(),
+            version: release.version.clone(),
+            checksum: release.checksum,
+        });
     Ok(Resolution {
         root,
         graph,
+        packages: packages.collect(),
         snapshot: request.snapshot,
     })
 }

@@ -19,8 +19,11 @@ pub enum OpenError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The folder is not there.
-    #[error("use the folder `{path}` as a registry: it has no `config.json`")]
+    /// The folder is not there, or is something else.
+    #[error(
+        "use the folder `{path}` as a registry: it has neither a `config.json` nor folders in the \
+         layout of an index"
+    )]
     NotARegistry {
         /// The folder.
         path: Utf8PathBuf,

@@ -23,7 +23,7 @@ use serde::Serialize;
 
 use crate::index::{DependencyKind, Index};
 use crate::request::Request;
-use crate::resolution::{Dependency, Resolution, Side, Variant, cycle};
+use crate::resolution::{ChosenPackage, Dependency, Resolution, Side, Variant, cycle};
 
 pub use error::LockError;
 
@@ -211,6 +211,23 @@ impl LockedApp {
         preferred
     }
 
+    /// A lock knows the packages of one platform only.
+    fn chosen_packages(&self) -> Result<Vec<ChosenPackage>, LockError> {
+        let mut packages = BTreeSet::new();
+        for variant in &self.variants {
+            let checksum = variant.checksum.parse().map_err(|error| LockError::Entry {
+                app: self.app.clone(),
+                reason: format!("the checksum of `{}`: {error}", variant.name),
+            })?;
+            packages.insert(ChosenPackage {
+                name: variant.name.clone(),
+                version: variant.version.clone(),
+                checksum,
+            });
+        }
+        Ok(packages.into_iter().collect())
+    }
+
     /// Returns the answer as it was when it was written down, without solving.
     pub fn resolution(&self, index: &dyn Index) -> Result<Resolution, LockError> {
         let packages = self.packages().into_iter();
@@ -252,6 +269,7 @@ impl LockedApp {
         Ok(Resolution {
             root: NodeIndex::new(self.root),
             graph,
+            packages: self.chosen_packages()?,
             snapshot: self.snapshot,
         })
     }

@@ -51,7 +51,7 @@ impl Registry<'_> {
         }
         let releases = match &self.origin {
             Origin::Network { address, cache } => self.network_entry(name, address, cache)?,
-            Origin::Folder { folder, cache } => self.folder_entry(name, folder, cache)?,
+            Origin::Folder { folder, cache, .. } => self.folder_entry(name, folder, cache)?,
         };
         let releases: Arc<[Release]> = releases.into();
         put(&self.entries, name.clone(), releases.clone());
@@ -211,7 +211,11 @@ impl Registry<'_> {
     /// Returns a file of the index that is no entry.
     pub(super) fn index_file(&self, path: &str) -> Result<IndexFile, IndexFileError> {
         let (address, cache) = match &self.origin {
-            Origin::Network { address, cache } => (address, cache),
+            Origin::Network { address, cache }
+            | Origin::Folder {
+                archives: Some((address, cache)),
+                ..
+            } => (address, cache),
             Origin::Folder { folder, .. } => {
                 let path = folder.join(path);
                 let body = files::read(&path)?;
@@ -245,7 +249,14 @@ impl Registry<'_> {
     /// Remembers a file that proved sound.
     pub(super) fn remember(&self, path: &str, news: Option<Known>) -> io::Result<()> {
         match (&self.origin, news) {
-            (Origin::Network { cache, .. }, Some(news)) => cache.store(path, &news),
+            (
+                Origin::Network { cache, .. }
+                | Origin::Folder {
+                    archives: Some((_, cache)),
+                    ..
+                },
+                Some(news),
+            ) => cache.store(path, &news),
             _ => Ok(()),
         }
     }

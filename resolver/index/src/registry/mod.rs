@@ -41,6 +41,8 @@ pub struct RegistryOptions<'a> {
     pub home: &'a Utf8Path,
     /// Which registry.
     pub source: Source,
+    /// Where archives come from when the source is a folder that does not say.
+    pub archives: Source,
     /// Whether requests are forbidden.
     pub offline: bool,
     /// The time of this run: what is fetched now is complete up to it.
@@ -79,8 +81,16 @@ type Memo<K, V> = Mutex<BTreeMap<K, V>>;
 /// Where the index is.
 #[derive(Debug)]
 enum Origin {
-    Network { address: Url, cache: Cache },
-    Folder { folder: Utf8PathBuf, cache: Cache },
+    Network {
+        address: Url,
+        cache: Cache,
+    },
+    Folder {
+        folder: Utf8PathBuf,
+        cache: Cache,
+        /// The index that tells where archives are, and its cache, if the folder does not.
+        archives: Option<(Url, Cache)>,
+    },
 }
 
 /// A file of an index.
@@ -98,21 +108,10 @@ impl<'a> Registry<'a> {
     pub fn open(options: RegistryOptions<'a>) -> Result<Self, OpenError> {
         let index = options.home.join("index");
         fs_err::create_dir_all(&index).map_err(OpenError::Cache)?;
-        let network = |address: &str| -> Result<Origin, OpenError> {
-            let address = index_address(address)?;
-            let host = address.host_str().unwrap_or_default();
-            let cache = Cache::new(index.join(folder_name(host, address.as_str())));
-            Ok(Origin::Network { address, cache })
-        };
         let origin = match options.source {
-            Source::CratesIo => network(tame_index::CRATES_IO_HTTP_INDEX)?,
-            Source::Sparse(address) => network(&address)?,
-            Source::Directory(folder) if folder.join(CONFIG).is_file() => {
-                let name = folder.file_name().unwrap_or_default();
-                let cache = Cache::new(index.join(folder_name(name, folder.as_str())));
-                Origin::Folder { folder, cache }
-            }
-            Source::Directory(path) => return Err(OpenError::NotARegistry { path }),
+            Source::CratesIo => Origin::network(&index, tame_index::CRATES_IO_HTTP_INDEX)?,
+            Source::Sparse(address) => Origin::network(&index, &address)?,
+            Source::Directory(folder) => Origin::folder(&index, folder, &options.archives)?,
         };
         Ok(Self {
             origin,
@@ -212,6 +211,9 @@ impl<'a> Registry<'a> {
             });
         };
         let folder = match &self.origin {
+            Origin::Folder {
+                archives: Some(_), ..
+            } => None,
             Origin::Folder { folder, .. } => Some(folder.as_path()),
             Origin::Network { .. } => None,
         };
@@ -313,6 +315,48 @@ impl Index for Registry<'_> {
         });
         similar::best(name, twins.collect(), names)
     }
+}
+
+impl Origin {
+    fn network(index: &Utf8Path, address: &str) -> Result<Self, OpenError> {
+        let (address, cache) = network(index, address)?;
+        Ok(Self::Network { address, cache })
+    }
+
+    fn folder(index: &Utf8Path, folder: Utf8PathBuf, archives: &Source) -> Result<Self, OpenError> {
+        let says = folder.join(CONFIG).is_file();
+        if !says && !has_entries(&folder) {
+            return Err(OpenError::NotARegistry { path: folder });
+        }
+        let archives = match archives {
+            Source::CratesIo if !says => Some(network(index, tame_index::CRATES_IO_HTTP_INDEX)?),
+            Source::Sparse(address) if !says => Some(network(index, address)?),
+            _ => None,
+        };
+        let name = folder.file_name().unwrap_or_default();
+        let cache = Cache::new(index.join(folder_name(name, folder.as_str())));
+        Ok(Self::Folder {
+            folder,
+            cache,
+            archives,
+        })
+    }
+}
+
+/// Returns the address of an index on the network, and its cache.
+fn network(index: &Utf8Path, address: &str) -> Result<(Url, Cache), OpenError> {
+    let address = index_address(address)?;
+    let host = address.host_str().unwrap_or_default();
+    let cache = Cache::new(index.join(folder_name(host, address.as_str())));
+    Ok((address, cache))
+}
+
+/// Whether a folder looks like an index: entries lie in `1`, `2`, `3` and in `ab/cd`.
+fn has_entries(folder: &Utf8Path) -> bool {
+    let entries = folder.read_dir_utf8().into_iter().flatten().flatten();
+    entries
+        .into_iter()
+        .any(|entry| entry.file_name().len() <= 2 && entry.path().is_dir())
 }
 
 /// Returns a folder name for an index: a name for people, a digest of its place against confusion.

@@ -33,6 +33,7 @@ impl<'a> Run<'a> {
         Registry::open(RegistryOptions {
             home: self.home,
             source: self.source.clone(),
+            archives: Source::CratesIo,
             offline: self.offline,
             now: time(self.now),
             snapshot: time(SNAPSHOT),
@@ -600,6 +601,7 @@ fn a_folder_is_a_registry() {
     let options = |source| RegistryOptions {
         home: &home,
         source,
+        archives: Source::CratesIo,
         offline: false,
         now: time(SNAPSHOT),
         snapshot: time(SNAPSHOT),
@@ -607,7 +609,7 @@ fn a_folder_is_a_registry() {
         patience: Patience::default(),
         progress: &Silent,
     };
-    let no_index = Registry::open(options(Source::Directory(home.join("index")))).map(drop);
+    let no_index = Registry::open(options(Source::Directory(home.join("index/none")))).map(drop);
     assert!(matches!(no_index, Err(OpenError::NotARegistry { .. })));
 }
 
@@ -741,6 +743,7 @@ fn crates_io_answers() {
         Registry::open(RegistryOptions {
             home: &home,
             source: Source::CratesIo,
+            archives: Source::CratesIo,
             offline,
             now: time("2026-11-01T00:00:00Z"),
             snapshot: time("2026-11-01T00:00:00Z"),
