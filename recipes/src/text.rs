@@ -66,7 +66,7 @@ pub(crate) fn library_version(text: &str) -> Result<String, RecipeErrorKind> {
 }
 
 /// Reads a point in time; a date means the last second of that day, in UTC.
-pub(crate) fn snapshot(text: &str) -> Result<Timestamp, RecipeErrorKind> {
+pub fn snapshot(text: &str) -> Result<Timestamp, RecipeErrorKind> {
     // Longer texts that start with a date would be read as that date.
     let point = if text.len() == "2026-11-22".len() {
         text.parse::<Date>().and_then(end_of_day)

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use orlop_recipes::{FeatureName, NameError, PackageName, Version, VersionReq};
 
 use crate::index::IndexError;
+use crate::published::PublishedLockError;
 
 /// Why a request has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +59,9 @@ pub enum ResolveError {
         /// What needs a newer one.
         packages: Vec<TooNew>,
     },
+    /// The lock file that an app is published with cannot be followed.
+    #[error("{0}")]
+    PublishedLock(Box<PublishedLockError>),
     /// Packages need each other.
     #[error("packages need each other in a circle: {}", .chain.join(" → "))]
     Cycle {
@@ -277,6 +281,7 @@ impl ResolveError {
             Self::NeedsCompiler { packages, .. } => newest_need(packages).map(|needs| {
                 format!("import rustc {needs} or newer: `orlop compiler add {needs}`")
             }),
+            Self::PublishedLock(error) => Some(error.hint()),
             Self::Links { .. }
             | Self::Conflict { .. }
             | Self::Cycle { .. }

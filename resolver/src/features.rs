@@ -12,6 +12,7 @@ use crate::package::ResolverVersion;
 use crate::platform::Conditions;
 use crate::request::Request;
 use crate::resolution::Side;
+use crate::sharing::Extras;
 use crate::versions::Selection;
 
 /// A release, by its place in the selection, on one side.
@@ -43,6 +44,8 @@ impl Rules {
 #[derive(Debug)]
 pub(crate) struct Activation<'a> {
     rules: Rules,
+    /// False if a dependency was switched on that was not chosen: only extra features do that.
+    pub(crate) is_whole: bool,
     features: BTreeMap<Key, BTreeSet<&'a str>>,
     dependencies: BTreeMap<Key, BTreeSet<&'a str>>,
 }
@@ -70,12 +73,20 @@ impl<'a> Activation<'a> {
 /// Tells whether a release, by its place in the selection, is a proc macro.
 pub(crate) type IsProcMacro<'p> = dyn Fn(usize) -> Result<bool, ResolveError> + 'p;
 
+/// What features are asked for, and how they are united.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) request: &'a Request,
+    /// More features for some releases, wherever they are used.
+    pub(crate) extras: &'a Extras,
+    pub(crate) rules: Rules,
+}
+
 /// Finds the active features of everything the app reaches.
 pub(crate) fn activate<'a>(
     selection: &'a Selection,
-    request: &'a Request,
+    asked: Asked<'a>,
     conditions: &'a Conditions<'a>,
-    rules: Rules,
     is_proc_macro: &IsProcMacro<'_>,
 ) -> Result<Activation<'a>, ResolveError> {
     let features = BTreeMap::new();
@@ -84,8 +95,10 @@ pub(crate) fn activate<'a>(
         selection,
         conditions,
         is_proc_macro,
+        extras: asked.extras,
         active: Activation {
-            rules,
+            rules: asked.rules,
+            is_whole: true,
             features,
             dependencies,
         },
@@ -95,6 +108,7 @@ pub(crate) fn activate<'a>(
     };
     let app = (selection.app, Side::Target);
     resolver.tasks.push(Task::Visit(app));
+    let request = asked.request;
     let features = request
         .features
         .iter()
@@ -129,6 +143,7 @@ struct Resolver<'a, 'p> {
     selection: &'a Selection,
     conditions: &'a Conditions<'a>,
     is_proc_macro: &'p IsProcMacro<'p>,
+    extras: &'a Extras,
     active: Activation<'a>,
     /// Features that wait for somebody to switch their dependency on.
     deferred: BTreeMap<(Key, &'a str), BTreeSet<&'a str>>,
@@ -159,6 +174,13 @@ impl<'a> Resolver<'a, '_> {
     fn visit(&mut self, key: Key) -> Result<(), ResolveError> {
         if !self.visited.insert(key) {
             return Ok(());
+        }
+        if !self.extras.is_empty() {
+            let release = self.selection.packages[key.0].release();
+            let place = (release.name.clone(), release.version.clone(), key.1);
+            let more = self.extras.get(&place).into_iter().flatten();
+            self.tasks
+                .extend(more.map(|f| Task::Feature(key, f.as_str())));
         }
         for (dependency, used) in self.dependencies(key, |d| !d.optional)? {
             self.use_dependency(dependency, used);
@@ -208,11 +230,26 @@ impl<'a> Resolver<'a, '_> {
         {
             return Ok(());
         }
+        self.check_chosen(key, name)?;
         let waiting = self.deferred.remove(&(key, name)).unwrap_or_default();
         for (dependency, used) in self.dependencies(key, |d| *d.name == *name)? {
             self.tasks
                 .extend(waiting.iter().map(|feature| Task::Feature(used, feature)));
             self.use_dependency(dependency, used);
+        }
+        Ok(())
+    }
+
+    /// Notes when a dependency that is switched on was not chosen.
+    fn check_chosen(&mut self, (place, _): Key, name: &str) -> Result<(), ResolveError> {
+        let selected = &self.selection.packages[place];
+        for (dependency, used) in selected.release().dependencies.iter().zip(&selected.uses) {
+            if *dependency.name == *name
+                && used.is_none()
+                && holds(self.conditions, self.selection, place, dependency)?
+            {
+                self.active.is_whole = false;
+            }
         }
         Ok(())
     }

@@ -30,6 +30,13 @@ pub trait Index {
     /// Returns the manifest of one release.
     fn package(&self, name: &PackageName, version: &Version) -> Result<Arc<Package>, IndexError>;
 
+    /// Returns the `Cargo.lock` that a release was published with, if it was published with one.
+    fn published_lock(
+        &self,
+        name: &PackageName,
+        version: &Version,
+    ) -> Result<Option<String>, IndexError>;
+
     /// Announces releases whose [`Index::package`] will be asked next, so that an implementation
     /// can get them in parallel.
     fn expect(&self, wanted: &[(PackageName, Version)]) -> Result<(), IndexError>;

@@ -5,6 +5,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`case`] | a question with all that its answer depends on, in a file |
 //! | [`error`] | why a request has no answer, with hints |
 //! | `feature_values` | what the features of a release switch on |
 //! | `features` | phase B: which features are active, by Cargo's rules |
@@ -13,12 +14,15 @@
 //! | [`memory`] | a registry in memory, for tests |
 //! | [`package`] | what one published package says of itself |
 //! | `platform` | whether a dependency is for a platform |
+//! | [`published`] | policy `locked`: the `Cargo.lock` of the app |
 //! | [`request`] | what is asked |
 //! | [`resolution`] | the answer |
+//! | [`sharing`] | policy `shared`: answers of which more can be shared |
 //! | `toolchain` | which releases a compiler is too old for |
 //! | `variants` | from active features to the graph of variants |
 //! | `versions` | phase A: which version of each package |
 
+pub mod case;
 pub mod error;
 mod feature_values;
 mod features;
@@ -27,22 +31,27 @@ pub mod lock;
 pub mod memory;
 pub mod package;
 mod platform;
+pub mod published;
 pub mod request;
 pub mod resolution;
+pub mod sharing;
 #[cfg(test)]
 mod tests;
 mod toolchain;
 mod variants;
 mod versions;
 
+use crate::sharing::Extras;
 pub use error::ResolveError;
 pub use index::{
     Checksum, DependencyKind, Features, Index, IndexError, Release, ReleaseDependency,
 };
 pub use lock::{Lock, LockError, LockedApp, LockedDependency, LockedVariant};
 pub use package::{About, BinaryTarget, LibraryTarget, Package, ResolverVersion, ScriptTarget};
+pub use published::resolve_locked;
 pub use request::{Platform, Request};
 pub use resolution::{ChosenPackage, Dependency, Resolution, Side, Variant};
+pub use sharing::{Cost, Shared, Votes, share};
 
 /// Finds the variants an app is compiled from: first a version of each package, as
 /// `cargo install` picks them, then the features of each, as Cargo activates them.
@@ -50,5 +59,5 @@ pub use resolution::{ChosenPackage, Dependency, Resolution, Side, Variant};
 /// The answer depends on the request and the index alone.
 pub fn resolve(request: &Request, index: &dyn Index) -> Result<Resolution, ResolveError> {
     let selection = versions::solve(request, index)?;
-    variants::build(&selection, request, index)
+    Ok(variants::build(&selection, request, index, &Extras::new())?.resolution)
 }

@@ -33,6 +33,7 @@ use crate::request::{Platform, Request};
 pub struct MemoryIndex {
     releases: BTreeMap<PackageName, Arc<[Release]>>,
     packages: BTreeMap<(PackageName, Version), Arc<Package>>,
+    locks: BTreeMap<(PackageName, Version), String>,
     expected: RefCell<BTreeSet<(PackageName, Version)>>,
 }
 
@@ -44,6 +45,7 @@ impl MemoryIndex {
         for MemoryRelease {
             release,
             mut package,
+            lock,
         } in releases
         {
             package.links = release.links.as_deref().map(str::to_owned);
@@ -52,6 +54,7 @@ impl MemoryIndex {
                 .map(String::from)
                 .collect();
             let key = (release.name.clone(), release.version.clone());
+            index.locks.extend(lock.map(|lock| (key.clone(), lock)));
             index.packages.insert(key, Arc::new(package));
             by_name
                 .entry(release.name.clone())
@@ -103,6 +106,14 @@ impl Index for MemoryIndex {
             })
     }
 
+    fn published_lock(
+        &self,
+        name: &PackageName,
+        version: &Version,
+    ) -> Result<Option<String>, IndexError> {
+        Ok(self.locks.get(&(name.clone(), version.clone())).cloned())
+    }
+
     fn expect(&self, wanted: &[(PackageName, Version)]) -> Result<(), IndexError> {
         self.expected.borrow_mut().extend(wanted.iter().cloned());
         Ok(())
@@ -120,6 +131,7 @@ impl Index for MemoryIndex {
 pub struct MemoryRelease {
     release: Release,
     package: Package,
+    lock: Option<String>,
 }
 
 /// Starts a release: `NAME VERSION`.
@@ -157,6 +169,7 @@ pub fn release(text: &str) -> MemoryRelease {
             declared_features: BTreeSet::new(),
             about: About::default(),
         },
+        lock: None,
     }
 }
 
@@ -240,6 +253,13 @@ impl MemoryRelease {
     #[must_use]
     pub fn no_library(mut self) -> Self {
         self.package.library = None;
+        self
+    }
+
+    /// Publishes it with a `Cargo.lock`.
+    #[must_use]
+    pub fn lock(mut self, text: &str) -> Self {
+        self.lock = Some(text.to_owned());
         self
     }
 

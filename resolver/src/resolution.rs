@@ -36,6 +36,8 @@ pub struct ChosenPackage {
     pub version: Version,
     /// SHA-256 of its `.crate` file.
     pub checksum: Checksum,
+    /// Whether its owner withdrew it: then a lock holds it.
+    pub yanked: bool,
 }
 
 /// One package at one version with one set of features, for one side of the compiler.

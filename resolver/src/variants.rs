@@ -8,24 +8,34 @@ use orlop_recipes::FeatureName;
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::error::{ResolveError, TooNew};
-use crate::features::{Activation, Key, Rules, activate, holds};
+use crate::features::{Activation, Asked, Key, Rules, activate, holds};
 use crate::index::{DependencyKind, Index, IndexError};
 use crate::package::Package;
 use crate::platform::Conditions;
 use crate::request::Request;
 use crate::resolution::{ChosenPackage, Dependency, Resolution, Side, Variant, cycle};
+use crate::sharing::Extras;
 use crate::toolchain::needs_newer;
 use crate::versions::{Selected, Selection};
 
 /// What uses what, and as which dependency.
 type Edges = BTreeSet<(Key, Key, Dependency)>;
 
-/// Builds the variants that the app is compiled from.
+/// Variants, and whether they are all.
+#[derive(Debug)]
+pub(crate) struct Built {
+    pub(crate) resolution: Resolution,
+    /// False if features that were added need a package that was not chosen.
+    pub(crate) is_whole: bool,
+}
+
+/// Builds the variants that the app is compiled from, `extras` added to the features of each.
 pub(crate) fn build(
     selection: &Selection,
     request: &Request,
     index: &dyn Index,
-) -> Result<Resolution, ResolveError> {
+    extras: &Extras,
+) -> Result<Built, ResolveError> {
     let conditions = Conditions::new(&request.platform);
     let manifests = Manifests {
         selection,
@@ -37,11 +47,16 @@ pub(crate) fn build(
     // Which packages are proc macros decides what is reached, but only a package's manifest
     // says whether it is one. With no proc macros features unify more, so this pass reaches at
     // least all that the next one does, and the manifests can be fetched together.
-    let guess = activate(selection, request, &conditions, rules, &|_| Ok(false))?;
+    let asked = Asked {
+        request,
+        extras,
+        rules,
+    };
+    let guess = activate(selection, asked, &conditions, &|_| Ok(false))?;
     let reached = Walk::new(selection, &conditions, &guess, None).run()?.0;
     manifests.expect(reached.into_iter().map(|(place, _)| place).collect())?;
 
-    let active = activate(selection, request, &conditions, rules, &|place| {
+    let active = activate(selection, asked, &conditions, &|place| {
         Ok(manifests
             .get(place)?
             .library
@@ -55,7 +70,10 @@ pub(crate) fn build(
     let resolution = assemble(&manifests, request, &active, &nodes, &edges)?;
     match cycle(&resolution.graph) {
         Some(chain) => Err(ResolveError::Cycle { chain }),
-        None => Ok(resolution),
+        None => Ok(Built {
+            resolution,
+            is_whole: active.is_whole,
+        }),
     }
 }
 
@@ -254,6 +272,7 @@ fn assemble(
             name: release.name.clone(),
             version: release.version.clone(),
             checksum: release.checksum,
+            yanked: release.yanked,
         });
     Ok(Resolution {
         root,

@@ -29,6 +29,8 @@ const MANIFEST: u64 = 16 * 1024 * 1024;
 pub(crate) struct Contents {
     /// The text of its `Cargo.toml`.
     pub(crate) manifest: String,
+    /// The text of its `Cargo.lock`, if it has one.
+    pub(crate) lock: Option<String>,
     /// Its files, relative to its folder. Names that are not UTF-8 are left out: no manifest can
     /// refer to them.
     pub(crate) files: BTreeSet<String>,
@@ -54,6 +56,7 @@ fn read_entries(unpacked: impl Read, folder: &str) -> Result<Contents, ArchiveEr
     let mut archive = tar::Archive::new(unpacked);
     let mut seen = BTreeSet::new();
     let mut manifest = None;
+    let mut lock = None;
     for entry in archive.entries().map_err(ArchiveError::Damaged)? {
         let mut entry = entry.map_err(ArchiveError::Damaged)?;
         let path = entry.path_bytes().into_owned();
@@ -65,6 +68,8 @@ fn read_entries(unpacked: impl Read, folder: &str) -> Result<Contents, ArchiveEr
         }
         if inside == b"Cargo.toml" {
             manifest = Some(manifest_text(&mut entry)?);
+        } else if inside == b"Cargo.lock" {
+            lock = Some(manifest_text(&mut entry)?);
         }
         if !seen.insert(inside) {
             return Err(ArchiveError::Twice { path: shown(&path) });
@@ -72,6 +77,7 @@ fn read_entries(unpacked: impl Read, folder: &str) -> Result<Contents, ArchiveEr
     }
     Ok(Contents {
         manifest: manifest.ok_or(ArchiveError::NoManifest)?,
+        lock,
         files: seen
             .into_iter()
             .filter_map(|name| String::from_utf8(name).ok())
@@ -142,6 +148,7 @@ mod tests {
             contents,
             Ok(Contents {
                 manifest: "text".to_owned(),
+                lock: None,
                 files
             })
         );

@@ -24,6 +24,7 @@ use serde::Serialize;
 use crate::index::{DependencyKind, Index};
 use crate::request::Request;
 use crate::resolution::{ChosenPackage, Dependency, Resolution, Side, Variant, cycle};
+use crate::sharing::Votes;
 
 pub use error::LockError;
 
@@ -34,6 +35,7 @@ pub const SCHEMA: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lock {
     snapshot: Timestamp,
+    votes: Votes,
     apps: BTreeMap<PackageName, LockedApp>,
 }
 
@@ -98,6 +100,7 @@ impl Lock {
     pub fn new(snapshot: Timestamp) -> Self {
         Self {
             snapshot,
+            votes: Votes::new(),
             apps: BTreeMap::new(),
         }
     }
@@ -110,6 +113,16 @@ impl Lock {
     /// Returns the state of the index on which apps are solved.
     pub fn snapshot(&self) -> Timestamp {
         self.snapshot
+    }
+
+    /// Returns the versions that most of the apps of policy `shared` chose.
+    pub fn votes(&self) -> &Votes {
+        &self.votes
+    }
+
+    /// Sets the versions that most of the apps of policy `shared` chose.
+    pub fn set_votes(&mut self, votes: Votes) {
+        self.votes = votes;
     }
 
     /// Returns all apps, in order of name.
@@ -223,6 +236,7 @@ impl LockedApp {
                 name: variant.name.clone(),
                 version: variant.version.clone(),
                 checksum,
+                yanked: false,
             });
         }
         Ok(packages.into_iter().collect())

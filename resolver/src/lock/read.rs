@@ -10,6 +10,7 @@ use crate::index::DependencyKind;
 use crate::lock::write::reference;
 use crate::lock::{Lock, LockError, LockedApp, LockedDependency, LockedVariant, SCHEMA};
 use crate::resolution::Side;
+use crate::sharing::Votes;
 
 /// All that is read before the schema is known to be understood.
 #[derive(Deserialize)]
@@ -23,6 +24,8 @@ struct RawLock {
     #[serde(rename = "schema")]
     _schema: u32,
     snapshot: Timestamp,
+    #[serde(default)]
+    votes: Votes,
     #[serde(default)]
     app: Vec<RawApp>,
 }
@@ -85,6 +88,7 @@ pub(super) fn lock(file: &str, text: &str) -> Result<Lock, LockError> {
     }
     Ok(Lock {
         snapshot: raw.snapshot,
+        votes: raw.votes,
         apps,
     })
 }

@@ -20,6 +20,12 @@ pub(super) fn lock(lock: &Lock, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         "{HEADER}schema = {SCHEMA}\nsnapshot = {}\n",
         quoted(lock.snapshot)
     )?;
+    if !lock.votes.is_empty() {
+        writeln!(out, "\n# What most apps of policy `shared` chose.\n[votes]")?;
+        for (name, versions) in &lock.votes {
+            writeln!(out, "{name} = {}", list(versions))?;
+        }
+    }
     lock.apps.values().try_for_each(|locked| app(locked, out))
 }
 

@@ -2,15 +2,19 @@
 //!
 //! | module | about |
 //! |---|---|
+//! | [`cases`] | failures saved and played again |
 //! | [`errors`] | why there is no answer |
 //! | [`features`] | which features are active, on which side |
 //! | [`locks`] | answers written down |
+//! | [`policies`] | `locked` and `shared` |
 //! | [`random`] | random registries against a brute-force oracle |
 //! | [`versions`] | which versions are chosen |
 
+mod cases;
 mod errors;
 mod features;
 mod locks;
+mod policies;
 mod random;
 mod versions;
 

@@ -51,7 +51,9 @@ impl Candidates {
             };
             usable.push((position, Rank::of(release, liked, &request.rust_version)));
             match buckets.last_mut() {
-                Some(last) if previous.is_some_and(|old| same_bucket(old, &release.version)) => {
+                Some(last)
+                    if previous.is_some_and(|old| bucket(old) == bucket(&release.version)) =>
+                {
                     last.end = number + 1;
                 }
                 _ => buckets.push(number..number + 1),
@@ -173,12 +175,11 @@ pub(crate) fn visible(release: &Release, request: &Request) -> bool {
         .is_none_or(|published| published <= request.snapshot)
 }
 
-/// Whether Cargo lets only one of two versions into a program.
-fn same_bucket(a: &Version, b: &Version) -> bool {
-    let bucket = |v: &Version| match (v.major, v.minor) {
-        (0, 0) => (0, 0, v.patch),
-        (0, minor) => (0, minor, 0),
-        (major, _) => (major, 0, 0),
-    };
-    bucket(a) == bucket(b)
+/// Returns what names a bucket: Cargo lets only one version of each into a program.
+pub(crate) fn bucket(version: &Version) -> [u64; 3] {
+    match (version.major, version.minor) {
+        (0, 0) => [0, 0, version.patch],
+        (0, minor) => [0, minor, 0],
+        (major, _) => [major, 0, 0],
+    }
 }

@@ -26,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use orlop_recipes::{PackageName, VersionReq};
+use orlop_recipes::{PackageName, Version, VersionReq};
 use pubgrub::{PubGrubError, SelectedDependencies, VersionSet as _};
 
 use crate::error::{Chain, ResolveError};
@@ -34,6 +34,7 @@ use crate::feature_values::has_feature;
 use crate::index::{Index, IndexError, Release, ReleaseDependency};
 use crate::request::Request;
 use crate::versions::candidates::Candidates;
+pub(crate) use crate::versions::candidates::bucket;
 use crate::versions::node::{Bucket, Node, Wide};
 use crate::versions::provider::Provider;
 
@@ -63,8 +64,14 @@ impl Selected {
     }
 }
 
-/// Chooses a release of the app and of everything in its reach.
-pub(crate) fn solve(request: &Request, index: &dyn Index) -> Result<Selection, ResolveError> {
+/// Chooses the app's own release.
+///
+/// `cargo install` takes the newest release and then solves for it: an app is not exchanged for an
+/// old release of itself because something deep inside does not fit.
+fn choose_app(
+    request: &Request,
+    index: &dyn Index,
+) -> Result<(Rc<Candidates>, Bucket, u32), ResolveError> {
     let releases = index.releases(&request.app)?;
     let candidates = Rc::new(Candidates::new(
         &request.app,
@@ -72,8 +79,6 @@ pub(crate) fn solve(request: &Request, index: &dyn Index) -> Result<Selection, R
         request,
     ));
     let matches = candidates.matching(&request.requirement);
-    // `cargo install` takes the newest release and then solves for it: an app is not exchanged
-    // for an old release of itself because something deep inside does not fit.
     let Some(number) = candidates.best_bucket(&matches, |_| true) else {
         let chain = Chain::default();
         return Err(refusal::no_match(
@@ -92,13 +97,23 @@ pub(crate) fn solve(request: &Request, index: &dyn Index) -> Result<Selection, R
     let position = position.expect("the best bucket has a candidate");
     check_features(request, candidates.release(position))?;
 
-    let app = (
-        Bucket {
-            package: request.app.clone(),
-            number,
-        },
-        position,
-    );
+    let bucket = Bucket {
+        package: request.app.clone(),
+        number,
+    };
+    Ok((candidates, bucket, position))
+}
+
+/// Returns the version of the app that [`solve`] will choose.
+pub(crate) fn app_version(request: &Request, index: &dyn Index) -> Result<Version, ResolveError> {
+    let (candidates, _, position) = choose_app(request, index)?;
+    Ok(candidates.release(position).version.clone())
+}
+
+/// Chooses a release of the app and of everything in its reach.
+pub(crate) fn solve(request: &Request, index: &dyn Index) -> Result<Selection, ResolveError> {
+    let (candidates, bucket, position) = choose_app(request, index)?;
+    let app = (bucket, position);
     let provider = Provider::new(request, index, app, candidates);
     look_ahead(&provider)?;
     match pubgrub::resolve(&provider, Node::Root, 0u32) {

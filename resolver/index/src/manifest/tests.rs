@@ -12,6 +12,7 @@ fn read(manifest: &str, files: &[&str]) -> Result<Package, String> {
     let files = files.iter().map(|file| (*file).to_owned()).collect();
     let contents = Contents {
         manifest: text,
+        lock: None,
         files,
     };
     package(

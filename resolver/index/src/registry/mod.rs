@@ -19,6 +19,7 @@ use rayon::prelude::*;
 use reqwest::Url;
 use sha2::{Digest as _, Sha256};
 
+use crate::archive::Contents;
 use crate::cache::{self, Cache, Known};
 use crate::download::{Archive, Downloads, hex};
 use crate::error::{DownloadError, OpenError, Reason, TemplateError};
@@ -212,10 +213,11 @@ impl<'a> Registry<'a> {
         };
         let folder = match &self.origin {
             Origin::Folder {
-                archives: Some(_), ..
-            } => None,
-            Origin::Folder { folder, .. } => Some(folder.as_path()),
-            Origin::Network { .. } => None,
+                folder,
+                archives: None,
+                ..
+            } => Some(folder.as_path()),
+            Origin::Folder { .. } | Origin::Network { .. } => None,
         };
         let template = Template::parse(body, &file.shown, folder)?;
         self.remember(CONFIG, file.news)?;
@@ -224,17 +226,27 @@ impl<'a> Registry<'a> {
     }
 
     fn read_package(&self, name: &PackageName, version: &Version) -> Result<Package, Reason> {
-        let releases = self.entry_of(name)?;
-        let release = releases
-            .iter()
-            .find(|release| release.version == *version)
-            .ok_or_else(|| Reason::NoSuchRelease {
-                version: version.clone(),
-            })?;
+        let release = &self.release(name, version)?;
         if let Some(package) = self.facts.load(release)? {
             return Ok(package);
         }
-        let folder = format!("{name}-{version}");
+        let contents = self.contents(release)?;
+        let package = manifest::package(name, version, &contents)?;
+        self.facts.store(release, &package)?;
+        Ok(package)
+    }
+
+    fn release(&self, name: &PackageName, version: &Version) -> Result<Release, Reason> {
+        let releases = self.entry_of(name)?;
+        let release = releases.iter().find(|release| release.version == *version);
+        release.cloned().ok_or_else(|| Reason::NoSuchRelease {
+            version: version.clone(),
+        })
+    }
+
+    /// Reads the archive of a release, downloading it if need be.
+    fn contents(&self, release: &Release) -> Result<Contents, Reason> {
+        let Release { name, version, .. } = release;
         let text = version.to_string();
         let checksum = release.checksum.to_string();
         let wanted = Archive {
@@ -243,13 +255,8 @@ impl<'a> Registry<'a> {
             checksum: &checksum,
         };
         let path = self.download(&wanted)?;
-        let contents = archive::read(&path, &folder).map_err(|source| Reason::Archive {
-            path: path.clone(),
-            source,
-        })?;
-        let package = manifest::package(name, version, &contents)?;
-        self.facts.store(release, &package)?;
-        Ok(package)
+        archive::read(&path, &format!("{name}-{version}"))
+            .map_err(|source| Reason::Archive { path, source })
     }
 }
 
@@ -286,6 +293,20 @@ impl Index for Registry<'_> {
             })?;
         put(&self.packages, key, package.clone());
         Ok(package)
+    }
+
+    fn published_lock(
+        &self,
+        name: &PackageName,
+        version: &Version,
+    ) -> Result<Option<String>, IndexError> {
+        self.release(name, version)
+            .and_then(|release| self.contents(&release))
+            .map(|contents| contents.lock)
+            .map_err(|reason| IndexError {
+                action: format!("read the `Cargo.lock` of `{name} {version}`"),
+                source: reason.into(),
+            })
     }
 
     fn expect(&self, wanted: &[(PackageName, Version)]) -> Result<(), IndexError> {

@@ -1,0 +1,346 @@
+//! Policy `shared`: answers of which more can be shared between apps.
+//!
+//! Every app is solved alone first: one program cannot hold two versions of a bucket, two programs
+//! can, and a joint solution of many apps rarely exists. Then, as long as it pays:
+//!
+//! 1. the versions that most apps chose are the votes, and apps with others are solved again with
+//!    a preference for them;
+//! 2. a release that apps compile with different features gets the union of them, where that adds
+//!    no dependency to the app and no native library is about.
+//!
+//! What pays is told by [`Cost`]: the number of distinct variants first.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use orlop_recipes::{FeatureName, PackageName, Version};
+use petgraph::graph::NodeIndex;
+use serde::Serialize;
+
+use crate::error::ResolveError;
+use crate::index::{DependencyKind, Index};
+use crate::request::Request;
+use crate::resolution::{Resolution, Side};
+use crate::variants::{self, Built};
+use crate::versions::{self, Selection};
+
+/// How often features are united: a union may make another one possible.
+const ROUNDS: usize = 3;
+
+/// The versions that most apps chose, one for each bucket of each package.
+pub type Votes = BTreeMap<PackageName, Vec<Version>>;
+
+/// Answers that share.
+#[derive(Debug)]
+pub struct Shared {
+    /// One answer for each request.
+    pub resolutions: Vec<Resolution>,
+    /// The versions that most apps chose when solved alone.
+    pub votes: Votes,
+    /// What the answers cost when every app is solved alone.
+    pub alone: Cost,
+    /// What these answers cost.
+    pub together: Cost,
+}
+
+/// What a set of answers costs; less is better, the first field decides first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Cost {
+    /// Distinct variants, each compiled once: with equal features of equal dependencies.
+    pub variants: usize,
+    /// Packages that are not at the version they have when their app is solved alone.
+    pub behind: usize,
+    /// Features that are on only because another app wants them.
+    pub extra_features: usize,
+}
+
+/// A release on one side, whatever its features.
+type Place = (PackageName, Version, Side);
+
+/// Features to add to those that an app asks for, where they add nothing else.
+pub(crate) type Extras = BTreeMap<Place, BTreeSet<FeatureName>>;
+
+/// One app on its way.
+#[derive(Clone)]
+struct Candidate<'r> {
+    request: &'r Request,
+    selection: Rc<Selection>,
+    resolution: Resolution,
+    extras: Extras,
+}
+
+/// Solves apps so that they share more; `fixed` are answers of other apps, which stay as they are
+/// but have votes, as do `earlier` ones. A failure tells which request it is about.
+pub fn share(
+    requests: &[Request],
+    fixed: &[&Resolution],
+    earlier: &Votes,
+    index: &dyn Index,
+) -> Result<Shared, (usize, ResolveError)> {
+    let mut apps = Vec::with_capacity(requests.len());
+    for (place, request) in requests.iter().enumerate() {
+        let app = Candidate::solve(request, request, index);
+        apps.push(app.map_err(|error| (place, error))?);
+    }
+    let sharing = Sharing {
+        index,
+        fixed,
+        earlier,
+        alone: apps.iter().map(|app| app.resolution.clone()).collect(),
+    };
+    let votes = sharing.votes(&apps);
+    let alone = sharing.cost(&apps);
+    sharing.solve_outliers(&mut apps, &votes);
+    for _ in 0..ROUNDS {
+        if !sharing.unite_features(&mut apps) {
+            break;
+        }
+    }
+    Ok(Shared {
+        alone,
+        together: sharing.cost(&apps),
+        votes,
+        resolutions: apps.into_iter().map(|app| app.resolution).collect(),
+    })
+}
+
+impl<'r> Candidate<'r> {
+    /// Solves `asked`, which differs from the app's own request in what it prefers.
+    fn solve(
+        request: &'r Request,
+        asked: &Request,
+        index: &dyn Index,
+    ) -> Result<Self, ResolveError> {
+        let selection = versions::solve(asked, index)?;
+        let built = variants::build(&selection, request, index, &Extras::new())?;
+        Ok(Self {
+            request,
+            selection: selection.into(),
+            resolution: built.resolution,
+            extras: Extras::new(),
+        })
+    }
+
+    /// Returns the app with more features, if that is all that changes.
+    fn with_extras(
+        &self,
+        more: &[(&Place, &BTreeSet<FeatureName>)],
+        index: &dyn Index,
+    ) -> Option<Self> {
+        let mut extras = self.extras.clone();
+        for (place, features) in more {
+            let known = extras.entry((*place).clone()).or_default();
+            known.extend(features.iter().cloned());
+        }
+        let built = variants::build(&self.selection, self.request, index, &extras);
+        let Ok(Built {
+            resolution,
+            is_whole: true,
+        }) = built
+        else {
+            return None;
+        };
+        (places(&resolution) == places(&self.resolution)).then(|| Self {
+            resolution,
+            extras,
+            ..self.clone()
+        })
+    }
+
+    /// Adds as many as possible of some features: all, or else those of each half that can be.
+    fn extend(&mut self, more: &[(&Place, &BTreeSet<FeatureName>)], index: &dyn Index) {
+        if more.is_empty() {
+            return;
+        }
+        if let Some(extended) = self.with_extras(more, index) {
+            *self = extended;
+        } else if more.len() > 1 {
+            let (first, second) = more.split_at(more.len() / 2);
+            self.extend(first, index);
+            self.extend(second, index);
+        }
+    }
+}
+
+fn places(resolution: &Resolution) -> BTreeSet<(&PackageName, &Version, Side)> {
+    let variants = resolution.graph.node_weights();
+    variants
+        .map(|variant| (&variant.name, &variant.version, variant.side))
+        .collect()
+}
+
+struct Sharing<'s> {
+    index: &'s dyn Index,
+    fixed: &'s [&'s Resolution],
+    earlier: &'s Votes,
+    /// The answers of the apps when solved alone.
+    alone: Vec<Resolution>,
+}
+
+impl Sharing<'_> {
+    /// Counts which version of each bucket most apps have; of equally many, the newest.
+    fn votes(&self, apps: &[Candidate<'_>]) -> Votes {
+        let mut counts: BTreeMap<(PackageName, [u64; 3]), BTreeMap<Version, usize>> =
+            BTreeMap::new();
+        let mut vote = |name: &PackageName, version: &Version| {
+            let bucket = (name.clone(), versions::bucket(version));
+            let counts = counts.entry(bucket).or_default();
+            *counts.entry(version.clone()).or_default() += 1;
+        };
+        for (name, versions) in self.earlier {
+            for version in versions {
+                vote(name, version);
+            }
+        }
+        let solved = apps.iter().map(|app| &app.resolution);
+        for resolution in solved.chain(self.fixed.iter().copied()) {
+            let packages: BTreeSet<_> = resolution
+                .graph
+                .node_weights()
+                .map(|variant| (&variant.name, &variant.version))
+                .collect();
+            for (name, version) in packages {
+                vote(name, version);
+            }
+        }
+        let mut votes = Votes::new();
+        for ((name, _), counts) in counts {
+            let most = counts
+                .into_iter()
+                .max_by(|(a, many), (b, more)| many.cmp(more).then_with(|| a.cmp(b)));
+            votes
+                .entry(name)
+                .or_default()
+                .extend(most.map(|(version, _)| version));
+        }
+        votes
+    }
+
+    fn solve_outliers(&self, apps: &mut [Candidate<'_>], votes: &Votes) {
+        for place in 0..apps.len() {
+            let is_outlier = apps[place].resolution.graph.node_weights().any(|variant| {
+                let versions = votes.get(&variant.name).map_or(&[][..], Vec::as_slice);
+                !versions.contains(&variant.version)
+            });
+            if !is_outlier {
+                continue;
+            }
+            let mut asked = apps[place].request.clone();
+            for (name, versions) in votes.iter().filter(|(name, _)| **name != asked.app) {
+                asked.preferred.insert(name.clone(), versions.clone());
+            }
+            // It has an answer already: that there is no other is no failure.
+            let Ok(again) = Candidate::solve(apps[place].request, &asked, self.index) else {
+                continue;
+            };
+            let before = self.cost(apps);
+            let old = std::mem::replace(&mut apps[place], again);
+            if self.cost(apps) >= before {
+                apps[place] = old;
+            }
+        }
+    }
+
+    /// Gives releases the features that any app compiles them with. Tells whether it paid.
+    fn unite_features(&self, apps: &mut Vec<Candidate<'_>>) -> bool {
+        let unions = self.unions(apps);
+        let before = self.cost(apps);
+        let mut united = apps.clone();
+        for app in &mut united {
+            let own: BTreeMap<Place, BTreeSet<FeatureName>> = features(&app.resolution).collect();
+            let more: Vec<_> = unions
+                .iter()
+                .filter(|(place, union)| own.get(*place).is_some_and(|own| own != *union))
+                .collect();
+            app.extend(&more, self.index);
+        }
+        let pays = self.cost(&united) < before;
+        if pays {
+            *apps = united;
+        }
+        pays
+    }
+
+    /// Returns all features of every release that apps compile with different ones.
+    fn unions(&self, apps: &[Candidate<'_>]) -> BTreeMap<Place, BTreeSet<FeatureName>> {
+        let mut sets: BTreeMap<Place, BTreeSet<BTreeSet<FeatureName>>> = BTreeMap::new();
+        let solved = apps.iter().map(|app| &app.resolution);
+        for resolution in solved.chain(self.fixed.iter().copied()) {
+            for (place, features) in features(resolution) {
+                sets.entry(place).or_default().insert(features);
+            }
+        }
+        sets.into_iter()
+            .filter(|(_, sets)| sets.len() > 1)
+            .map(|(place, sets)| (place, sets.into_iter().flatten().collect()))
+            .collect()
+    }
+
+    fn cost(&self, apps: &[Candidate<'_>]) -> Cost {
+        let solved = apps.iter().map(|app| &app.resolution);
+        let all: Vec<&Resolution> = solved.chain(self.fixed.iter().copied()).collect();
+        let mut behind = 0;
+        let mut extra_features = 0;
+        for (app, alone) in apps.iter().zip(&self.alone) {
+            let known: BTreeMap<Place, BTreeSet<FeatureName>> = features(alone).collect();
+            for (place, features) in features(&app.resolution) {
+                match known.get(&place) {
+                    None => behind += 1,
+                    Some(own) => extra_features += features.difference(own).count(),
+                }
+            }
+        }
+        Cost {
+            variants: distinct_variants(&all),
+            behind,
+            extra_features,
+        }
+    }
+}
+
+/// Returns the features of what may get more: no apps, no native libraries.
+fn features(resolution: &Resolution) -> impl Iterator<Item = (Place, BTreeSet<FeatureName>)> {
+    let nodes = resolution.graph.node_indices();
+    nodes
+        .filter(|node| *node != resolution.root)
+        .map(|node| &resolution.graph[node])
+        .filter(|variant| variant.package.links.is_none())
+        .map(|variant| {
+            let place = (variant.name.clone(), variant.version.clone(), variant.side);
+            (place, variant.features.clone())
+        })
+}
+
+/// Counts the variants of some answers, those that are equal with all they use only once.
+pub fn distinct_variants(resolutions: &[&Resolution]) -> usize {
+    let mut known: BTreeMap<Identity<'_>, usize> = BTreeMap::new();
+    for resolution in resolutions {
+        let mut numbers: BTreeMap<NodeIndex, usize> = BTreeMap::new();
+        for node in resolution.order() {
+            let variant = &resolution.graph[node];
+            let uses = resolution.dependencies(node).into_iter();
+            let identity = Identity {
+                name: &variant.name,
+                version: &variant.version,
+                features: &variant.features,
+                side: variant.side,
+                uses: uses
+                    .map(|(used, edge)| (edge.kind, edge.extern_name.as_str(), numbers[&used]))
+                    .collect(),
+            };
+            let next = known.len();
+            numbers.insert(node, *known.entry(identity).or_insert(next));
+        }
+    }
+    known.len()
+}
+
+/// All that makes a variant differ from another.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Identity<'r> {
+    name: &'r PackageName,
+    version: &'r Version,
+    features: &'r BTreeSet<FeatureName>,
+    side: Side,
+    uses: BTreeSet<(DependencyKind, &'r str, usize)>,
+}
