@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use orlop_link::{Linkage, Linked, View};
 use orlop_plan::{AppRequest, Surroundings};
 use orlop_recipes::{LinkageChoice, Manifest, PackageName, RecipeSet};
-use orlop_resolver::{Lock, Resolution};
+use orlop_resolver::{Index, Lock, LockedApp, Resolution};
 use orlop_store::derivation::Tools;
 use orlop_store::{
     Generation, GenerationApp, NewGeneration, Plan, PlannedApp, Profile, Runner, Store, StorePath,
@@ -18,6 +18,7 @@ use crate::error::{CommandError, Kind};
 use crate::fetch::{Archives, Fetching};
 use crate::progress::Progress;
 use crate::request::{self, Wanted};
+use crate::solve::{Question, solve};
 use crate::toolchain;
 
 /// What to make true.
@@ -81,6 +82,32 @@ pub(crate) fn apply(
     profile: &Profile,
     change: &Change,
 ) -> Result<Outcome, CommandError> {
+    with_work(context, store, profile, change, |work, wanted| {
+        work.run(wanted)
+    })
+}
+
+/// Finds out what a change would lock, and builds nothing. Returns the lock before and after.
+pub(crate) fn lock(
+    context: &Context,
+    store: &Store,
+    profile: &Profile,
+    change: &Change,
+) -> Result<(Lock, Lock), CommandError> {
+    with_work(context, store, profile, change, |work, wanted| {
+        let before = work.lock()?;
+        let (_, after) = work.resolve(wanted, &before)?;
+        Ok((before, after))
+    })
+}
+
+fn with_work<T>(
+    context: &Context,
+    store: &Store,
+    profile: &Profile,
+    change: &Change,
+    run: impl FnOnce(&Work<'_>, &[Wanted]) -> Result<T, CommandError>,
+) -> Result<T, CommandError> {
     let _in_use = store.use_store()?;
     let manifest_path = profile.manifest_path();
     let manifest = Manifest::parse(manifest_path.as_str(), &change.manifest)?;
@@ -99,7 +126,7 @@ pub(crate) fn apply(
         progress: &progress,
         runner: &*runner,
     };
-    let outcome = work.run(&wanted);
+    let outcome = run(&work, &wanted);
     progress.clear();
     outcome
 }
@@ -114,6 +141,15 @@ struct Work<'a> {
     recipes: &'a RecipeSet,
     progress: &'a Progress,
     runner: &'a dyn Runner,
+}
+
+/// One app before it is solved.
+struct Prepared<'a> {
+    wanted: &'a Wanted,
+    /// What the lock knows of it, if that still answers.
+    answer: Option<(Resolution, LockedApp)>,
+    tools: Tools,
+    compiler: String,
 }
 
 /// One app on its way.
@@ -195,57 +231,112 @@ impl Work<'_> {
         let snapshot = self.snapshot(before);
         let fetching = Fetching(self.progress);
         let registry = self.context.registry(snapshot, self.recipes, &fetching)?;
-        let mut lock = Lock::new(snapshot);
         let mut apps = Vec::new();
+        let mut questions = Vec::new();
         for wanted in wanted {
-            let compiler = toolchain::compiler(
-                self.context,
-                self.store,
-                self.progress,
-                wanted.compiler.as_deref(),
-            )?;
-            let tools = toolchain::tools(
-                self.context,
-                self.store,
-                self.progress,
-                self.runner,
-                &compiler,
-            )?;
-            let mut request = wanted.request(&compiler.compiler, snapshot)?;
-            let locked = before.app(&wanted.name);
-            let answer = locked
-                .filter(|_| !self.change.renew.covers(&wanted.name))
-                .filter(|locked| locked.answers(&request))
-                .filter(|locked| {
-                    self.manifest
-                        .snapshot
-                        .is_none_or(|pinned| pinned == locked.snapshot)
-                });
-            let (resolution, entry) = if let Some(locked) = answer {
-                (locked.resolution(&registry)?, locked.clone())
-            } else {
-                self.context
-                    .ui
-                    .status(format!("Resolving {} {}", wanted.name, wanted.requirement));
-                if !self.change.renew.covers(&wanted.name) {
-                    request.preferred = locked
-                        .map(orlop_resolver::LockedApp::preferred)
-                        .unwrap_or_default();
+            let (app, question) = self.prepare(wanted, before, &registry, snapshot)?;
+            apps.push(app);
+            questions.extend(question);
+        }
+        let mut lock = Lock::new(snapshot);
+        let fixed: Vec<_> = apps.iter().filter_map(|app| app.answer.as_ref()).collect();
+        let fixed: Vec<_> = fixed.iter().map(|(resolution, _)| resolution).collect();
+        let answers = solve(self.context, &questions, &fixed, before.votes(), &registry)?;
+        lock.set_votes(match answers.sharing {
+            Some(sharing) => sharing.votes,
+            None => before.votes().clone(),
+        });
+        let mut solved = questions.iter().zip(answers.resolutions);
+        let mut resolved = Vec::new();
+        for app in apps {
+            let (resolution, entry) = match app.answer {
+                Some(answer) => answer,
+                None => {
+                    let (question, resolution) = solved
+                        .next()
+                        .expect("there is an answer for every question");
+                    let mut entry =
+                        LockedApp::from_resolution(&question.app, &question.request, &resolution);
+                    entry.policy = question.policy;
+                    (resolution, entry)
                 }
-                let resolution = orlop_resolver::resolve(&request, &registry)?;
-                let entry =
-                    orlop_resolver::LockedApp::from_resolution(&wanted.name, &request, &resolution);
-                (resolution, entry)
             };
             lock.set(entry);
-            apps.push(Resolved {
-                wanted,
+            resolved.push(Resolved {
+                wanted: app.wanted,
                 resolution,
-                tools,
-                compiler: compiler.name,
+                tools: app.tools,
+                compiler: app.compiler,
             });
         }
-        Ok((apps, lock))
+        Ok((resolved, lock))
+    }
+
+    /// Gets an app's tools, and its answer from the lock or the question for one.
+    fn prepare<'w>(
+        &self,
+        wanted: &'w Wanted,
+        before: &Lock,
+        index: &dyn Index,
+        snapshot: Timestamp,
+    ) -> Result<(Prepared<'w>, Option<Question>), CommandError> {
+        let compiler = toolchain::compiler(
+            self.context,
+            self.store,
+            self.progress,
+            wanted.compiler.as_deref(),
+        )?;
+        let tools = toolchain::tools(
+            self.context,
+            self.store,
+            self.progress,
+            self.runner,
+            &compiler,
+        )?;
+        let mut request = wanted.request(&compiler.compiler, snapshot)?;
+        let locked = before.app(&wanted.name);
+        let is_kept = |locked: &&LockedApp| {
+            let pinned = self.manifest.snapshot;
+            !self.change.renew.covers(&wanted.name)
+                && locked.policy == wanted.policy
+                && locked.answers(&request)
+                && pinned.is_none_or(|pinned| pinned == locked.snapshot)
+        };
+        let answer = match locked.filter(is_kept) {
+            Some(locked) => Some((locked.resolution(index)?, locked.clone())),
+            None => None,
+        };
+        let question = answer.is_none().then(|| {
+            let name = &wanted.name;
+            let requirement = &wanted.requirement;
+            self.context
+                .ui
+                .status(format!("Resolving {name} {requirement}"));
+            let is_new = self.change.renew.covers(name);
+            if let Some(locked) = locked.filter(|locked| !is_new && locked.policy == wanted.policy)
+            {
+                request.preferred = locked.preferred();
+            }
+            Question {
+                app: name.clone(),
+                policy: wanted.policy,
+                request,
+                origin: self.origin(name),
+            }
+        });
+        let app = Prepared {
+            wanted,
+            answer,
+            tools,
+            compiler: compiler.name,
+        };
+        Ok((app, question))
+    }
+
+    /// The place in the manifest that asks for an app.
+    fn origin(&self, app: &PackageName) -> Option<String> {
+        let line = request::line(&self.change.manifest, app)?;
+        Some(format!("{}:{line}", self.profile.manifest_path()))
     }
 
     /// The state of the index that apps are solved on: what the manifest pins, else the lock's,

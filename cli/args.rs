@@ -2,7 +2,8 @@
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use orlop_recipes::AppSpec;
+use jiff::Timestamp;
+use orlop_recipes::{AppSpec, Policy, Version};
 
 /// Installs apps side by side and shares the Rust crates they have in common
 #[derive(Debug, Parser)]
@@ -63,6 +64,9 @@ pub(crate) struct Global {
     /// Another registry: a folder or an address in sparse-index layout
     #[arg(long, global = true, value_name = "DIR|URL", env = "ORLOP_INDEX")]
     pub(crate) index: Option<String>,
+    /// If versions cannot be chosen, write down all that the resolver saw
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) save_case: Option<Utf8PathBuf>,
 }
 
 /// When to use colours.
@@ -108,6 +112,12 @@ pub(crate) enum Command {
     /// Move apps to the newest versions that the manifest allows
     #[command(visible_alias = "up")]
     Upgrade(Upgrade),
+    /// Solve apps anew on today's registry, and show and lock what would change
+    Update(Update),
+    /// Write down what the manifest resolves to, without building it
+    Lock(LockArguments),
+    /// Show which apps have newer versions
+    Outdated,
     /// Make the manifest true
     Sync(Sync),
     /// List the installed apps
@@ -118,6 +128,12 @@ pub(crate) enum Command {
     Info(AppArgument),
     /// Show the crates an installed app is compiled from
     Tree(AppArgument),
+    /// Show who needs a crate, from the crate up to the apps
+    Why(Why),
+    /// Write the graph of crates of installed apps
+    Graph(Graph),
+    /// Show what apps would be compiled from, without installing anything
+    Resolve(Resolve),
     /// Run a program of an installed app
     #[command(visible_alias = "x")]
     Run(Run),
@@ -177,6 +193,12 @@ pub(crate) struct Install {
     /// The compiler for these apps: a name that `orlop compiler list` prints
     #[arg(long, value_name = "NAME")]
     pub(crate) compiler: Option<String>,
+    /// How versions are chosen: latest, locked or shared [default: the manifest's, or latest]
+    #[arg(long)]
+    pub(crate) policy: Option<Policy>,
+    /// See the registry as it was then, from now on: a date or a time
+    #[arg(long, value_name = "DATE", value_parser = snapshot)]
+    pub(crate) snapshot: Option<Timestamp>,
 }
 
 /// Arguments of `remove`.
@@ -193,6 +215,58 @@ pub(crate) struct Upgrade {
     /// Apps to upgrade; none means all
     #[arg(value_name = "APP")]
     pub(crate) apps: Vec<String>,
+    /// See the registry as it was then, from now on: a date or a time
+    #[arg(long, value_name = "DATE", value_parser = snapshot)]
+    pub(crate) snapshot: Option<Timestamp>,
+}
+
+/// Arguments of `update`.
+#[derive(Debug, Args)]
+pub(crate) struct Update {
+    /// Apps to solve anew; none means all
+    #[arg(value_name = "APP")]
+    pub(crate) apps: Vec<String>,
+    /// See the registry as it was then, from now on: a date or a time
+    #[arg(long, value_name = "DATE", value_parser = snapshot)]
+    pub(crate) snapshot: Option<Timestamp>,
+}
+
+/// Arguments of `lock`.
+#[derive(Debug, Args)]
+pub(crate) struct LockArguments {
+    /// Write nothing: fail if the lock file does not answer the manifest
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+/// Arguments of `why`.
+#[derive(Debug, Args)]
+pub(crate) struct Why {
+    /// The crate: NAME or NAME@VERSION
+    #[arg(value_name = "CRATE")]
+    pub(crate) target: String,
+}
+
+/// Arguments of `graph`.
+#[derive(Debug, Args)]
+pub(crate) struct Graph {
+    /// An installed app; none means all
+    #[arg(value_name = "APP")]
+    pub(crate) app: Option<String>,
+    /// What to write
+    #[arg(long, value_enum, default_value_t = GraphFormat::Dot)]
+    pub(crate) format: GraphFormat,
+}
+
+/// How a graph is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GraphFormat {
+    /// For Graphviz
+    Dot,
+    /// A drawing
+    Svg,
+    /// As `orlop resolve --json` writes it
+    Json,
 }
 
 /// Arguments of `sync`.
@@ -204,6 +278,9 @@ pub(crate) struct Sync {
     /// Refuse to go on if the lock file would change
     #[arg(long)]
     pub(crate) locked: bool,
+    /// See the registry as it was then, from now on: a date or a time
+    #[arg(long, value_name = "DATE", value_parser = snapshot)]
+    pub(crate) snapshot: Option<Timestamp>,
 }
 
 /// The name of an installed app.
@@ -212,6 +289,36 @@ pub(crate) struct AppArgument {
     /// The app
     #[arg(value_name = "APP")]
     pub(crate) app: String,
+}
+
+/// Arguments of `resolve`.
+#[derive(Debug, Args)]
+pub(crate) struct Resolve {
+    /// Apps: NAME, NAME@VERSION, NAME@REQUIREMENT, or the path of a recipe
+    #[arg(required_unless_present = "case", value_name = "APP")]
+    pub(crate) apps: Vec<AppSpec>,
+    /// Features to switch on, separated by commas
+    #[arg(long, short = 'F', value_delimiter = ',', value_name = "FEATURE")]
+    pub(crate) features: Vec<String>,
+    /// Leave the default features off
+    #[arg(long)]
+    pub(crate) no_default_features: bool,
+    /// How versions are chosen: latest, locked or shared [default: latest]
+    #[arg(long)]
+    pub(crate) policy: Option<Policy>,
+    /// See the registry as it was then: a date or a time [default: now]
+    #[arg(long, value_name = "DATE", value_parser = snapshot)]
+    pub(crate) snapshot: Option<Timestamp>,
+    /// Choose for this release of the compiler [default: that of the default compiler]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) rust_version: Option<Version>,
+    /// Play a case again that `--save-case` wrote
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["apps", "features", "policy", "snapshot"])]
+    pub(crate) case: Option<Utf8PathBuf>,
+}
+
+fn snapshot(text: &str) -> Result<Timestamp, String> {
+    orlop_recipes::snapshot(text).map_err(|error| error.to_string())
 }
 
 /// Arguments of `run`.

@@ -8,6 +8,7 @@
 //! | [`commands`] | one module per verb |
 //! | [`apply`] | the one way through: resolve, plan, execute, link, commit |
 //! | [`request`] | from a manifest to questions for the resolver |
+//! | [`solve`] | questions to the resolver, by policy |
 //! | [`toolchain`] | which compiler, which C tools |
 //! | [`fetch`] | adapters between registry and store |
 //! | [`ui`], [`progress`] | what people see |
@@ -22,6 +23,7 @@ mod error;
 mod fetch;
 mod progress;
 mod request;
+mod solve;
 mod stand_in;
 mod toolchain;
 mod ui;

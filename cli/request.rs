@@ -24,6 +24,7 @@ pub(crate) struct Wanted {
     pub(crate) requirement: VersionReq,
     pub(crate) features: Vec<FeatureName>,
     pub(crate) default_features: bool,
+    pub(crate) policy: Policy,
     pub(crate) linkage: LinkageChoice,
     /// The name of its compiler; none means the default one.
     pub(crate) compiler: Option<String>,
@@ -66,6 +67,17 @@ fn release(text: &str) -> Result<Version, CommandError> {
     })
 }
 
+/// The line of a manifest that asks for an app, counted from 1.
+pub(crate) fn line(manifest: &str, app: &PackageName) -> Option<usize> {
+    let file = toml::de::DeTable::parse(manifest).ok()?;
+    let packages = file.get_ref().get("packages")?.get_ref().as_table()?;
+    let (key, _) = packages
+        .iter()
+        .find(|(key, _)| key.get_ref() == app.as_str())?;
+    let before = manifest.get(..key.span().start)?;
+    Some(before.matches('\n').count() + 1)
+}
+
 /// The shipped recipes and those that the manifest names.
 pub(crate) fn recipes(context: &Context, manifest: &Manifest) -> Result<RecipeSet, CommandError> {
     let mut recipes = RecipeSet::shipped();
@@ -105,13 +117,6 @@ fn one(
     let asked = manifest
         .request(name)
         .expect("the name comes from the manifest");
-    if asked.policy != Policy::Latest {
-        return Err(CommandError::usage(format!(
-            "`{name}` asks for the policy `{}`, which this version of Orlop does not have",
-            asked.policy
-        ))
-        .hint("leave it out, or write `policy = \"latest\"`"));
-    }
     let own = match &asked.recipe {
         Some(path) => match read_recipe(context, path)? {
             Recipe::App(recipe) => Some(recipe),
@@ -131,6 +136,7 @@ fn one(
         requirement: request.requirement,
         features: request.features,
         default_features: request.default_features,
+        policy: request.policy,
         linkage: request.linkage.unwrap_or(LinkageChoice::Shared),
         compiler: request.compiler,
         programs: recipe

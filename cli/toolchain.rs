@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 use orlop_build::{c_tools as c, compiler};
 use orlop_store::derivation::Tools;
-use orlop_store::{ImportedCompiler, Reporter, Runner, Store, StorePath};
+use orlop_store::{Compiler, ImportedCompiler, Reporter, Runner, Store, StorePath};
 
 use crate::context::Context;
 use crate::error::CommandError;
@@ -36,6 +36,20 @@ pub(crate) fn compiler(
     let imported = compiler::import(&rustc, store, reporter)?;
     compiler::set_default(store, &imported.name)?;
     Ok(imported)
+}
+
+/// Returns what is known of the compiler that apps are compiled with, without importing one.
+pub(crate) fn known(context: &Context) -> Result<Compiler, CommandError> {
+    if context.home.join("store").is_dir()
+        && let Some(default) = compiler::default(&context.store()?)?
+    {
+        return Ok(default.compiler);
+    }
+    let rustc = context.find_program("rustc").ok_or_else(|| {
+        CommandError::failed("there is no Rust compiler: no `rustc` in `PATH`, none in the store")
+            .hint("install Rust, or import a compiler: `orlop compiler add PATH`")
+    })?;
+    Ok(compiler::describe(&rustc)?.1)
 }
 
 /// Returns the C tools of this machine, imported when they changed.

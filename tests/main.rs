@@ -20,6 +20,7 @@ mod manifest;
 mod network;
 mod parity;
 mod recipes;
+mod resolve;
 mod sharing;
 mod support;
 mod tidy;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use camino::Utf8Path;
+use jiff::Timestamp;
 use orlop_recipes::{
     AppSpec, FeatureName, LinkageChoice, Manifest, ManifestEditor, PackageName, PackageRequest,
     Recipe, VersionReq,
@@ -44,11 +45,40 @@ impl Session {
         })
     }
 
-    fn editor(&self) -> Result<ManifestEditor, CommandError> {
+    pub(super) fn editor(&self) -> Result<ManifestEditor, CommandError> {
         Ok(ManifestEditor::new(
             self.profile.manifest_path().as_str(),
             &self.text,
         )?)
+    }
+
+    /// The text of the manifest, with another snapshot if one is wanted.
+    fn manifest_with(&self, snapshot: Option<Timestamp>) -> Result<String, CommandError> {
+        let mut editor = self.editor()?;
+        if snapshot.is_some() {
+            editor.set_snapshot(snapshot);
+        }
+        Ok(editor.to_string())
+    }
+
+    /// Which apps are to be solved anew: those named, else all.
+    pub(super) fn renew(&self, apps: &[String]) -> Result<Renew, CommandError> {
+        let manifest = Manifest::parse(self.profile.manifest_path().as_str(), &self.text)?;
+        let mut names = BTreeSet::new();
+        for app in apps {
+            let Some((name, _)) = manifest.packages.get_key_value(app.as_str()) else {
+                return Err(
+                    CommandError::failed(format!("`{app}` is not in the manifest"))
+                        .hint("see what is installed: `orlop list`"),
+                );
+            };
+            names.insert(name.clone());
+        }
+        Ok(if names.is_empty() {
+            Renew::Everything
+        } else {
+            Renew::Apps(names)
+        })
     }
 
     /// Makes a change.
@@ -95,6 +125,9 @@ pub(super) fn install(context: &Context, arguments: &Install) -> Result<(), Comm
             }
             AppSpec::Recipe(path) => add_recipe(context, &mut editor, arguments, &manifest, path)?,
         }
+    }
+    if arguments.snapshot.is_some() {
+        editor.set_snapshot(arguments.snapshot);
     }
     session.apply(
         context,
@@ -158,6 +191,9 @@ fn requested(
     }
     if let Some(compiler) = &arguments.compiler {
         request.compiler = Some(compiler.clone());
+    }
+    if let Some(policy) = arguments.policy {
+        request.policy = policy;
     }
     Ok(request)
 }
@@ -233,27 +269,11 @@ pub(super) fn make_again(context: &Context) -> Result<(), CommandError> {
 
 pub(super) fn upgrade(context: &Context, arguments: &Upgrade) -> Result<(), CommandError> {
     let session = Session::begin(context)?;
-    let manifest = Manifest::parse(session.profile.manifest_path().as_str(), &session.text)?;
-    let mut apps = BTreeSet::new();
-    for app in &arguments.apps {
-        let Some((name, _)) = manifest.packages.get_key_value(app.as_str()) else {
-            return Err(
-                CommandError::failed(format!("`{app}` is not in the manifest"))
-                    .hint("see what is installed: `orlop list`"),
-            );
-        };
-        apps.insert(name.clone());
-    }
-    let renew = if apps.is_empty() {
-        Renew::Everything
-    } else {
-        Renew::Apps(apps)
-    };
     session.apply(
         context,
         &Change {
-            manifest: session.text.clone(),
-            renew,
+            renew: session.renew(&arguments.apps)?,
+            manifest: session.manifest_with(arguments.snapshot)?,
             locked: false,
             borders: Borders::Keep,
         },
@@ -264,7 +284,7 @@ pub(super) fn sync(context: &Context, arguments: &Sync) -> Result<(), CommandErr
     let Some(path) = &arguments.manifest else {
         let session = Session::begin(context)?;
         let change = Change {
-            manifest: session.text.clone(),
+            manifest: session.manifest_with(arguments.snapshot)?,
             renew: Renew::Nothing,
             locked: arguments.locked,
             borders: Borders::Keep,
@@ -282,6 +302,9 @@ pub(super) fn sync(context: &Context, arguments: &Sync) -> Result<(), CommandErr
     // The profile keeps its own copy of the manifest, elsewhere.
     let folder = path.parent().unwrap_or(Utf8Path::new("/"));
     editor.move_recipes(&|path| folder.join(path).into_string());
+    if arguments.snapshot.is_some() {
+        editor.set_snapshot(arguments.snapshot);
+    }
     let lock = path.with_extension("lock");
     if lock.is_file() && !context.global.dry_run {
         write(&session.profile.lock_path(), &read_or_empty(&lock)?)?;
@@ -308,7 +331,7 @@ fn read_or_empty(path: &Utf8Path) -> Result<String, CommandError> {
 }
 
 /// Replaces a file in one step.
-fn write(path: &Utf8Path, text: &str) -> Result<(), CommandError> {
+pub(super) fn write(path: &Utf8Path, text: &str) -> Result<(), CommandError> {
     orlop_store::replace_file(path, text.as_bytes())?;
     Ok(())
 }

@@ -1,15 +1,19 @@
 //! One module per verb; [`run()`] is their index.
 
+mod answer;
 mod change;
 mod compiler;
 mod diff;
 mod generations;
+mod graph;
 mod housekeeping;
 mod optimise;
 mod query;
+mod resolve;
 mod run;
 mod store;
 mod verify;
+mod versions;
 
 use clap::CommandFactory as _;
 use orlop_recipes::PackageName;
@@ -29,6 +33,12 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<(), CommandErro
         Command::List => query::list(context),
         Command::Info(arguments) => query::info(context, &arguments),
         Command::Tree(arguments) => query::tree(context, &arguments),
+        Command::Update(arguments) => versions::update(context, &arguments),
+        Command::Lock(arguments) => versions::lock(context, &arguments),
+        Command::Outdated => versions::outdated(context),
+        Command::Why(arguments) => graph::why(context, &arguments),
+        Command::Graph(arguments) => graph::graph(context, &arguments),
+        Command::Resolve(arguments) => resolve::resolve(context, &arguments),
         Command::Run(arguments) => run::run(context, &arguments),
         Command::History => generations::history(context),
         Command::Rollback(arguments) => generations::rollback(context, &arguments),

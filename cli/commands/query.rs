@@ -163,13 +163,18 @@ pub(super) fn tree(context: &Context, arguments: &AppArgument) -> Result<(), Com
     if context.global.json {
         return context.ui.data_json(locked);
     }
+    print_tree(context, locked);
+    Ok(())
+}
+
+/// Prints what an app is compiled from.
+pub(super) fn print_tree(context: &Context, locked: &LockedApp) {
     let mut printer = TreePrinter {
         context,
         locked,
         seen: BTreeSet::new(),
     };
     printer.print(locked.root(), "", "", "");
-    Ok(())
 }
 
 /// Prints a graph as a tree; what was shown before is marked and not opened again.

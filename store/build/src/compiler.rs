@@ -176,8 +176,8 @@ fn copy(
     })
 }
 
-/// Asks a compiler what it is.
-fn describe(rustc: &Utf8Path) -> Result<(String, Compiler), ImportError> {
+/// Asks a compiler for its name and for what it is.
+pub fn describe(rustc: &Utf8Path) -> Result<(String, Compiler), ImportError> {
     const QUESTION: &str = "-vV";
     let version = ask(rustc, &[QUESTION], Asked::Alone, false)?;
     let field = |key: &str| {

@@ -1,0 +1,247 @@
+//! `update`, `lock`, `outdated`: which versions, and what would change. Nothing here builds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use orlop_recipes::{Manifest, PackageName, Version};
+use orlop_resolver::{Index as _, Lock, LockedApp, Release};
+use serde::Serialize;
+
+use crate::apply::{self, Borders, Change, Renew};
+use crate::args::{LockArguments, Update};
+use crate::commands::change::{self, Session};
+use crate::context::Context;
+use crate::error::{CommandError, Kind};
+use crate::fetch::Fetching;
+use crate::progress::Progress;
+use crate::request;
+
+/// What another lock file would bring, as data.
+#[derive(Serialize)]
+struct Changes<'a> {
+    snapshot: Timestamp,
+    apps: Vec<AppChanges<'a>>,
+}
+
+#[derive(Serialize)]
+struct AppChanges<'a> {
+    app: &'a PackageName,
+    from: Option<&'a Version>,
+    to: Option<&'a Version>,
+    packages: Vec<PackageChange<'a>>,
+}
+
+#[derive(Serialize)]
+struct PackageChange<'a> {
+    name: &'a PackageName,
+    from: Vec<&'a Version>,
+    to: Vec<&'a Version>,
+}
+
+pub(super) fn update(context: &Context, arguments: &Update) -> Result<(), CommandError> {
+    let session = Session::begin(context)?;
+    let mut editor = session.editor()?;
+    // A pinned snapshot moves, and stays pinned.
+    if editor.manifest().snapshot.is_some() || arguments.snapshot.is_some() {
+        editor.set_snapshot(Some(arguments.snapshot.unwrap_or(context.now)));
+    }
+    let change = Change {
+        renew: session.renew(&arguments.apps)?,
+        manifest: editor.to_string(),
+        locked: false,
+        borders: Borders::Keep,
+    };
+    let (before, after) = apply::lock(context, &session.store, &session.profile, &change)?;
+    if !context.global.dry_run {
+        change::write(&session.profile.manifest_path(), &change.manifest)?;
+        change::write(&session.profile.lock_path(), &after.to_string())?;
+    }
+    let changes = changes(&before, &after);
+    if context.global.json {
+        return context.ui.data_json(&changes);
+    }
+    show(context, &changes);
+    if !changes.apps.is_empty() && !context.global.dry_run {
+        context.ui.hint("make it true: `orlop sync`");
+    }
+    Ok(())
+}
+
+pub(super) fn lock(context: &Context, arguments: &LockArguments) -> Result<(), CommandError> {
+    let session = Session::begin(context)?;
+    let change = Change {
+        manifest: session.editor()?.to_string(),
+        renew: Renew::Nothing,
+        locked: arguments.check,
+        borders: Borders::Keep,
+    };
+    let (before, after) = apply::lock(context, &session.store, &session.profile, &change)?;
+    let changes = changes(&before, &after);
+    if context.global.json {
+        context.ui.data_json(&changes)?;
+    } else {
+        show(context, &changes);
+    }
+    if before.to_string() == after.to_string() {
+        context.ui.status("The lock file answers the manifest");
+    } else if arguments.check {
+        return Err(
+            CommandError::new(Kind::Refused, "the lock file does not answer the manifest")
+                .hint("bring it up to date: `orlop lock`"),
+        );
+    } else if !context.global.dry_run {
+        change::write(&session.profile.lock_path(), &after.to_string())?;
+    }
+    Ok(())
+}
+
+fn changes<'a>(before: &'a Lock, after: &'a Lock) -> Changes<'a> {
+    let names: BTreeSet<&PackageName> = before
+        .apps()
+        .chain(after.apps())
+        .map(|app| &app.app)
+        .collect();
+    let apps = names.into_iter().filter_map(|name| {
+        let (old, new) = (before.app(name), after.app(name));
+        let packages = package_changes(old, new);
+        let (from, to) = (old.map(|app| &app.version), new.map(|app| &app.version));
+        (from != to || !packages.is_empty()).then_some(AppChanges {
+            app: name,
+            from,
+            to,
+            packages,
+        })
+    });
+    Changes {
+        snapshot: after.snapshot(),
+        apps: apps.collect(),
+    }
+}
+
+fn package_changes<'a>(
+    before: Option<&'a LockedApp>,
+    after: Option<&'a LockedApp>,
+) -> Vec<PackageChange<'a>> {
+    let mut sides: BTreeMap<&PackageName, [BTreeSet<&Version>; 2]> = BTreeMap::new();
+    for (side, app) in [before, after].into_iter().enumerate() {
+        for (name, version) in app.into_iter().flat_map(LockedApp::packages) {
+            sides.entry(name).or_default()[side].insert(version);
+        }
+    }
+    let changed = sides.into_iter().filter(|(_, [from, to])| from != to);
+    changed
+        .map(|(name, [from, to])| PackageChange {
+            name,
+            from: from.difference(&to).copied().collect(),
+            to: to.difference(&from).copied().collect(),
+        })
+        .collect()
+}
+
+fn show(context: &Context, changes: &Changes<'_>) {
+    let list = |versions: &[&Version]| match versions {
+        [] => "–".to_owned(),
+        versions => versions
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", "),
+    };
+    for app in &changes.apps {
+        let versions = [app.from, app.to].map(|version| list(&Vec::from_iter(version)));
+        context
+            .ui
+            .data(format!("{} {} → {}", app.app, versions[0], versions[1]));
+        for package in app
+            .packages
+            .iter()
+            .filter(|package| package.name != app.app)
+        {
+            context.ui.data(format!(
+                "    {} {} → {}",
+                package.name,
+                list(&package.from),
+                list(&package.to)
+            ));
+        }
+    }
+    let day = changes.snapshot.strftime("%F %R");
+    context.ui.status(match changes.apps.len() {
+        0 => format!("Nothing changes with the registry of {day} UTC"),
+        1 => format!("1 app changes with the registry of {day} UTC"),
+        count => format!("{count} apps change with the registry of {day} UTC"),
+    });
+}
+
+/// An app that is behind, as data.
+#[derive(Serialize)]
+struct Behind {
+    app: PackageName,
+    version: Version,
+    /// The newest that the manifest allows.
+    wanted: Option<Version>,
+    /// The newest there is.
+    newest: Option<Version>,
+}
+
+pub(super) fn outdated(context: &Context) -> Result<(), CommandError> {
+    let (_store, profile) = super::open(context)?;
+    let generation = super::current(&profile)?;
+    let path = generation.folder().join("lock.toml");
+    let lock = Lock::parse(path.as_str(), &generation.lock()?)?;
+    let path = profile.manifest_path();
+    let manifest = Manifest::parse(path.as_str(), &generation.manifest()?)?;
+    let recipes = request::recipes(context, &manifest)?;
+    let progress = Progress::new(context.ui.clone());
+    let fetching = Fetching(&progress);
+    let registry = context.registry(context.now, &recipes, &fetching)?;
+    let mut behind = Vec::new();
+    for wanted in request::wanted(context, &manifest, &recipes)? {
+        let Some(locked) = lock.app(&wanted.name) else {
+            continue;
+        };
+        let releases = registry.releases(&wanted.package)?;
+        let newest = |fits: &dyn Fn(&Version) -> bool| {
+            let releases = releases.iter().filter(|release: &&Release| !release.yanked);
+            let mut versions = releases.map(|release| &release.version);
+            versions.rfind(|version| fits(version)).cloned()
+        };
+        let entry = Behind {
+            app: wanted.name,
+            version: locked.version.clone(),
+            wanted: newest(&|version| wanted.requirement.matches(version)),
+            newest: newest(&|version| version.pre.is_empty()),
+        };
+        let is_newer = |version: &Option<Version>| {
+            version
+                .as_ref()
+                .is_some_and(|version| *version > entry.version)
+        };
+        if is_newer(&entry.wanted) || is_newer(&entry.newest) {
+            behind.push(entry);
+        }
+    }
+    progress.clear();
+    if context.global.json {
+        return context.ui.data_json(&behind);
+    }
+    if behind.is_empty() {
+        context.ui.status("All apps are at their newest versions");
+        return Ok(());
+    }
+    let mut table = super::table(&["app", "version", "wanted", "newest"]);
+    let text = |version: Option<Version>| version.map_or_else(|| "–".to_owned(), |v| v.to_string());
+    for one in behind {
+        table.add_row(vec![
+            one.app.to_string(),
+            one.version.to_string(),
+            text(one.wanted),
+            text(one.newest),
+        ]);
+    }
+    context.ui.data(table.trim_fmt());
+    context
+        .ui
+        .hint("move to what the manifest allows: `orlop upgrade`");
+    Ok(())
+}

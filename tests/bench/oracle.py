@@ -1,0 +1,157 @@
+#!/usr/bin/env python3
+"""Compares `orlop resolve` with Cargo's answers on a frozen index.
+
+    tests/bench/oracle.py INDEX ANSWERS [--orlop PROGRAM] [--home DIR] [--download] [--times N] [APP...]
+
+INDEX is a folder in the layout of a sparse index, ANSWERS a folder with, for each app,
+APP.install.json (sorted [name, version, checksum]) and APP.install.units.json (Cargo's unit graph),
+and apps.json (version, edition, resolver).
+
+Which packages are proc macros or have build scripts is not in an index. It is taken from the unit
+graphs, so that no archive is needed; with `--download` it is read from the archives instead, which
+come from the usual registry. Features, sides and versions are always found by Orlop alone.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+
+def read(path):
+    return json.loads(pathlib.Path(path).read_text())
+
+
+def facts(answers, home):
+    """Writes what the unit graphs tell of packages to where Orlop keeps such facts."""
+    apps = read(answers / "apps.json")
+    known = {}
+    for app in apps:
+        for name, version, checksum in read(answers / f"{app}.install.json"):
+            known.setdefault((name, version), {"checksum": checksum, "kinds": set()})
+        for unit in read(answers / f"{app}.install.units.json")["units"]:
+            known[unit["n"], unit["v"]]["kinds"].add(unit["t"])
+    folder = home / "index" / "packages"
+    folder.mkdir(parents=True, exist_ok=True)
+    for (name, version), fact in known.items():
+        kinds, app = fact["kinds"], apps.get(name)
+        file = {"format": 1, "checksum": fact["checksum"], "package": package(name, version, kinds, app)}
+        (folder / f"{name}-{version}-{fact['checksum'][:16]}.json").write_text(json.dumps(file))
+
+
+def package(name, version, kinds, app):
+    edition = (app or {}).get("edition") or "2021"
+    resolver = (app or {}).get("resolver") or {"2021": "2", "2024": "3"}.get(edition, "1")
+    proc_macro = "proc-macro" in kinds
+    has_library = not kinds or bool(kinds - {"bin", "custom-build"})
+    target = {"path": "src/lib.rs", "edition": edition}
+    return {
+        "name": name,
+        "version": version,
+        "resolver": {"1": "One", "2": "Two", "3": "Three"}[resolver],
+        "links": None,
+        "library": {
+            "crate_name": name.replace("-", "_"),
+            "proc_macro": proc_macro,
+            "crate_types": ["proc-macro" if proc_macro else "lib"],
+            **target,
+        }
+        if has_library
+        else None,
+        "binaries": [],
+        "build_script": target if "custom-build" in kinds else None,
+        "declared_features": [],
+        "about": {
+            key: ""
+            for key in (
+                "authors description homepage repository license license_file rust_version readme"
+            ).split()
+        },
+    }
+
+
+def cargo(answers, app):
+    packages = {(name, version) for name, version, _ in read(answers / f"{app}.install.json")}
+    units = {
+        (unit["n"], unit["v"], tuple(sorted(set(unit["f"]))), unit["k"])
+        for unit in read(answers / f"{app}.install.units.json")["units"]
+        if unit["m"] == "build" and unit["t"] != "custom-build"
+    }
+    return packages, units
+
+
+def entry(index, name):
+    name = name.lower()
+    folder = {1: "1", 2: "2", 3: f"3/{name[0]}"}.get(len(name), f"{name[:2]}/{name[2:4]}")
+    return index / folder / name
+
+
+def orlop(program, home, index, app, version):
+    command = [program, "--home", str(home), "--index", str(index), "--json", "--quiet", "resolve"]
+    # `cargo install` does not ask what releases the compiler is new enough for.
+    command += ["--rust-version", "1.999.0"]
+    start, before = time.perf_counter(), os.times()
+    done = subprocess.run([*command, f"{app}@={version}"], capture_output=True, text=True)
+    wall, after = time.perf_counter() - start, os.times()
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    if done.returncode:
+        sys.exit(f"{app}: {done.stderr}")
+    answer = json.loads(done.stdout)["apps"][0]
+    packages = {(package["name"], package["version"]) for package in answer["packages"]}
+    units = {
+        (unit["name"], unit["version"], tuple(unit["features"]), unit["kind"])
+        for unit in answer["units"]
+    }
+    return packages, units, wall, cpu
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("index", type=pathlib.Path)
+    parser.add_argument("answers", type=pathlib.Path)
+    parser.add_argument("apps", nargs="*")
+    parser.add_argument("--orlop", default="target/release/orlop")
+    parser.add_argument("--home", type=pathlib.Path)
+    parser.add_argument("--download", action="store_true")
+    parser.add_argument("--times", type=int, default=3)
+    given = parser.parse_intermixed_args()
+    temporary = tempfile.TemporaryDirectory()
+    home = given.home or pathlib.Path(temporary.name)
+    if not given.download:
+        facts(given.answers, home)
+    wrong, walls, cpus = 0, 0.0, 0.0
+    for app, about in read(given.answers / "apps.json").items():
+        if given.apps and app not in given.apps:
+            continue
+        if not entry(given.index, app).exists():
+            print(f"{app:14} is not in the index")
+            continue
+        expected = cargo(given.answers, app)
+        runs = [
+            orlop(given.orlop, home, given.index, app, about["vers"]) for _ in range(given.times + 1)
+        ]
+        # The first run fills the cache.
+        warm = runs[1:] or runs
+        wall, cpu = (min(run[place] for run in warm) for place in (2, 3))
+        walls, cpus = walls + wall, cpus + cpu
+        words = []
+        for what, ours, theirs in zip(("packages", "units"), runs[-1], expected):
+            same = ours == theirs
+            wrong += not same
+            words.append(f"{len(ours):4} {what} {'equal' if same else 'DIFFERENT'}")
+            for item in sorted(ours - theirs):
+                words.append(f"\n  only Orlop: {item}")
+            for item in sorted(theirs - ours):
+                words.append(f"\n  only Cargo: {item}")
+        times = f"{runs[0][2] * 1e3:6.0f} ms cold {wall * 1e3:5.0f} ms warm {cpu * 1e3:5.0f} ms CPU"
+        print(f"{app:14} {times}  {' '.join(words)}", flush=True)
+    print(f"all warm: {walls:.2f} s, {cpus:.2f} s CPU; {wrong} differences")
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()

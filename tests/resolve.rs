@@ -1,0 +1,313 @@
+//! What apps would be compiled from: `resolve`, `why`, `graph`, `update`, `lock`, `outdated`, and
+//! the policies.
+
+use crate::support::{Env, Package};
+
+/// An app with a macro, a build script, and a dependency for another platform.
+fn with_graph() -> Env {
+    let env = Env::new();
+    let registry = &env.registry;
+    registry.publish(
+        Package::new("app", "1.0.0")
+            .main("fn main() { println!(\"{}\", shared::N); }")
+            .needs_with("shared", "^1", &["big"])
+            .needs_to_build("shared", "^1")
+            .file("build.rs", "fn main() {}"),
+    );
+    registry.publish(
+        Package::new("shared", "1.0.0")
+            .lib("pub const N: u8 = 1;")
+            .published("2026-01-01T00:00:00Z")
+            .feature("big", &[]),
+    );
+    registry.publish(
+        Package::new("shared", "1.1.0")
+            .lib("pub const N: u8 = 2;")
+            .published("2026-06-01T00:00:00Z")
+            .feature("big", &[]),
+    );
+    env
+}
+
+#[test]
+fn resolve_prints_the_graph_and_touches_neither_store_nor_profile() {
+    let env = with_graph();
+    let home = env.path("fresh");
+    let home = home.to_str().unwrap();
+    let json = env
+        .orlop(["--home", home, "resolve", "app", "--json"])
+        .success()
+        .json();
+    let app = &json["apps"][0];
+    assert_eq!(app["app"], "app");
+    assert_eq!(app["version"], "1.0.0");
+    let packages: Vec<_> = app["packages"].as_array().unwrap().iter().collect();
+    assert_eq!(packages.len(), 2);
+    assert_eq!(packages[1]["name"], "shared");
+    assert_eq!(packages[1]["version"], "1.1.0");
+    assert_eq!(packages[1]["checksum"].as_str().unwrap().len(), 64);
+    let units = app["units"].as_array().unwrap();
+    let shown: Vec<_> = units
+        .iter()
+        .map(|unit| format!("{} {} {}", unit["name"], unit["kind"], unit["features"]))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "\"app\" \"target\" []",
+            "\"shared\" \"host\" []",
+            "\"shared\" \"target\" [\"big\"]"
+        ]
+    );
+    let deps = units[0]["deps"].as_array().unwrap();
+    assert_eq!(deps.len(), 2);
+    for dependency in deps {
+        assert_eq!(dependency["extern"], "shared");
+        let unit = &units[usize::try_from(dependency["unit"].as_u64().unwrap()).unwrap()];
+        assert_eq!(unit["name"], "shared");
+    }
+    for untouched in ["store", "profiles", "db.sqlite"] {
+        assert!(!env.path("fresh").join(untouched).exists(), "{untouched}");
+    }
+}
+
+#[test]
+fn a_snapshot_shows_the_registry_as_it_was_and_is_remembered() {
+    let env = with_graph();
+    env.run("resolve app --snapshot 2026-03-01")
+        .success()
+        .prints("shared 1.0.0");
+    env.run("resolve app --snapshot 2025-03-01")
+        .fails(4)
+        .says("came on 2026-01-01, after the snapshot of 2025-03-01");
+    env.run("resolve app --snapshot yesterday").fails(2);
+    env.run("install app --snapshot 2026-03-01").success();
+    assert_eq!(env.program("app").success().stdout, "1\n");
+    let profile = env.home().join("profiles/default");
+    let manifest = std::fs::read_to_string(profile.join("orlop.toml")).unwrap();
+    assert!(manifest.contains("snapshot = \"2026-03-01\""), "{manifest}");
+    let lock = std::fs::read_to_string(profile.join("orlop.lock")).unwrap();
+    assert!(
+        lock.contains("snapshot = \"2026-03-01T23:59:59Z\""),
+        "{lock}"
+    );
+    // It stays until it is moved.
+    env.run("upgrade").success();
+    assert_eq!(env.program("app").success().stdout, "1\n");
+    env.run("update --dry-run --snapshot 2026-07-01")
+        .success()
+        .prints("shared 1.0.0 → 1.1.0");
+    env.run("lock --check").success();
+    env.run("update --snapshot 2026-07-01")
+        .success()
+        .prints("shared 1.0.0 → 1.1.0")
+        .says("orlop sync");
+    assert_eq!(env.program("app").success().stdout, "1\n");
+    env.run("sync --locked").success();
+    assert_eq!(env.program("app").success().stdout, "2\n");
+}
+
+#[test]
+fn lock_writes_what_the_manifest_resolves_to() {
+    let env = with_graph();
+    env.run("install app").success();
+    env.run("lock --check")
+        .success()
+        .says("answers the manifest");
+    let manifest = env.home().join("profiles/default/orlop.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::write(&manifest, text.replace("\"*\"", "\"1.0\"")).unwrap();
+    env.run("lock --check")
+        .fails(6)
+        .says("does not answer the manifest")
+        .says("`orlop lock`");
+    env.run("lock").success();
+    env.run("lock --check").success();
+}
+
+#[test]
+fn outdated_tells_what_is_wanted_and_what_there_is() {
+    let env = with_graph();
+    env.run("install app@1").success();
+    env.run("outdated").success().says("newest versions");
+    for version in ["1.2.0", "2.0.0"] {
+        env.registry
+            .publish(Package::new("app", version).main("fn main() {}"));
+    }
+    let json = env.run("outdated --json").success().json();
+    assert_eq!(json[0]["app"], "app");
+    assert_eq!(json[0]["version"], "1.0.0");
+    assert_eq!(json[0]["wanted"], "1.2.0");
+    assert_eq!(json[0]["newest"], "2.0.0");
+}
+
+#[test]
+fn why_leads_from_a_crate_to_the_apps() {
+    let env = with_graph();
+    env.registry.publish(
+        Package::new("other", "1.0.0")
+            .main("fn main() {}")
+            .needs("middle", "^1"),
+    );
+    env.registry.publish(
+        Package::new("middle", "1.0.0")
+            .lib("")
+            .needs("shared", "^1"),
+    );
+    env.run("install app other").success();
+    let run = env.run("why shared@1.1.0").success();
+    for line in [
+        "shared 1.1.0 (host)\n└── (build) app 1.0.0 (installed)\n",
+        "shared 1.1.0\n└── app 1.0.0 (installed)\n",
+        "shared 1.1.0\n└── middle 1.0.0\n    └── other 1.0.0 (installed)\n",
+    ] {
+        assert!(run.stdout.contains(line), "{run}");
+    }
+    let json = env.run("why shared --json").success().json();
+    let needs = json.as_array().unwrap();
+    assert_eq!(needs.len(), 3);
+    assert_eq!(needs[2]["users"][0]["way"][0], "other 1.0.0");
+    assert_eq!(needs[2]["users"][0]["way"][1], "middle 1.0.0");
+    env.run("why shared@1.0.0").fails(1);
+    env.run("why nobody").fails(1).says("`nobody`");
+    env.run("why shared@one").fails(2);
+
+    let dot = env.run("graph app").success();
+    assert!(dot.stdout.starts_with("digraph {\n"), "{dot}");
+    assert!(
+        dot.stdout.contains("label=\"shared 1.1.0 (host)\""),
+        "{dot}"
+    );
+    assert!(dot.stdout.contains("[style=dashed]"), "{dot}");
+    assert!(!dot.stdout.contains("middle"), "{dot}");
+    env.run("graph --format svg")
+        .success()
+        .prints("<svg")
+        .prints("middle 1.0.0");
+    let json = env.run("graph --format json").success().json();
+    assert_eq!(json["apps"].as_array().unwrap().len(), 2);
+    env.run("graph nobody").fails(1);
+}
+
+#[test]
+fn the_published_lock_decides_if_it_is_asked_to() {
+    let env = with_graph();
+    let lock = "version = 4\n\n[[package]]\nname = \"locked\"\nversion = \"1.0.0\"\n\n\
+                [[package]]\nname = \"shared\"\nversion = \"1.0.0\"\n\
+                source = \"registry+https://example.test/index\"\n";
+    let app = Package::new("locked", "1.0.0")
+        .main("fn main() { println!(\"{}\", shared::N); }")
+        .needs("shared", "^1")
+        .file("Cargo.lock", lock);
+    env.registry.publish(app);
+    env.run("install locked").success();
+    assert_eq!(env.program("locked").success().stdout, "2\n");
+    env.run("install locked --policy locked").success();
+    assert_eq!(env.program("locked").success().stdout, "1\n");
+    let unchanged = env.run("sync --json").success().json();
+    assert_eq!(unchanged["outcome"], "unchanged");
+    env.run("install app --policy locked")
+        .fails(4)
+        .says("published without a `Cargo.lock`");
+    env.run("install app --policy best").fails(2).says("shared");
+}
+
+#[test]
+fn sharing_apps_agree_on_versions_and_features() {
+    let env = with_graph();
+    for (name, requirement) in [
+        ("one", ">=1, <1.1"),
+        ("two", ">=1, <1.1"),
+        ("three", "^1"),
+        ("four", "^1"),
+    ] {
+        env.registry.publish(
+            Package::new(name, "1.0.0")
+                .main("fn main() { println!(\"{}\", shared::N); }")
+                .needs("shared", requirement),
+        );
+    }
+    env.run("install one two three --policy shared").success();
+    for program in ["one", "two", "three"] {
+        assert_eq!(env.program(program).success().stdout, "1\n");
+    }
+    let lock = env.home().join("profiles/default/orlop.lock");
+    let lock = std::fs::read_to_string(lock).unwrap();
+    assert!(lock.contains("[votes]"), "{lock}");
+    assert!(lock.contains("shared = [\"1.0.0\"]"), "{lock}");
+    env.run("sync --locked").success();
+    // One that comes later shares with those that are there.
+    env.run("install four --policy shared").success();
+    assert_eq!(env.program("four").success().stdout, "1\n");
+    let json = env
+        .run("resolve one two three app --policy shared --json")
+        .success()
+        .json();
+    let cost = |which: &str| json["sharing"][which]["variants"].as_u64().unwrap();
+    assert!(cost("together") < cost("alone"), "{}", json["sharing"]);
+}
+
+#[test]
+fn a_failure_names_the_line_and_can_be_saved() {
+    let env = with_graph();
+    env.registry.publish(
+        Package::new("broken", "1.0.0")
+            .main("fn main() {}")
+            .needs("shared", "=1.0.0")
+            .needs("middle", "^1"),
+    );
+    env.registry.publish(
+        Package::new("middle", "1.0.0")
+            .lib("")
+            .needs("shared", "^1.1"),
+    );
+    env.run("install app").success();
+    let case = env.path("case.json");
+    let case = case.to_str().unwrap();
+    let first = env
+        .orlop(["install", "broken", "--save-case", case])
+        .fails(4)
+        .says("`broken` is asked for at")
+        .says("orlop.toml:5")
+        .says("orlop resolve --case");
+    let shared = "broken 1.0.0 needs shared =1.0.0";
+    assert!(first.stderr.contains(shared), "{first}");
+    // Nothing but the file is needed to see it again.
+    let home = env.path("elsewhere");
+    env.orlop([
+        "--home",
+        home.to_str().unwrap(),
+        "--offline",
+        "resolve",
+        "--case",
+        case,
+    ])
+    .fails(4)
+    .says(shared);
+    env.run("resolve --case orlop.toml").fails(2);
+}
+
+#[test]
+fn a_folder_without_archives_is_an_index_but_needs_to_know_its_packages() {
+    let env = with_graph();
+    let bare = env.path("bare");
+    for entry in ["sh/ar/shared", "3/a/app"] {
+        let to = bare.join(entry);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(env.registry.folder().join(entry), to).unwrap();
+    }
+    let bare = bare.to_str().unwrap();
+    let resolve = ["resolve", "app", "--offline", "--json", "--index", bare];
+    env.orlop(resolve)
+        .fails(6)
+        .says("read the manifest of `app 1.0.0`")
+        .says("is not on this machine");
+    // What is known of the same packages from elsewhere will do.
+    let whole = env.run("resolve app --json").success().json();
+    assert_eq!(env.orlop(resolve).success().json(), whole);
+    let empty = env.path("empty");
+    std::fs::create_dir_all(&empty).unwrap();
+    env.orlop(["resolve", "app", "--index", empty.to_str().unwrap()])
+        .fails(2)
+        .says("layout of an index");
+}
