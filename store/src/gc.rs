@@ -105,8 +105,11 @@ pub(crate) fn run(
     let mark = Mark::new(store, options, Generations::new())?;
     let (dead, mut bytes) = mark.chosen(store, options.max_freed)?;
     let mut removed = BTreeSet::new();
+    // What has come alive once stays, even if its root is gone again by the next batch: else it
+    // would be left without what it refers to.
+    let mut revived = BTreeSet::new();
     for batch in dead.chunks(BATCH) {
-        removed.extend(sweep(store, &mark, batch, waiting)?);
+        removed.extend(sweep(store, &mark, &mut revived, batch, waiting)?);
     }
     if removed.len() != dead.len() {
         // Something has come alive: the sum was of more than what went.
@@ -267,14 +270,15 @@ fn referring_first(graph: &Graph, ids: &BTreeSet<Id>) -> Vec<Id> {
 fn sweep(
     store: &Store,
     mark: &Mark,
+    revived: &mut BTreeSet<StorePath>,
     batch: &[StorePath],
     waiting: &mut dyn FnMut(String),
 ) -> Result<BTreeSet<StorePath>, StoreError> {
     let trash = store.scratch();
     let nobody_else = SweepLock::new(store.home(), waiting)?;
-    let revived = mark.revived(store)?;
+    revived.extend(mark.revived(store)?);
     let going: BTreeSet<_> = batch.iter().cloned().collect();
-    let going: BTreeSet<_> = going.difference(&revived).cloned().collect();
+    let going: BTreeSet<_> = going.difference(revived).cloned().collect();
     let forgotten = store.database().forget(&going);
     match (forgotten, trash) {
         (Ok(()), Ok(trash)) => {

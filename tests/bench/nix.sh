@@ -53,14 +53,14 @@ for round in $(seq "$rounds"); do
     measure add.nix nix_env "$round" nix-store --add "$work"/small/*
     sync
     measure add.orlop "$bench" "$work/orlop$round" add "$work/small"
+    measure gc.nix nix_env "$round" nix-store --gc
+    measure gc.orlop "$bench" "$work/orlop$round" gc
     nix_env "$round" nix-store --add "$work/large/tree" >/dev/null
     "$bench" "$work/orlop$round" add-tree "$work/large/tree" >/dev/null
     measure again.nix nix_env "$round" nix-store --add "$work/large/tree"
     measure again.orlop "$bench" "$work/orlop$round" add-tree "$work/large/tree"
     measure verify.nix nix_env "$round" nix-store --verify --check-contents
     measure verify.orlop "$bench" "$work/orlop$round" verify
-    measure gc.nix nix_env "$round" nix-store --gc
-    measure gc.orlop "$bench" "$work/orlop$round" gc
     mapfile -t apps < <(nix_env "$round" nix-store --add "$work"/apps/*)
     "$bench" "$work/orlop$round" add "$work/apps" >/dev/null
     profile="$work/nix$round/profile"

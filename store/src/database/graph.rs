@@ -4,7 +4,7 @@
 //! one row per object, and read whole: a hundred thousand objects with a million references take
 //! some ten milliseconds, where a row per reference would take a second.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::{Database, parsed};
 use crate::error::StoreError;
@@ -111,31 +111,41 @@ impl Graph {
 
     /// Returns one of the shortest ways from one of `from` to one of `to`, both ends included.
     pub(crate) fn way(&self, from: &BTreeSet<Id>, to: &BTreeSet<Id>) -> Option<Vec<Id>> {
-        let mut origins: BTreeMap<Id, Option<Id>> = from.iter().map(|&id| (id, None)).collect();
+        if let Some(&end) = from.intersection(to).next() {
+            return Some(vec![end]);
+        }
+        let mut origins: Vec<Option<Id>> = vec![None; self.starts.len()];
         let mut round: Vec<Id> = from.iter().copied().collect();
         while !round.is_empty() {
-            if let Some(&end) = round.iter().find(|id| to.contains(id)) {
-                let mut way = vec![end];
-                let mut next = end;
-                while let Some(Some(origin)) = origins.get(&next) {
-                    way.push(*origin);
-                    next = *origin;
-                }
-                way.reverse();
-                return Some(way);
-            }
             let mut following = Vec::new();
             for id in round {
                 for &reference in self.references(id) {
-                    origins.entry(reference).or_insert_with(|| {
-                        following.push(reference);
-                        Some(id)
-                    });
+                    let origin = &mut origins[reference as usize];
+                    if origin.is_some() || from.contains(&reference) {
+                        continue;
+                    }
+                    *origin = Some(id);
+                    if to.contains(&reference) {
+                        return Some(Self::walked(&origins, reference));
+                    }
+                    following.push(reference);
                 }
             }
             round = following;
         }
         None
+    }
+
+    /// Returns the way that led to `end`.
+    fn walked(origins: &[Option<Id>], end: Id) -> Vec<Id> {
+        let mut way = vec![end];
+        let mut next = end;
+        while let Some(Some(origin)) = origins.get(next as usize) {
+            way.push(*origin);
+            next = *origin;
+        }
+        way.reverse();
+        way
     }
 }
 
