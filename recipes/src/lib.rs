@@ -32,6 +32,6 @@ pub use recipe::{
     AppRecipe, CrateOverride, LibraryRecipe, LibrarySource, Recipe, RecipeKind, RecipeSet, Tool,
 };
 pub use semver::{Version, VersionReq};
-pub use text::snapshot;
 pub use spec::{AppSpec, SpecError};
 pub use suggest::closest;
+pub use text::snapshot;
