@@ -165,13 +165,8 @@ pub(crate) fn library(
     let below: Vec<_> = (0..index).rev().collect();
     args.extend(libraries(&below, against.files, session));
     args.push("-Wl,--as-needed".to_owned());
-    for (object, folder) in &shared.flags.folders {
-        let folder = match object {
-            Some(object) => session.stored(object, Utf8Path::new(folder)).into_string(),
-            None => folder.clone(),
-        };
-        args.push(format!("-L{folder}"));
-    }
+    let folders = shared.flags.folders.iter();
+    args.extend(folders.map(|folder| format!("-L{folder}")));
     args.extend(
         shared
             .flags

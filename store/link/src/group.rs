@@ -13,7 +13,7 @@ use crate::link_set::Item;
 use crate::members::{Member, Symbols};
 use crate::partition::{self, Library, Previous, Redrawn, Split};
 use crate::record::{RecordedApp, RecordedGroup, RecordedLibrary, RecordedMember};
-use crate::references::{self, References};
+use crate::references::{self, Outside, References};
 use crate::session::Session;
 use crate::tools::{Libraries, Tools};
 
@@ -60,8 +60,8 @@ pub(crate) struct Flags {
     pub(crate) machine: Vec<String>,
     /// The strongest stripping that all of them ask for.
     pub(crate) strip: Option<String>,
-    /// Folders to search; those of a store object are relative to it.
-    pub(crate) folders: Vec<(Option<StorePath>, String)>,
+    /// Folders of the C tools to search.
+    pub(crate) folders: Vec<String>,
     /// Libraries to search for.
     pub(crate) libraries: Vec<String>,
 }
@@ -77,7 +77,7 @@ impl<'a> Group<'a> {
     ) -> Result<Self, LinkError> {
         let members = read_members(&programs, before, session)?;
         let own = session.parallel(&programs, |program| program.symbols(session))?;
-        let system = system_names(&programs, session)?;
+        let outside = outside(&programs, session)?;
         let views: Vec<_> = programs
             .iter()
             .zip(&own)
@@ -86,7 +86,7 @@ impl<'a> Group<'a> {
                 members: keys(program),
             })
             .collect();
-        let references = References::new(&views, &members, &system);
+        let references = References::new(&views, &members, &outside);
         let mut apps = BTreeMap::<String, BTreeSet<Digest>>::new();
         for program in &programs {
             apps.entry(program.app.id())
@@ -111,9 +111,11 @@ impl<'a> Group<'a> {
         }
         let libraries = libraries.into_iter().map(|library| {
             let earlier = library.kept.and_then(|index| before.libraries.get(index));
-            let flags = match earlier {
-                Some(earlier) => earlier.flags.clone(),
-                None => Flags::of(programs.iter().filter(|program| library.has_user(program))),
+            let flags = if let Some(earlier) = earlier {
+                earlier.flags.clone()
+            } else {
+                let users = programs.iter().filter(|program| library.has_user(program));
+                Flags::of(users, &outside.libraries)
             };
             let mut shared = Shared::new(library, flags, &references, tools, &members);
             if let Some(earlier) = earlier {
@@ -233,7 +235,11 @@ fn previous(before: &RecordedGroup, programs: &[Program<'_>]) -> Previous {
 }
 
 impl Flags {
-    fn of<'a>(programs: impl Iterator<Item = &'a Program<'a>>) -> Self {
+    /// Collects those of `programs`, but for the libraries `elsewhere`.
+    fn of<'a>(
+        programs: impl Iterator<Item = &'a Program<'a>>,
+        elsewhere: &BTreeSet<String>,
+    ) -> Self {
         let mut flags = Self {
             machine: Vec::new(),
             strip: None,
@@ -249,10 +255,15 @@ impl Flags {
             strip.push(Strip::of(set.flags()));
             for item in set.items() {
                 match item {
-                    Item::SearchPath { folder, object } => {
-                        add_new(&mut flags.folders, (object.clone(), folder.to_string()));
+                    Item::SearchPath {
+                        folder,
+                        object: None,
+                    } => add_new(&mut flags.folders, folder.to_string()),
+                    // Two apps may have different libraries by one name in the store, so what
+                    // needs one of those stays in the binaries.
+                    Item::Library { name } if !elsewhere.contains(name) => {
+                        add_new(&mut flags.libraries, name.clone());
                     }
-                    Item::Library { name } => add_new(&mut flags.libraries, name.clone()),
                     _ => {}
                 }
             }
@@ -355,10 +366,7 @@ fn read_members(
 }
 
 /// Returns every name that a library from outside defines.
-fn system_names(
-    programs: &[Program<'_>],
-    session: &Session<'_>,
-) -> Result<BTreeSet<String>, LinkError> {
+fn outside(programs: &[Program<'_>], session: &Session<'_>) -> Result<Outside, LinkError> {
     let items = || programs.iter().flat_map(|program| program.line.set.items());
     let names: BTreeSet<_> = items()
         .filter_map(|item| match item {
@@ -366,9 +374,23 @@ fn system_names(
             _ => None,
         })
         .collect();
-    Libraries::of(session.context)
-        .behind(search_folders(items(), session))
-        .names(names)
+    let system = Libraries::of(session.context).names(names.iter().copied())?;
+    let folders = search_folders(items(), session);
+    let in_store = |name: &str| {
+        let files = [format!("lib{name}.so"), format!("lib{name}.a")];
+        let mut paths = folders
+            .iter()
+            .flat_map(|folder| files.iter().map(move |file| folder.join(file)));
+        paths.any(|path| path.exists())
+    };
+    let libraries = names.iter().filter(|name| in_store(name));
+    let libraries = libraries.map(|name| (*name).to_owned()).collect();
+    let native = Libraries::default().behind(folders.clone()).names(names)?;
+    Ok(Outside {
+        libraries,
+        native: native.difference(&system).cloned().collect(),
+        system,
+    })
 }
 
 /// Returns the folders of the store, on the host, that items have searched.

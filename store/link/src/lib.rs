@@ -41,6 +41,7 @@ pub mod visibility;
 
 use std::collections::BTreeMap;
 
+use camino::Utf8PathBuf;
 pub use error::LinkError;
 pub use object::ObjectError;
 use orlop_loader::{Proof, Search};
@@ -180,11 +181,11 @@ fn link_all(
         count: apps.len(),
     });
     let mut groups = BTreeMap::<_, Vec<Program<'_>>>::new();
-    let mut folders = Vec::new();
+    let mut folders = BTreeMap::new();
     for app in apps {
         let programs = Program::of(app, &session)?;
         let items = programs.iter().flat_map(|program| program.line.set.items());
-        folders.extend(search_folders(items, &session));
+        folders.insert(app.id(), search_folders(items, &session));
         let linkage = if programs.iter().all(Program::can_share) {
             app.linkage
         } else {
@@ -205,8 +206,7 @@ fn link_all(
         let group = link_group(programs, linkage, &before, &tools, &session)?;
         record.groups.insert(id, group);
     }
-    let others = Libraries::of(context).behind(folders);
-    let planned = plan_views(apps, &record, &others, &session)?;
+    let planned = plan_views(apps, &record, &folders, &session)?;
     record.views = planned
         .iter()
         .map(|view| (view.app.id(), view.recorded(context)))
@@ -251,7 +251,7 @@ fn link_group(
 fn plan_views<'a>(
     apps: &'a [App],
     record: &Record,
-    others: &Libraries,
+    folders: &BTreeMap<String, Vec<Utf8PathBuf>>,
     session: &Session<'_>,
 ) -> Result<Vec<Planned<'a>>, LinkError> {
     let groups = || record.groups.values();
@@ -262,7 +262,10 @@ fn plan_views<'a>(
     let linked: BTreeMap<_, _> = groups().flat_map(|group| &group.apps).collect();
     let planned = apps.iter().filter_map(|app| {
         let object = linked.get(&app.id())?.object.clone();
-        Some(Planned::new(app, object, &libraries, others, session))
+        // Each app has libraries from elsewhere of its own, maybe by the same names.
+        let own = folders.get(&app.id()).into_iter().flatten().cloned();
+        let others = Libraries::of(session.context).behind(own);
+        Some(Planned::new(app, object, &libraries, &others, session))
     });
     planned.collect()
 }

@@ -412,10 +412,8 @@ fn library(
         .iter()
         .filter_map(|key| group.members.get(key));
     let parts = members.flat_map(|member| &member.parts);
-    let folders = shared.flags.folders.iter();
     let inputs = parts
         .map(|part| &part.place.object)
-        .chain(folders.filter_map(|(object, _)| object.as_ref()))
         .chain([&group.tools.identity.compiler]);
     let inputs = inputs.cloned().collect();
     session.link(&shared.soname, target.output, args, &inputs)

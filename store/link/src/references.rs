@@ -16,12 +16,23 @@ pub(crate) struct Program<'a> {
     pub(crate) members: Vec<Digest>,
 }
 
+/// The names that libraries from outside define.
+#[derive(Debug, Default)]
+pub(crate) struct Outside {
+    /// Libraries of the C tools, which are the same for all.
+    pub(crate) system: BTreeSet<String>,
+    /// Libraries of the store alone: every app may have others.
+    pub(crate) native: BTreeSet<String>,
+    /// What follows `-l` for libraries of the store.
+    pub(crate) libraries: BTreeSet<String>,
+}
+
 /// All members of some programs, and the names they have to do with each other by.
 pub(crate) struct References<'a> {
     programs: &'a [Program<'a>],
     members: BTreeMap<Digest, &'a Member>,
-    /// Names that loaded libraries of the system define.
-    system: &'a BTreeSet<String>,
+    /// Names that libraries from outside define.
+    outside: &'a Outside,
     /// Names that somebody asks others for.
     asked: BTreeSet<&'a str>,
     /// What each member can offer to those who ask.
@@ -32,7 +43,7 @@ impl<'a> References<'a> {
     pub(crate) fn new(
         programs: &'a [Program<'a>],
         all: &'a BTreeMap<Digest, Member>,
-        system: &'a BTreeSet<String>,
+        outside: &'a Outside,
     ) -> Self {
         let members: BTreeMap<_, _> = all.iter().map(|(key, member)| (*key, member)).collect();
         let symbols = members.values().map(|member| &member.symbols);
@@ -51,7 +62,7 @@ impl<'a> References<'a> {
         Self {
             programs,
             members,
-            system,
+            outside,
             asked,
             offers,
         }
@@ -92,9 +103,11 @@ impl<'a> References<'a> {
                 };
                 for name in member.symbols.undefined.keys().map(String::as_str) {
                     if let Some(definer) = definers.get(name) {
-                        if !self.system.contains(name) {
+                        if !self.outside.system.contains(name) {
                             node.needs.insert(*definer);
                         }
+                    } else if self.outside.native.contains(name) {
+                        node.anchored = true;
                     } else if from_programs.contains(name) && !everywhere.contains(name) {
                         // A program that loads this, used or not, must define it itself.
                         node.anchored = true;
@@ -171,7 +184,7 @@ impl<'a> References<'a> {
             .iter()
             .flat_map(|program| program.own.defined.keys());
         own.map(String::as_str)
-            .filter(|name| self.asked.contains(name) && !self.system.contains(*name))
+            .filter(|name| self.asked.contains(name) && !self.outside.system.contains(*name))
             .collect()
     }
 
