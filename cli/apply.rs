@@ -32,6 +32,8 @@ pub(crate) struct Change {
     pub(crate) locked: bool,
     /// What becomes of the borders between binaries and libraries.
     pub(crate) borders: Borders,
+    /// How far to go.
+    pub(crate) until: Until,
 }
 
 /// What becomes of the borders between binaries and libraries.
@@ -41,6 +43,18 @@ pub(crate) enum Borders {
     Keep,
     /// They are drawn anew, for the apps that are there now.
     Anew,
+}
+
+/// How far a change goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// To the new generation.
+    Committed,
+    /// To objects in the store.
+    Built {
+        /// Whether the working folders of failed builds stay.
+        keep_failed: bool,
+    },
 }
 
 /// Which apps are solved anew although the lock has an answer.
@@ -69,7 +83,7 @@ impl Renew {
 pub(crate) enum Outcome {
     /// The profile is as wanted already.
     Unchanged(Plan),
-    /// Only the plan was wanted.
+    /// No more than the plan was wanted, or what it makes.
     Planned(Plan),
     /// A new generation is current.
     Committed(Plan, Box<Generation>),
@@ -205,8 +219,12 @@ impl Work<'_> {
                 fetcher: &archives,
                 reporter: self.progress,
                 jobs: self.context.jobs(),
+                keep_failed: self.change.until == Until::Built { keep_failed: true },
             },
         )?;
+        if matches!(self.change.until, Until::Built { .. }) {
+            return Ok(Outcome::Planned(plan));
+        }
         let linked = self.link(&apps, &plan.apps)?;
         self.commit(&apps, plan, &linked, &lock)
     }

@@ -142,6 +142,12 @@ pub(crate) enum Command {
     History,
     /// Go back to the generation that the current one was made from
     Rollback(Rollback),
+    /// Build an app without installing it
+    Build(Build),
+    /// Show the log of a build: an app's, a crate's, or of the last one that failed
+    Log(Log),
+    /// Show why the last change of an app compiled what it compiled
+    WhyRebuilt(AppArgument),
     /// Prove that every symbol of an app binds to what it was linked against
     Prove(Prove),
     /// Draw the borders between programs and shared libraries anew
@@ -442,6 +448,28 @@ pub(crate) struct FileArgument {
     /// A path; links are followed
     #[arg(value_name = "PATH")]
     pub(crate) path: Utf8PathBuf,
+}
+
+/// Arguments of `build`.
+#[derive(Debug, Args)]
+pub(crate) struct Build {
+    /// The app: NAME, NAME@VERSION or NAME@REQUIREMENT
+    #[arg(value_name = "APP")]
+    pub(crate) app: AppSpec,
+    /// Build all of it again, and compare bit for bit with what is in the store
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Keep the working folder of a build that fails
+    #[arg(long)]
+    pub(crate) keep_failed: bool,
+}
+
+/// Arguments of `log`.
+#[derive(Debug, Args)]
+pub(crate) struct Log {
+    /// An app or a crate, NAME or NAME@VERSION; none means the last build that failed
+    #[arg(value_name = "APP|CRATE")]
+    pub(crate) name: Option<String>,
 }
 
 /// Arguments of `prove`.

@@ -10,6 +10,7 @@
     reason = "a test reads files and starts programs as it likes, and stops where something is odd"
 )]
 
+mod builds;
 mod checklist;
 mod compilers;
 mod errors;

@@ -11,7 +11,7 @@ use orlop_recipes::{
 use orlop_store::{Generation, Plan, Profile, Store};
 use serde::Serialize;
 
-use crate::apply::{self, Borders, Change, Outcome, Renew};
+use crate::apply::{self, Borders, Change, Outcome, Renew, Until};
 use crate::args::{Install, LinkageArgument, Remove, Sync, Upgrade};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
@@ -136,6 +136,7 @@ pub(super) fn install(context: &Context, arguments: &Install) -> Result<(), Comm
             renew: Renew::Nothing,
             locked: false,
             borders: Borders::Keep,
+            until: Until::Committed,
         },
     )
 }
@@ -250,6 +251,7 @@ pub(super) fn remove(context: &Context, arguments: &Remove) -> Result<(), Comman
             renew: Renew::Nothing,
             locked: false,
             borders: Borders::Keep,
+            until: Until::Committed,
         },
     )
 }
@@ -263,6 +265,7 @@ pub(super) fn make_again(context: &Context) -> Result<(), CommandError> {
         renew: Renew::Nothing,
         locked: true,
         borders: Borders::Keep,
+        until: Until::Committed,
     };
     apply::apply(context, &session.store, &session.profile, &change).map(drop)
 }
@@ -276,6 +279,7 @@ pub(super) fn upgrade(context: &Context, arguments: &Upgrade) -> Result<(), Comm
             manifest: session.manifest_with(arguments.snapshot)?,
             locked: false,
             borders: Borders::Keep,
+            until: Until::Committed,
         },
     )
 }
@@ -288,6 +292,7 @@ pub(super) fn sync(context: &Context, arguments: &Sync) -> Result<(), CommandErr
             renew: Renew::Nothing,
             locked: arguments.locked,
             borders: Borders::Keep,
+            until: Until::Committed,
         };
         return session.apply(context, &change);
     };
@@ -314,6 +319,7 @@ pub(super) fn sync(context: &Context, arguments: &Sync) -> Result<(), CommandErr
         renew: Renew::Nothing,
         locked: arguments.locked,
         borders: Borders::Keep,
+        until: Until::Committed,
     };
     session.apply(&named, &change)?;
     if !context.global.dry_run && !arguments.locked {
@@ -322,7 +328,7 @@ pub(super) fn sync(context: &Context, arguments: &Sync) -> Result<(), CommandErr
     Ok(())
 }
 
-fn read_or_empty(path: &Utf8Path) -> Result<String, CommandError> {
+pub(super) fn read_or_empty(path: &Utf8Path) -> Result<String, CommandError> {
     match fs_err::read_to_string(path) {
         Ok(text) => Ok(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),

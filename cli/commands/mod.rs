@@ -1,14 +1,17 @@
 //! One module per verb; [`run()`] is their index.
 
 mod answer;
+mod build;
 mod change;
 mod compiler;
 mod diff;
 mod generations;
 mod graph;
 mod housekeeping;
+mod log;
 mod optimise;
 mod query;
+mod rebuilt;
 mod resolve;
 mod run;
 mod store;
@@ -42,6 +45,9 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<(), CommandErro
         Command::Run(arguments) => run::run(context, &arguments),
         Command::History => generations::history(context),
         Command::Rollback(arguments) => generations::rollback(context, &arguments),
+        Command::Build(arguments) => build::build(context, &arguments),
+        Command::Log(arguments) => log::log(context, &arguments),
+        Command::WhyRebuilt(arguments) => rebuilt::why_rebuilt(context, &arguments),
         Command::Prove(arguments) => housekeeping::prove(context, &arguments),
         Command::Optimise => optimise::optimise(context),
         Command::Diff(arguments) => diff::diff(context, &arguments),

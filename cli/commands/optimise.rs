@@ -7,7 +7,7 @@ use orlop_store::{Generation, Store, StorePath};
 use serde::Serialize;
 
 use super::change::Session;
-use crate::apply::{self, Borders, Change, Outcome, Renew};
+use crate::apply::{self, Borders, Change, Outcome, Renew, Until};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::progress::bytes_text;
@@ -36,6 +36,7 @@ pub(super) fn optimise(context: &Context) -> Result<(), CommandError> {
         renew: Renew::Nothing,
         locked: false,
         borders: Borders::Anew,
+        until: Until::Committed,
     };
     let outcome = session.change(context, &change)?;
     let (generation, after) = match &outcome {

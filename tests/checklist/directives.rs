@@ -15,10 +15,9 @@ fn says(lines: &[&str]) -> String {
     )
 }
 
-#[test]
-fn every_directive_reaches_whom_it_concerns() {
-    let env = Env::new();
-    // Names in an order that is not that of the graph, so that the order of `-L` shows.
+/// Publishes `zebra-sys`, `bear-sys` over it, and `middle` over both. Their names are in an order
+/// that is not that of the graph, so that the order of `-L` shows.
+fn publish_libraries(env: &Env) {
     env.registry
         .publish(
             Package::new("zebra-sys", "1.0.0")
@@ -65,7 +64,14 @@ fn every_directive_reaches_whom_it_concerns() {
                 .needs("zebra-sys", "1")
                 .needs("bear-sys", "1")
                 .lib("pub use bear_sys::bear; pub use zebra_sys::zebra;"),
-        )
+        );
+}
+
+#[test]
+fn every_directive_reaches_whom_it_concerns() {
+    let env = Env::new();
+    publish_libraries(&env);
+    env.registry
         .publish(
             Package::new("app", "1.0.0")
                 .needs("middle", "1")

@@ -12,9 +12,7 @@ const DUMP: &str = r#"fn main() {
     println!("cargo::rustc-env=EMPTY=");
 }"#;
 
-#[test]
-fn rustc_and_build_scripts_see_what_cargo_shows() {
-    let env = Env::new();
+fn publish(env: &Env) {
     env.registry
         .publish(
             Package::new("leaf-sys", "0.2.1-rc.1+build.7")
@@ -51,6 +49,12 @@ fn rustc_and_build_scripts_see_what_cargo_shows() {
                      println!(\"{}\", include_str!(concat!(env!(\"OUT_DIR\"), \"/dump\")));\n}",
                 ),
         );
+}
+
+#[test]
+fn rustc_and_build_scripts_see_what_cargo_shows() {
+    let env = Env::new();
+    publish(&env);
     let parity = parity::check(&env, "app");
 
     let script = parity.unit("leaf-sys 0.2.1-rc.1+build.7 run [b.c,default]");

@@ -68,7 +68,9 @@ impl CargoBuild {
             let alone = rest[start..at].trim().is_empty();
             rest = &rest[at + " Running `".len()..];
             if alone {
-                commands.push(Command::of(words(rest, '`')));
+                let mut command = Command::of(words(rest, '`'));
+                leave_out_lints(&mut command.arguments);
+                commands.push(command);
             }
         }
         commands
@@ -81,6 +83,25 @@ impl CargoBuild {
             .output()
             .unwrap()
             .into()
+    }
+}
+
+/// Takes out the expectations of a package's own `[lints]`, which only `-vv` brings to the crates
+/// of a registry. They come before those that Cargo itself adds to every command.
+fn leave_out_lints(arguments: &mut Vec<String>) {
+    let usual = arguments
+        .iter()
+        .position(|word| word == "cfg(docsrs,test)")
+        .map_or(0, |position| position - 1);
+    let mut position = 0;
+    let mut left = usual;
+    while position < left {
+        if arguments[position] == "--check-cfg" {
+            arguments.drain(position..position + 2);
+            left -= 2;
+        } else {
+            position += 1;
+        }
     }
 }
 
@@ -119,7 +140,19 @@ fn write_home(env: &Env, home: &Path) {
         link(&entry.path(), &registry.join(entry.file_name()));
     }
     let config = format!(
-        "[source.crates-io]\nreplace-with = \"test\"\n[source.test]\nlocal-registry = {registry:?}\n"
+        "[source.crates-io]\nreplace-with = \"test\"\n[source.test]\nlocal-registry = \"{}\"\n",
+        registry.display()
     );
     std::fs::write(home.join("config.toml"), config).unwrap();
+}
+
+#[test]
+fn lints_are_told_from_what_scripts_and_cargo_say() {
+    let words = "--check-cfg cfg(lint) -C x --check-cfg cfg(docsrs,test) --check-cfg cfg(script)";
+    let mut arguments: Vec<_> = words.split(' ').map(str::to_owned).collect();
+    leave_out_lints(&mut arguments);
+    assert_eq!(
+        arguments.join(" "),
+        "-C x --check-cfg cfg(docsrs,test) --check-cfg cfg(script)"
+    );
 }

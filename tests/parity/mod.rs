@@ -65,8 +65,8 @@ pub(crate) fn check_with(env: &Env, app: &str, arguments: &[&str]) -> Parity {
     .success();
     let cargo_build = CargoBuild::offline(env, app, arguments);
     let parity = Parity {
-        cargo: Units::of(cargo_build.commands()),
-        orlop: Units::of(orlop::commands(&env.home())),
+        cargo: Units::of(&cargo_build.commands()),
+        orlop: Units::of(&orlop::commands(&env.home())),
         cargo_build,
     };
     assert!(!parity.cargo.0.is_empty(), "Cargo told nothing");

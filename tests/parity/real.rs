@@ -22,8 +22,8 @@ fn network_parity() {
         run.success();
         let cargo_build = CargoBuild::online(folder.path(), app);
         let parity = Parity {
-            cargo: Units::of(cargo_build.commands()),
-            orlop: Units::of(orlop::commands(&home)),
+            cargo: Units::of(&cargo_build.commands()),
+            orlop: Units::of(&orlop::commands(&home)),
             cargo_build,
         };
         let count: usize = parity.cargo.0.values().map(Vec::len).sum();

@@ -35,7 +35,7 @@ pub(crate) struct Unit {
 pub(crate) struct Units(pub(crate) BTreeMap<String, Vec<Unit>>);
 
 impl Units {
-    pub(crate) fn of(commands: Vec<Command>) -> Self {
+    pub(crate) fn of(commands: &[Command]) -> Self {
         let commands: Vec<_> = commands.iter().filter_map(Parsed::of).collect();
         let places = places(&commands);
         let mut units = Self::default();
@@ -127,9 +127,10 @@ impl<'a> Parsed<'a> {
             Some(name) if self.variable("CARGO_BIN_NAME").is_empty() => format!("library {name}"),
             Some(_) => format!("program {}", self.variable("CARGO_BIN_NAME")),
         };
-        let optimized = match self.rustc {
-            true => self.option("-C opt-level=").is_some(),
-            false => self.variable("OPT_LEVEL") != "0",
+        let optimized = if self.rustc {
+            self.option("-C opt-level=").is_some()
+        } else {
+            self.variable("OPT_LEVEL") != "0"
         };
         let side = if kind == "script" || optimized {
             ""

@@ -29,6 +29,8 @@ pub struct Context<'a> {
     pub reporter: &'a dyn Reporter,
     /// How many builds run at once.
     pub jobs: usize,
+    /// Whether the working folder of a build that fails stays, in `<home>/failed/<object>`.
+    pub keep_failed: bool,
 }
 
 /// Makes every derivation of a plan true.
@@ -174,7 +176,7 @@ fn build_once(
     Ok(context.store.add(staged, path, &registration)?)
 }
 
-fn run_step(step: &Step, place: &Workplace<'_>) -> Result<Isolation, BuildError> {
+pub(crate) fn run_step(step: &Step, place: &Workplace<'_>) -> Result<Isolation, BuildError> {
     let tools = match step {
         Step::Rustc(call) => &call.tools,
         Step::Script(run) => &run.tools,
@@ -211,7 +213,7 @@ fn kind(derivation: &Derivation) -> ActivityKind {
 }
 
 /// Names a derivation for people.
-fn label(derivation: &Derivation) -> String {
+pub(crate) fn label(derivation: &Derivation) -> String {
     match &derivation.step {
         Step::Unpack(source) => format!("{} {} (source)", source.name, source.version),
         Step::Rustc(call) => {

@@ -6,6 +6,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`execute`](mod@execute) | [`execute`], [`Context`]: one plan, one derivation |
+//! | [`check`](mod@check) | [`check`]: builds again and compares |
 //! | `schedule` | in which order, and how many at once |
 //! | `workplace` | where one derivation is made: staged output, scratch folder, log |
 //! | [`unpack`] | archives of strangers to trees |
@@ -13,7 +14,7 @@
 //! | [`script`] | runs of build scripts and what they say: [`script::Directives`] |
 //! | `native` | a recipe's shell script |
 //! | `environment` | the variables that all processes get |
-//! | `log` | one file per build |
+//! | [`log`] | one file per build |
 //! | [`error`] | [`BuildError`] |
 //! | [`sandbox`] | [`Sandbox`](sandbox::Sandbox): how a process is shut off from the machine |
 //! | [`compiler`] | imports of Rust compilers |
@@ -26,13 +27,14 @@
 //! [`Plan`]: orlop_store::Plan
 
 pub mod c_tools;
+pub mod check;
 pub mod compiler;
 mod environment;
 pub mod error;
 pub mod execute;
 mod imported;
 mod libraries;
-mod log;
+pub mod log;
 mod native;
 mod rustc;
 pub mod sandbox;
@@ -44,5 +46,6 @@ mod tree;
 pub mod unpack;
 mod workplace;
 
+pub use check::{Rebuilt, check};
 pub use error::BuildError;
 pub use execute::{Context, execute};

@@ -1,16 +1,63 @@
-//! One file per build: what was run, and what it said.
+//! One file per build: what was run, and what it said. [`known`] lists them.
 
 use std::cell::Cell;
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::time::SystemTime;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::{File, OpenOptions};
-use orlop_store::{Job, StorePath};
+use orlop_store::{Job, Store, StorePath};
 
 /// How many lines of a log an error carries.
 const LAST_LINES: usize = 40;
 /// How far back from its end a log is read for them.
 const LAST_BYTES: u64 = 64 * 1024;
+
+/// The log of a build that was begun, now or earlier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownLog {
+    /// The step, for people: `serde 1.0.228 (build script)`.
+    pub name: String,
+    /// The object that it was to make.
+    pub object: StorePath,
+    /// The file.
+    pub path: Utf8PathBuf,
+    /// When it was last written.
+    pub written: SystemTime,
+}
+
+/// Returns the logs of all builds of a store, the latest first.
+pub fn known(store: &Store) -> io::Result<Vec<KnownLog>> {
+    let mut logs = Vec::new();
+    for entry in fs_err::read_dir(store.home().join("logs"))? {
+        let Ok(path) = Utf8PathBuf::try_from(entry?.path()) else {
+            continue;
+        };
+        let written = fs_err::metadata(&path)?.modified()?;
+        let mut head = BufReader::new(File::open(&path)?).lines();
+        let mut line = || head.next()?.ok()?.strip_prefix("# ").map(str::to_owned);
+        // What is no log of a build is of no interest here.
+        if let (Some(name), Some(object)) = (line(), line())
+            && let Ok(object) = object.parse()
+        {
+            logs.push(KnownLog {
+                name,
+                object,
+                path,
+                written,
+            });
+        }
+    }
+    logs.sort_by(|one, two| (two.written, &one.name).cmp(&(one.written, &two.name)));
+    Ok(logs)
+}
+
+/// Reads a log, without what could command a terminal.
+pub fn read(log: &KnownLog) -> io::Result<Vec<String>> {
+    let bytes = fs_err::read(&log.path)?;
+    let text = String::from_utf8_lossy(&bytes);
+    Ok(text.lines().map(printable).collect())
+}
 
 /// The log of one build.
 #[derive(Debug)]

@@ -26,6 +26,7 @@ pub(crate) struct Lab {
     pub(crate) runner: FakeRunner,
     pub(crate) fetcher: FakeFetcher,
     pub(crate) reports: Reports,
+    pub(crate) keep_failed: bool,
     _home: TempDir,
 }
 
@@ -41,6 +42,7 @@ impl Lab {
                 folder: folder.join("downloads"),
             },
             reports: Reports::default(),
+            keep_failed: false,
             _home: home,
         };
         let compiler = Compiler {
@@ -86,8 +88,22 @@ impl Lab {
             fetcher: &self.fetcher,
             reporter: &self.reports,
             jobs: 2,
+            keep_failed: self.keep_failed,
         };
         execute(&plan, &context)
+    }
+
+    pub(crate) fn check(&self, steps: &[&Derivation]) -> Result<Vec<crate::Rebuilt>, BuildError> {
+        let steps: Vec<_> = steps.iter().map(|&step| step.clone()).collect();
+        let context = Context {
+            store: &self.store,
+            runner: &self.runner,
+            fetcher: &self.fetcher,
+            reporter: &self.reports,
+            jobs: 2,
+            keep_failed: false,
+        };
+        crate::check(&steps, &context)
     }
 
     /// Whether the output of a derivation is in the store.
@@ -112,6 +128,8 @@ pub(crate) struct FakeRunner {
     pub(crate) ends: BTreeMap<&'static str, ExitStatus>,
     /// By job: a file that it leaves in its output, beside the right one.
     pub(crate) leaves: BTreeMap<&'static str, &'static str>,
+    /// What each leaves in its output; empty means its name.
+    pub(crate) output: &'static str,
     /// By job: whether it leaves its output empty.
     pub(crate) makes_nothing: Vec<&'static str>,
 }
@@ -146,7 +164,12 @@ impl Runner for FakeRunner {
         let name = job.name.as_str();
         let staged = &job.output.as_ref().unwrap().staged;
         if !self.makes_nothing.contains(&name) {
-            fs_err::write(staged.join(made(job)), &job.name).unwrap();
+            let content = if self.output.is_empty() {
+                name
+            } else {
+                self.output
+            };
+            fs_err::write(staged.join(made(job)), content).unwrap();
         }
         if let Some(file) = self.leaves.get(name) {
             fs_err::write(staged.join(file), "").unwrap();

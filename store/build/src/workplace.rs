@@ -6,7 +6,7 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 use orlop_store::Scratch;
 use orlop_store::derivation::{Isolation, Tools};
-use orlop_store::{Finished, Job, JobOutput, JobView, StorePath};
+use orlop_store::{Finished, Job, JobOutput, JobView, Store, StorePath};
 use serde::de::DeserializeOwned;
 
 use crate::environment::Environment;
@@ -68,6 +68,11 @@ pub(crate) struct Command {
     pub(crate) environment: Environment,
     pub(crate) folder: Utf8PathBuf,
     pub(crate) capture_stdout: bool,
+}
+
+/// Returns where the working folder of a build that failed is kept.
+pub(crate) fn failed_folder(store: &Store, path: &StorePath) -> Utf8PathBuf {
+    store.home().join("failed").join(path.to_string())
 }
 
 impl<'a> Workplace<'a> {
@@ -167,8 +172,16 @@ impl<'a> Workplace<'a> {
         }
     }
 
-    /// Makes the error of a build that ended badly.
+    /// Makes the error of a build that ended badly, and keeps its working folder if that is wanted.
     pub(crate) fn failed(&self, end: &str) -> BuildError {
+        if self.context.keep_failed
+            && let Err(error) = self.keep()
+        {
+            return BuildError::Io {
+                name: self.name.clone(),
+                source: error,
+            };
+        }
         // The log may be what is broken; the failure itself is still worth telling.
         let last_lines = self
             .log
@@ -181,6 +194,25 @@ impl<'a> Workplace<'a> {
             log: self.log.path().to_owned(),
             last_lines,
         }))
+    }
+
+    /// Moves the working folder and what there is of the output to where they stay.
+    fn keep(&self) -> io::Result<()> {
+        let kept = failed_folder(self.context.store, &self.seen.path);
+        if kept.exists() {
+            fs_err::remove_dir_all(&kept)?;
+        }
+        fs_err::create_dir_all(&kept)?;
+        for (from, name) in [(self.scratch.folder(), "build"), (self.staged, "output")] {
+            let to = kept.join(name);
+            fs_err::create_dir(&to)?;
+            // The folders themselves are locked, and belong to who made them.
+            for entry in from.read_dir_utf8()? {
+                let entry = entry?;
+                fs_err::rename(entry.path(), to.join(entry.file_name()))?;
+            }
+        }
+        Ok(())
     }
 
     /// Names the step in a system's error.

@@ -1,0 +1,168 @@
+//! Builds looked at afterwards: `log`, `why-rebuilt`, `build --check`, `build --keep-failed`.
+
+use crate::support::{Env, Package};
+
+#[test]
+fn logs_of_what_was_built_and_of_what_failed() {
+    let env = Env::new();
+    env.run("log").fails(1).says("no build has failed");
+    env.registry
+        .publish(
+            Package::new("leaf", "1.0.0")
+                .file(
+                    "build.rs",
+                    "fn main() { eprintln!(\"a \\x1b[31mred word\"); }",
+                )
+                .lib(""),
+        )
+        .publish(
+            Package::new("app", "1.0.0")
+                .needs("leaf", "1")
+                .main("fn main() {}"),
+        )
+        .publish(Package::new("broken", "1.0.0").main("fn main() { nothing() }"));
+    env.run("install app").success();
+    let run = env.run("log leaf").success();
+    assert!(run.stdout.contains("a [31mred word"), "{run}");
+    for part in [
+        "# leaf 1.0.0 (build script)",
+        "# leaf 1.0.0 (build script run)",
+        "CARGO_PKG_NAME=leaf",
+    ] {
+        assert!(run.stdout.contains(part), "{run}");
+    }
+    let entries = env.run("log app@1.0.0 --json").success().json();
+    assert_eq!(entries[0]["name"], "app 1.0.0 (program app)");
+    assert_eq!(entries[0]["finished"], true);
+    env.run("install broken").fails(5);
+    env.run("log")
+        .success()
+        .prints("nothing()")
+        .prints("# broken 1.0.0");
+    env.run("log leaf@2.0.0").fails(1).says("`leaf@2.0.0`");
+}
+
+#[test]
+fn why_an_app_was_rebuilt() {
+    let env = Env::new();
+    env.registry
+        .publish(
+            Package::new("base", "1.0.0")
+                .feature("extra", &[])
+                .lib("pub fn base() {}"),
+        )
+        .publish(
+            Package::new("leaf", "1.0.0")
+                .needs("base", "1")
+                .lib("pub fn leaf() { base::base() }"),
+        )
+        .publish(
+            Package::new("app", "1.0.0")
+                .needs("leaf", "1")
+                .needs("base", "1")
+                .feature("more", &["base/extra"])
+                .main("fn main() { leaf::leaf() }"),
+        )
+        .publish(Package::new("other", "1.0.0").main("fn main() {}"));
+    env.run("install app").success();
+    env.run("why-rebuilt app").success().says("first installed");
+    env.run("install app -F more").success();
+    env.run("install other").success();
+    let run = env.run("why-rebuilt app").success();
+    assert_eq!(
+        run.stdout,
+        "app 1.0.0 (program): features [] -> [more]\nbase 1.0.0: features [] -> [extra]\n",
+        "{run}"
+    );
+    env.registry.publish(
+        Package::new("base", "1.0.1")
+            .feature("extra", &[])
+            .lib("pub fn base() {}"),
+    );
+    env.run("upgrade app").success();
+    let reasons = env.run("why-rebuilt app --json").success().json();
+    assert_eq!(
+        reasons,
+        serde_json::json!([{ "step": "base", "what": "version", "before": "1.0.0", "after": "1.0.1" }])
+    );
+}
+
+#[test]
+fn what_is_built_twice_is_the_same_or_is_named() {
+    let env = Env::new();
+    env.registry
+        .publish(
+            Package::new("leaf", "1.0.0")
+                .file("build.rs", "fn main() {}")
+                .lib("pub fn leaf() {}"),
+        )
+        .publish(
+            Package::new("app", "1.0.0")
+                .needs("leaf", "1")
+                .main("fn main() { leaf::leaf() }"),
+        )
+        .publish(
+            Package::new("clock", "1.0.0")
+                .file(
+                    "build.rs",
+                    "fn main() { let out = std::env::var(\"OUT_DIR\").unwrap();\n\
+                     let now = format!(\"{:?}\", std::time::SystemTime::now());\n\
+                     std::fs::write(format!(\"{out}/now\"), now).unwrap(); }",
+                )
+                .main("fn main() {}"),
+        );
+    let checked = env.run("build app --check --json").success().json();
+    assert_eq!(checked["identical"], 4, "{checked}");
+    assert!(
+        env.run("list --json")
+            .success()
+            .json()
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
+    let run = env
+        .run("build clock --check")
+        .fails(5)
+        .says("1 of 3 objects");
+    assert!(
+        run.stdout
+            .contains("clock 1.0.0 (build script run) differs in `out/now`"),
+        "{run}"
+    );
+}
+
+#[test]
+fn what_a_failed_build_left_can_be_kept() {
+    let env = Env::new();
+    env.registry.publish(
+        Package::new("broken", "1.0.0")
+            .file(
+                "build.rs",
+                "fn main() { let out = std::env::var(\"OUT_DIR\").unwrap();\n\
+                 std::fs::write(format!(\"{out}/half\"), \"half\").unwrap();\n\
+                 std::fs::write(std::env::temp_dir().join(\"note\"), \"note\").unwrap(); panic!() }",
+            )
+            .main("fn main() {}"),
+    );
+    env.run("build broken").fails(5);
+    assert!(!env.home().join("failed").exists());
+    env.run("build broken --keep-failed")
+        .fails(5)
+        .says("what it left");
+    let kept: Vec<_> = std::fs::read_dir(env.home().join("failed"))
+        .unwrap()
+        .collect();
+    assert_eq!(kept.len(), 1);
+    let folder = kept[0].as_ref().unwrap().path();
+    assert_eq!(
+        std::fs::read(folder.join("output/out/half")).unwrap(),
+        b"half"
+    );
+    assert_eq!(
+        std::fs::read(folder.join("build/tmp/note")).unwrap(),
+        b"note"
+    );
+    // Again, over what is there.
+    env.run("build broken --keep-failed").fails(5);
+}
