@@ -267,18 +267,15 @@ impl Work<'_> {
         let mut solved = questions.iter().zip(answers.resolutions);
         let mut resolved = Vec::new();
         for app in apps {
-            let (resolution, entry) = match app.answer {
-                Some(answer) => answer,
-                None => {
-                    let (question, resolution) = solved
-                        .next()
-                        .expect("there is an answer for every question");
-                    let mut entry =
-                        LockedApp::from_resolution(&question.app, &question.request, &resolution);
-                    entry.policy = question.policy;
-                    (resolution, entry)
-                }
-            };
+            let (resolution, entry) = app.answer.unwrap_or_else(|| {
+                let (question, resolution) = solved
+                    .next()
+                    .expect("there is an answer for every question");
+                let mut entry =
+                    LockedApp::from_resolution(&question.app, &question.request, &resolution);
+                entry.policy = question.policy;
+                (resolution, entry)
+            });
             lock.set(entry);
             resolved.push(Resolved {
                 wanted: app.wanted,

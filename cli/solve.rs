@@ -47,22 +47,16 @@ pub(crate) fn solve(
     earlier: &Votes,
     index: &dyn Index,
 ) -> Result<Answers, CommandError> {
-    let recorder;
-    let index = match &context.global.save_case {
-        None => index,
-        Some(_) => {
-            recorder = Recorder::new(index);
-            return attempt(questions, fixed, earlier, &recorder)
-                .map_err(|(place, error)| {
-                    let saved = save(context, &recorder, questions);
-                    failure(&questions[place], error).hints(saved)
-                })
-                .inspect(|answers| report(context, questions, answers));
-        }
+    let answers = if context.global.save_case.is_some() {
+        let recorder = Recorder::new(index);
+        attempt(questions, fixed, earlier, &recorder).map_err(|(place, error)| {
+            failure(&questions[place], error).hints(save(context, &recorder, questions))
+        })
+    } else {
+        attempt(questions, fixed, earlier, index)
+            .map_err(|(place, error)| failure(&questions[place], error))
     };
-    attempt(questions, fixed, earlier, index)
-        .map_err(|(place, error)| failure(&questions[place], error))
-        .inspect(|answers| report(context, questions, answers))
+    answers.inspect(|answers| report(context, questions, answers))
 }
 
 fn attempt(

@@ -18,6 +18,7 @@ pub(super) struct Answer<'a> {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the JSON has these names")]
 pub(super) struct App<'a> {
     app: &'a PackageName,
     version: &'a Version,

@@ -34,6 +34,7 @@ struct Need<'a> {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the JSON has these names")]
 struct User {
     user: String,
     build: bool,
@@ -56,7 +57,7 @@ pub(super) fn why(context: &Context, arguments: &Why) -> Result<(), CommandError
         for place in places {
             needs.push(reverse.need(place));
             if !context.global.json {
-                reverse.print(context, place, "", "", &mut BTreeSet::new());
+                reverse.print(context, place, ("", ""), &mut BTreeSet::new());
             }
         }
     }
@@ -163,13 +164,12 @@ impl<'a> Reverse<'a> {
     }
 
     /// Prints all ways from a variant up to the app; what was shown before is marked and not
-    /// opened again.
+    /// opened again. The two texts go before its own line and before those below it.
     fn print(
         &self,
         context: &Context,
         place: usize,
-        own: &str,
-        below: &str,
+        (own, below): (&str, &str),
         seen: &mut BTreeSet<usize>,
     ) {
         let is_new = seen.insert(place);
@@ -196,7 +196,7 @@ impl<'a> Reverse<'a> {
             };
             let own = format!("{below}{}{mark}", if last { "└── " } else { "├── " });
             let next = format!("{below}{}", if last { "    " } else { "│   " });
-            self.print(context, *user, &own, &next, seen);
+            self.print(context, *user, (&own, &next), seen);
         }
     }
 }
@@ -266,19 +266,12 @@ fn dot(apps: &[&LockedApp]) -> String {
     let numbers: BTreeMap<&String, usize> = nodes.keys().zip(0..).collect();
     let mut text = "digraph {\n".to_owned();
     for (name, attributes) in &nodes {
-        text.push_str(&format!(
-            "    n{} [{attributes}];
-",
-            numbers[name]
-        ));
+        text += &format!("    n{} [{attributes}];\n", numbers[name]);
     }
     for (user, used, is_build) in &edges {
         let style = if *is_build { " [style=dashed]" } else { "" };
         let (user, used) = (numbers[user], numbers[used]);
-        text.push_str(&format!(
-            "    n{user} -> n{used}{style};
-"
-        ));
+        text += &format!("    n{user} -> n{used}{style};\n");
     }
     text.push_str("}\n");
     text
