@@ -6,10 +6,8 @@
 
 #![expect(
     clippy::disallowed_methods,
-    clippy::too_many_lines,
     clippy::unwrap_used,
-    reason = "a test reads files and starts programs as it likes, tells a whole story, and stops \
-              where something is odd"
+    reason = "a test reads files and starts programs as it likes, and stops where something is odd"
 )]
 
 mod builds;

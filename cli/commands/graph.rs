@@ -266,12 +266,14 @@ fn dot(apps: &[&LockedApp]) -> String {
     let numbers: BTreeMap<&String, usize> = nodes.keys().zip(0..).collect();
     let mut text = "digraph {\n".to_owned();
     for (name, attributes) in &nodes {
-        text += &format!("    n{} [{attributes}];\n", numbers[name]);
+        let node = format!("    n{} [{attributes}];\n", numbers[name]);
+        text.push_str(&node);
     }
     for (user, used, is_build) in &edges {
         let style = if *is_build { " [style=dashed]" } else { "" };
         let (user, used) = (numbers[user], numbers[used]);
-        text += &format!("    n{user} -> n{used}{style};\n");
+        let edge = format!("    n{user} -> n{used}{style};\n");
+        text.push_str(&edge);
     }
     text.push_str("}\n");
     text
