@@ -82,8 +82,10 @@ fn record(
 ) -> Result<Record, StoreError> {
     let object = folder.join(path.to_string());
     let tree = Tree::read(&object)?;
-    // The last step of adding may not have reached the disk.
-    tree::seal_folder(&object)?;
+    // The last step of adding may not have reached the disk. An object is one without it too.
+    if let Err(error) = tree::seal_folder(&object) {
+        tracing::warn!("{path}: {error}");
+    }
     let mut references = BTreeSet::new();
     for entry in &tree.entries {
         let mut scan = Scan {
