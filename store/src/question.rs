@@ -273,7 +273,7 @@ mod tests {
     #[test]
     fn questions_are_quick() {
         // What is promised holds for what users run.
-        let most = if cfg!(debug_assertions) { 2000 } else { 50 };
+        let most = if cfg!(debug_assertions) { 20_000 } else { 50 };
         let home = Home::new();
         let store = home.open();
         let paths = large(&store);
