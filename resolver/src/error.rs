@@ -104,6 +104,11 @@ pub enum ResolveError {
 pub struct Chain(pub Vec<String>);
 
 impl Chain {
+    /// Returns the name of the app, where the way begins.
+    fn app(&self) -> Option<&str> {
+        self.0.first()?.split(' ').next()
+    }
+
     /// Returns the end of the way.
     pub(crate) fn last(&self) -> &str {
         self.0.last().map_or("", String::as_str)
@@ -282,15 +287,20 @@ impl ResolveError {
                 format!("import rustc {needs} or newer: `orlop compiler add {needs}`")
             }),
             Self::PublishedLock(error) => Some(error.hint()),
-            Self::Links { .. }
-            | Self::Conflict { .. }
-            | Self::Cycle { .. }
+            Self::Links { first, .. } => first.app().map(tested),
+            Self::Conflict { app, .. } => Some(tested(app.as_str())),
+            Self::Cycle { .. }
             | Self::Platform { .. }
             | Self::FeatureName { .. }
             | Self::Index(_) => None,
         };
         hint.into_iter().collect()
     }
+}
+
+/// What may help when the newest versions do not go together.
+fn tested(app: &str) -> String {
+    format!("take the versions its author tested with: `orlop install {app} --policy locked`")
 }
 
 impl NoFeature {
@@ -333,8 +343,8 @@ impl NoVersion {
             Instead::Later {
                 version, published, ..
             } => Some(format!(
-                "a snapshot of {} or later has {name} {version}: set `snapshot` in orlop.toml",
-                published.strftime("%F")
+                "a snapshot of {day} or later has {name} {version}: add `--snapshot {day}`",
+                day = published.strftime("%F")
             )),
             Instead::PreRelease(version) if self.chain.is_empty() => Some(format!(
                 "ask for the pre-release: `orlop install {name}@{version}`"

@@ -8,6 +8,7 @@
 //! | [`locks`] | answers written down |
 //! | [`policies`] | `locked` and `shared` |
 //! | [`random`] | random registries against a brute-force oracle |
+//! | [`scenarios`] | the files of `tests/scenarios` |
 //! | [`versions`] | which versions are chosen |
 
 mod cases;
@@ -16,6 +17,7 @@ mod features;
 mod locks;
 mod policies;
 mod random;
+mod scenarios;
 mod versions;
 
 use std::fmt::Write as _;
