@@ -19,6 +19,7 @@ mod install;
 mod linking;
 mod manifest;
 mod network;
+mod oracle;
 mod parity;
 mod recipes;
 mod resolve;

@@ -2,6 +2,10 @@
 """Compares `orlop resolve` with Cargo's answers on a frozen index.
 
     tests/bench/oracle.py INDEX ANSWERS [--orlop PROGRAM] [--home DIR] [--download] [--times N] [APP...]
+    tests/bench/oracle.py INDEX ANSWERS --extract tests/data/frozen-index.tar.gz APP...
+
+The second form makes the small archive that `cargo test` compares with: whole entries of all
+packages that Orlop looks at for these apps.
 
 INDEX is a folder in the layout of a sparse index, ANSWERS a folder with, for each app,
 APP.install.json (sorted [name, version, checksum]) and APP.install.units.json (Cargo's unit graph),
@@ -13,11 +17,14 @@ come from the usual registry. Features, sides and versions are always found by O
 """
 
 import argparse
+import gzip
+import io
 import json
 import os
 import pathlib
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 
@@ -26,11 +33,11 @@ def read(path):
     return json.loads(pathlib.Path(path).read_text())
 
 
-def facts(answers, home):
+def facts(answers, home, only=()):
     """Writes what the unit graphs tell of packages to where Orlop keeps such facts."""
     apps = read(answers / "apps.json")
     known = {}
-    for app in apps:
+    for app in only or apps:
         for name, version, checksum in read(answers / f"{app}.install.json"):
             known.setdefault((name, version), {"checksum": checksum, "kinds": set()})
         for unit in read(answers / f"{app}.install.units.json")["units"]:
@@ -109,6 +116,32 @@ def orlop(program, home, index, app, version):
     return packages, units, wall, cpu
 
 
+def extract(given):
+    """Packs the entries, facts and answers of some apps."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = pathlib.Path(folder)
+        facts(given.answers, home, given.apps)
+        apps = {app: read(given.answers / "apps.json")[app] for app in given.apps}
+        for app, about in apps.items():
+            orlop(given.orlop, home, given.index, app, about["vers"])
+        # Orlop keeps every entry that it read, under the same path.
+        cache = next(path for path in (home / "index").iterdir() if path.name != "packages")
+        entries = sorted({str(path.relative_to(cache)).lower() for path in cache.rglob("*") if path.is_file()})
+        files = {f"index/{entry}": (given.index / entry).read_bytes() for entry in entries}
+        for path in sorted((home / "index" / "packages").iterdir()):
+            files[f"home/index/packages/{path.name}"] = path.read_bytes()
+        for app, about in apps.items():
+            packages, units = (sorted(items) for items in cargo(given.answers, app))
+            answer = {"version": about["vers"], "packages": packages, "units": units}
+            files[f"answers/{app}.json"] = json.dumps(answer, indent=1).encode()
+    with open(given.extract, "wb") as file, gzip.GzipFile("", "wb", 9, file, mtime=0) as packed:
+        with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+            for name, content in files.items():
+                entry = tarfile.TarInfo(name)
+                entry.size = len(content)
+                archive.addfile(entry, io.BytesIO(content))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("index", type=pathlib.Path)
@@ -117,8 +150,11 @@ def main():
     parser.add_argument("--orlop", default="target/release/orlop")
     parser.add_argument("--home", type=pathlib.Path)
     parser.add_argument("--download", action="store_true")
+    parser.add_argument("--extract", type=pathlib.Path)
     parser.add_argument("--times", type=int, default=3)
     given = parser.parse_intermixed_args()
+    if given.extract:
+        return extract(given)
     temporary = tempfile.TemporaryDirectory()
     home = given.home or pathlib.Path(temporary.name)
     if not given.download:
