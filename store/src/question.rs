@@ -127,10 +127,10 @@ impl Store {
         let staying = graph.reached(database.ids(staying)?, |_| true);
         let going = graph.reached(database.ids(going)?, |id| !staying.contains(&id));
         Ok(Usage {
-            own: database.bytes_of(own)?,
+            own: database.bytes_of(&own)?,
             objects: closure.len() as u64,
-            freed_if_removed: database.bytes_of(going)?,
-            closure: database.bytes_of(closure)?,
+            freed_if_removed: database.bytes_of(&going)?,
+            closure: database.bytes_of(&closure)?,
         })
     }
 

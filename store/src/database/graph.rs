@@ -219,14 +219,23 @@ impl Database {
     }
 
     /// Returns the sum of the sizes of objects.
-    pub(crate) fn bytes_of(&self, ids: impl IntoIterator<Item = Id>) -> Result<u64, StoreError> {
+    pub(crate) fn bytes_of(&self, ids: &BTreeSet<Id>) -> Result<u64, StoreError> {
+        // For many it is cheaper to read all than to look for each.
+        let (Some(&first), Some(&last)) = (ids.first(), ids.last()) else {
+            return Ok(0);
+        };
+        let mut wanted = vec![false; last as usize + 1];
+        for &id in ids {
+            wanted[id as usize] = true;
+        }
         self.run("look for objects", |connection| {
-            let mut select = connection.prepare_cached("SELECT bytes FROM objects WHERE id = ?")?;
+            let mut select = connection
+                .prepare_cached("SELECT id, bytes FROM objects WHERE id BETWEEN ? AND ?")?;
+            let mut rows = select.query([first, last])?;
             let mut bytes: u64 = 0;
-            for id in ids {
-                let mut rows = select.query([id])?;
-                if let Some(row) = rows.next()? {
-                    bytes = bytes.saturating_add(row.get(0)?);
+            while let Some(row) = rows.next()? {
+                if wanted[row.get::<_, Id>(0)? as usize] {
+                    bytes = bytes.saturating_add(row.get(1)?);
                 }
             }
             Ok(bytes)
