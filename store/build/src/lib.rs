@@ -1,12 +1,12 @@
 //! Executes a plan: makes every derivation of it true.
 //!
-//! [`execute`] is the only writer of objects and has no choices left to make: a [`Plan`] says what
+//! [`execute()`] is the only writer of objects and has no choices left to make: a [`Plan`] says what
 //! is built and from what. Read it first.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`execute`](mod@execute) | [`execute`], [`Context`]: one plan, one derivation |
-//! | [`check`](mod@check) | [`check`]: builds again and compares |
+//! | [`execute`](mod@execute) | [`execute()`], [`Context`]: one plan, one derivation |
+//! | [`check`](mod@check) | [`check()`]: builds again and compares |
 //! | `schedule` | in which order, and how many at once |
 //! | `workplace` | where one derivation is made: staged output, scratch folder, log |
 //! | [`unpack`] | archives of strangers to trees |
