@@ -39,6 +39,9 @@ pub struct Job {
     pub c_tools: StorePath,
     /// Objects it can read.
     pub inputs: BTreeSet<StorePath>,
+    /// Inputs of which the job sees a writable copy, thrown away afterwards. Without a sandbox it
+    /// sees the objects themselves.
+    pub copies: Vec<JobOutput>,
     /// A writable folder on the host that is seen at the place of a store object.
     pub output: Option<JobOutput>,
     /// A writable folder on the host, seen as the working area ([`SANDBOX_BUILD`]).

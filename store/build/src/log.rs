@@ -189,6 +189,7 @@ mod tests {
             folder: "/source".into(),
             c_tools: object("c-tools"),
             inputs: [].into(),
+            copies: Vec::new(),
             output: None,
             scratch: "/scratch".into(),
             log: "/log".into(),

@@ -29,6 +29,7 @@ pub(crate) fn build(build: &NativeBuild, place: &Workplace<'_>) -> Result<(), Bu
         environment: environment(build, &place.seen),
         folder: place.seen.scratch.join("source"),
         capture_stdout: false,
+        copies: Vec::new(),
     };
     place.run(command, &build.tools)?;
     if place.io(is_empty(place.staged()))? {
@@ -65,7 +66,7 @@ fn is_empty(folder: &Utf8Path) -> io::Result<bool> {
 }
 
 /// Copies a tree so that the copy can be written to.
-fn copy_tree(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
+pub(crate) fn copy_tree(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
     fs_err::create_dir(to)?;
     for entry in fs_err::read_dir(from)? {
         let entry = entry?;

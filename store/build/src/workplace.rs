@@ -68,6 +68,8 @@ pub(crate) struct Command {
     pub(crate) environment: Environment,
     pub(crate) folder: Utf8PathBuf,
     pub(crate) capture_stdout: bool,
+    /// Objects of which it sees a writable copy.
+    pub(crate) copies: Vec<JobOutput>,
 }
 
 /// Returns where the working folder of a build that failed is kept.
@@ -153,6 +155,7 @@ impl<'a> Workplace<'a> {
             folder: command.folder,
             c_tools: tools.c_tools.clone(),
             inputs: self.inputs.clone(),
+            copies: command.copies,
             output: Some(JobOutput {
                 staged: self.staged.to_owned(),
                 path: self.seen.path.clone(),

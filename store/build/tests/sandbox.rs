@@ -233,6 +233,7 @@ impl Machine {
             folder: "/orlop/build".into(),
             c_tools: self.c_tools.clone(),
             inputs: BTreeSet::from([self.input.clone()]),
+            copies: Vec::new(),
             output: Some(JobOutput {
                 staged: new("output"),
                 path: StorePath::new(Digest::of("test", name), "output"),

@@ -96,6 +96,7 @@ impl<'a> Session<'a> {
             folder: self.seen(""),
             c_tools: self.context.c_tools.clone(),
             inputs: inputs.clone(),
+            copies: Vec::new(),
             output: None,
             scratch: self.scratch.folder().to_owned(),
             log: log.clone(),

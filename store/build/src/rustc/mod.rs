@@ -50,6 +50,7 @@ pub(crate) fn compile(call: &RustcCall, place: &Workplace<'_>) -> Result<(), Bui
         environment: environment::environment(call, &said, &place.seen),
         folder: place.seen.object(&call.source),
         capture_stdout: false,
+        copies: Vec::new(),
     };
     place.run(command, &call.tools)?;
     let expected = match &call.kind {

@@ -97,6 +97,7 @@ impl Sandbox {
             scratch: self.store.canonicalize_utf8()?,
             inputs: BTreeSet::new(),
             c_tools: None,
+            copies: Vec::new(),
             output: None,
             job: None,
         })
@@ -113,6 +114,11 @@ impl Sandbox {
             scratch: canonical(&job.scratch)?,
             inputs: job.inputs.clone(),
             c_tools: Some(job.c_tools.clone()),
+            copies: job
+                .copies
+                .iter()
+                .map(|copy| Ok((canonical(&copy.staged)?, copy.path.clone())))
+                .collect::<std::io::Result<_>>()?,
             output: match &job.output {
                 Some(output) => Some((canonical(&output.staged)?, output.path.clone())),
                 None => None,

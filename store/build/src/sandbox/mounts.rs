@@ -111,6 +111,13 @@ fn mount_tools(setup: &Setup) -> Result<(), Failure> {
 fn mount_writable(setup: &Setup) -> Result<(), Failure> {
     make_folder(SANDBOX_BUILD)?;
     bind(&on_host(&setup.scratch), SANDBOX_BUILD, MountFlags::empty())?;
+    for (copy, path) in &setup.copies {
+        bind(
+            &on_host(copy),
+            &format!("{SANDBOX_STORE}/{path}"),
+            MountFlags::empty(),
+        )?;
+    }
     if let Some((staged, path)) = &setup.output {
         let target = format!("{SANDBOX_STORE}/{path}");
         make_folder(&target)?;

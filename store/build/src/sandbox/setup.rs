@@ -23,6 +23,8 @@ pub(super) struct Setup {
     pub(super) inputs: BTreeSet<StorePath>,
     /// The object to show as `/usr`; none for a probe.
     pub(super) c_tools: Option<StorePath>,
+    /// Writable copies of objects, and the objects in whose places they are shown.
+    pub(super) copies: Vec<(Utf8PathBuf, StorePath)>,
     /// The writable folder, and the object in whose place it is shown.
     pub(super) output: Option<(Utf8PathBuf, StorePath)>,
     /// What is run; nothing for a probe.

@@ -6,19 +6,21 @@
 //! | `environment` | what a running script sees |
 //!
 //! The output of a run holds `out/`, the script's `OUT_DIR`, and `directives.json`. The script sees
-//! its package's source read-only, as it sees everything but its output and a scratch folder.
+//! a writable copy of its package's source, which is thrown away: what it leaves for its crate is in
+//! `OUT_DIR`.
 
 pub mod directives;
 mod environment;
 
 use camino::Utf8Path;
-use orlop_store::Compiler;
 use orlop_store::derivation::ScriptRun;
+use orlop_store::{Compiler, JobOutput};
 
 pub use directives::{DirectiveError, Directives, LinkArgument, LinkTarget, Pair};
 pub(crate) use environment::NUM_JOBS;
 
 use crate::error::BuildError;
+use crate::native::copy_tree;
 use crate::workplace::{Command, Workplace};
 use directives::Allowance;
 
@@ -35,12 +37,19 @@ pub(crate) fn run(run: &ScriptRun, place: &Workplace<'_>) -> Result<(), BuildErr
         .map(|dependency| place.record(&place.object(&dependency.run).join(DIRECTIVES)))
         .collect::<Result<_, _>>()?;
     place.io(fs_err::create_dir(place.staged().join("out")))?;
+    // Some scripts write beside their manifest, completions for packagers for example.
+    let source = place.scratch().join("source");
+    place.io(copy_tree(&place.object(&run.source), &source))?;
     let command = Command {
         program: place.seen.object(&run.program).join("build-script"),
         args: Vec::new(),
         environment: environment::environment(run, &compiler, &dependencies, &place.seen),
         folder: place.seen.object(&run.source),
         capture_stdout: true,
+        copies: vec![JobOutput {
+            staged: source,
+            path: run.source.clone(),
+        }],
     };
     let output = place.run(command, &run.tools)?;
     let allowance = Allowance {
