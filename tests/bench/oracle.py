@@ -20,8 +20,8 @@ import argparse
 import gzip
 import io
 import json
-import os
 import pathlib
+import resource
 import subprocess
 import sys
 import tarfile
@@ -97,14 +97,18 @@ def entry(index, name):
     return index / folder / name
 
 
+def cpu_time():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def orlop(program, home, index, app, version):
     command = [program, "--home", str(home), "--index", str(index), "--json", "--quiet", "resolve"]
     # `cargo install` does not ask what releases the compiler is new enough for.
     command += ["--rust-version", "1.999.0"]
-    start, before = time.perf_counter(), os.times()
+    start, before = time.perf_counter(), cpu_time()
     done = subprocess.run([*command, f"{app}@={version}"], capture_output=True, text=True)
-    wall, after = time.perf_counter() - start, os.times()
-    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    wall, cpu = time.perf_counter() - start, cpu_time() - before
     if done.returncode:
         sys.exit(f"{app}: {done.stderr}")
     answer = json.loads(done.stdout)["apps"][0]

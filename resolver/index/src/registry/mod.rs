@@ -244,6 +244,26 @@ impl<'a> Registry<'a> {
         })
     }
 
+    /// Whether a manifest can be had without its archive. If so, it is in memory afterwards.
+    fn is_package_at_hand(&self, name: &PackageName, version: &Version) -> bool {
+        let key = (name.clone(), version.clone());
+        if get(&self.packages, &key).is_some() {
+            return true;
+        }
+        let known = match get(&self.entries, name) {
+            Some(releases) => {
+                let release = releases.iter().find(|release| release.version == *version);
+                release.and_then(|release| self.facts.load(release).ok().flatten())
+            }
+            None => None,
+        };
+        let is_known = known.is_some();
+        if let Some(package) = known {
+            put(&self.packages, key, Arc::new(package));
+        }
+        is_known
+    }
+
     /// Reads the archive of a release, downloading it if need be.
     fn contents(&self, release: &Release) -> Result<Contents, Reason> {
         let Release { name, version, .. } = release;
@@ -311,8 +331,16 @@ impl Index for Registry<'_> {
 
     fn expect(&self, wanted: &[(PackageName, Version)]) -> Result<(), IndexError> {
         let wanted: BTreeSet<_> = wanted.iter().collect();
+        // Threads are for what takes time: they would only be in each other's way here.
+        let far: Vec<_> = wanted
+            .into_iter()
+            .filter(|(name, version)| !self.is_package_at_hand(name, version))
+            .collect();
+        if far.is_empty() {
+            return Ok(());
+        }
         prefetch::many(|| {
-            let all = wanted
+            let all = far
                 .par_iter()
                 .map(|(name, version)| self.package(name, version).map(drop));
             // The first failure in the order of names, whichever came first in time.
