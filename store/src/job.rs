@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -42,6 +44,8 @@ pub struct Job {
     /// Inputs of which the job sees a writable copy, thrown away afterwards. Without a sandbox it
     /// sees the objects themselves.
     pub copies: Vec<JobOutput>,
+    /// Folders on the host that it can read at the places of objects that are still being made.
+    pub unfinished: BTreeMap<StorePath, Utf8PathBuf>,
     /// A writable folder on the host that is seen at the place of a store object.
     pub output: Option<JobOutput>,
     /// A writable folder on the host, seen as the working area ([`SANDBOX_BUILD`]).
@@ -50,6 +54,41 @@ pub struct Job {
     pub log: Utf8PathBuf,
     /// Whether standard output is returned instead of logged.
     pub capture_stdout: bool,
+    /// Takes standard error instead of the log.
+    pub messages: Option<Arc<OwnedFd>>,
+    /// Who else uses the processors.
+    pub slots: Option<JobSlots>,
+}
+
+/// A GNU make jobserver: each byte in a pipe is the right to keep one more processor busy. Who
+/// takes one out puts the same one back when done.
+///
+/// Processes get it as two open files, which every make, rustc and Cargo crate understands; they
+/// have known pipes with names only since 2023. Here it has a name, so that each job gets open
+/// files of its own: some makes change the mode of theirs.
+#[derive(Debug, Clone)]
+pub struct JobSlots {
+    /// The pipe, on the host.
+    pub pipe: Utf8PathBuf,
+    /// The variables that tell of it: [`JobSlots::CARGO`], [`JobSlots::MAKE`].
+    pub variables: &'static [&'static str],
+}
+
+impl JobSlots {
+    /// How Cargo tells compilers and build scripts.
+    pub const CARGO: &[&str] = &["CARGO_MAKEFLAGS"];
+    /// How one make tells the next.
+    pub const MAKE: &[&str] = &["MAKEFLAGS"];
+
+    /// Returns the variables for a process that has the pipe's ends open under these numbers. They
+    /// are named twice, for makes before and after 4.2.
+    pub fn environment(&self, read: i32, write: i32) -> BTreeMap<String, String> {
+        let flags = format!("-j --jobserver-fds={read},{write} --jobserver-auth={read},{write}");
+        let variables = self.variables.iter();
+        variables
+            .map(|&name| (name.to_owned(), flags.clone()))
+            .collect()
+    }
 }
 
 /// A writable folder that becomes a store object.

@@ -64,7 +64,7 @@ pub use error::StoreError;
 pub use event::{Activity, ActivityKind, Event, Reporter, Silent};
 pub use fetch::{FetchError, Fetcher};
 pub use gc::{GcOptions, GcPlan, GcReport};
-pub use job::{ExitStatus, Finished, Job, JobOutput, JobView, RunError, Runner};
+pub use job::{ExitStatus, Finished, Job, JobOutput, JobSlots, JobView, RunError, Runner};
 pub use live::Root;
 pub use lock::{ObjectLock, ProfileLock, UseGuard};
 pub use path::{StorePath, StorePathError};

@@ -88,7 +88,8 @@ fn rustc_and_build_scripts_see_what_cargo_shows() {
     let known = parity.unit("app 1.2.3 run");
     for name in &ours {
         assert!(
-            known.variables.contains_key(name),
+            // The jobserver is one of the run: who repeats a command from the log has none.
+            known.variables.contains_key(name) || name == "CARGO_MAKEFLAGS",
             "{name} is not in the log"
         );
     }
@@ -104,9 +105,8 @@ fn rustc_and_build_scripts_see_what_cargo_shows() {
     assert!(missing.is_empty(), "{missing:?}");
 }
 
-/// What the Cargo of the test itself has from the test, and its jobserver, which has tests of its
-/// own.
-const INHERITED: [&str; 3] = ["CARGO_HOME", "CARGO_MAKEFLAGS", "CARGO_TERM_COLOR"];
+/// What the Cargo of the test itself has from the test.
+const INHERITED: [&str; 2] = ["CARGO_HOME", "CARGO_TERM_COLOR"];
 
 fn dump(text: &str) -> Vec<String> {
     text.lines()

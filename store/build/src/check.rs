@@ -9,8 +9,8 @@ use orlop_store::{Derivation, Step, StorePath};
 
 use crate::error::BuildError;
 use crate::execute::{self, Context};
-use crate::schedule::{self, Lane, Task, Workers};
-use crate::workplace::Workplace;
+use crate::schedule::{self, Lane, Task, Times, Work, Workers};
+use crate::workplace::{Site, Workplace};
 
 /// What came of building one object again.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,27 +38,48 @@ pub fn check(
         .map(|_| Task {
             after: [].into(),
             lane: Lane::Build,
+            times: Times::default(),
         })
         .collect();
     let workers = Workers {
         fetch: 1,
         build: context.jobs,
     };
-    let found = Mutex::new(Vec::new());
-    schedule::run(&tasks, workers, &|position: usize| {
-        let rebuilt = rebuild(steps[position], context)?;
-        found
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(rebuilt);
-        Ok::<_, BuildError>(())
-    })?;
-    let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let checking = Checking {
+        steps,
+        site: Site::new(context)?,
+        found: Mutex::default(),
+    };
+    schedule::run(&tasks, workers, &checking.site.slots, &checking)?;
+    let found = checking.found.into_inner();
+    let mut found = found.unwrap_or_else(PoisonError::into_inner);
     found.sort();
     Ok(found)
 }
 
-fn rebuild(derivation: &Derivation, context: &Context<'_>) -> Result<Rebuilt, BuildError> {
+struct Checking<'a> {
+    steps: Vec<&'a Derivation>,
+    site: Site<'a>,
+    found: Mutex<Vec<Rebuilt>>,
+}
+
+impl Work for Checking<'_> {
+    type Made = Rebuilt;
+    type Error = BuildError;
+
+    fn make(&self, task: usize, _early: &dyn Fn()) -> Result<Rebuilt, BuildError> {
+        rebuild(self.steps[task], &self.site)
+    }
+
+    fn keep(&self, made: Vec<(usize, Rebuilt)>) -> Result<(), BuildError> {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.extend(made.into_iter().map(|(_, rebuilt)| rebuilt));
+        Ok(())
+    }
+}
+
+fn rebuild(derivation: &Derivation, site: &Site<'_>) -> Result<Rebuilt, BuildError> {
+    let context = site.context;
     let path = derivation.path();
     let name = execute::label(derivation);
     let io = |source| BuildError::Io {
@@ -66,8 +87,8 @@ fn rebuild(derivation: &Derivation, context: &Context<'_>) -> Result<Rebuilt, Bu
         source,
     };
     let staged = context.store.stage()?;
-    let place = Workplace::new(context, &name, &path, derivation.inputs(), staged.folder())?;
-    execute::run_step(&derivation.step, &place)?;
+    let place = Workplace::new(site, &name, &path, derivation.inputs(), staged.folder())?;
+    execute::run_step(&derivation.step, &place, None)?;
     drop(place);
     let digest = context.store.content(&staged)?;
     let known = context.store.info(&path)?.map(|info| info.content);

@@ -51,6 +51,9 @@ pub enum BuildError {
         /// What the runner gives.
         actual: Isolation,
     },
+    /// The pipe through which jobs share the processors cannot be made.
+    #[error("make the pipe of job slots")]
+    Slots(#[source] std::io::Error),
     /// A record inside the store cannot be read.
     #[error("read `{path}`")]
     Record {

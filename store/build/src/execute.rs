@@ -1,17 +1,19 @@
 //! [`execute`]: one plan, one derivation at a time in each worker.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use orlop_store::derivation::{CrateKind, Isolation, Source};
 use orlop_store::{
-    Activity, ActivityKind, Derivation, Event, Fetcher, Plan, Registration, Reporter, Runner, Step,
-    Store, StorePath,
+    Activity, ActivityKind, Derivation, Event, Fetcher, ObjectLock, Plan, Registration, Reporter,
+    Runner, Staged, Step, Store, StorePath,
 };
 
+use crate::durations::{self, Durations};
 use crate::error::BuildError;
-use crate::schedule::{self, Lane, Task, Workers};
+use crate::schedule::{self, Lane, Moment, Task, Times, Work, Workers};
 use crate::unpack::{self, Rules};
-use crate::workplace::Workplace;
+use crate::workplace::{Site, Workplace};
 use crate::{native, rustc, script};
 
 /// How many archives come at once: they wait for the network, not for a processor.
@@ -39,9 +41,29 @@ pub struct Context<'a> {
 /// store. The caller holds the store's [`use_store`](Store::use_store) guard until something keeps
 /// the new objects alive.
 pub fn execute(plan: &Plan, context: &Context<'_>) -> Result<(), BuildError> {
+    if plan.build.is_empty() && plan.fetch.is_empty() {
+        return Ok(());
+    }
     let paths: Vec<_> = plan.build.iter().map(Derivation::path).collect();
-    let tasks = tasks(&plan.build, &paths);
     check_inputs(&plan.build, &paths, context.store)?;
+    report_planned(plan, context.reporter);
+    let execution = Execution {
+        build: &plan.build,
+        paths: &paths,
+        site: Site::new(context)?,
+        durations: Durations::read(context.store),
+    };
+    let workers = Workers {
+        fetch: FETCHES,
+        build: context.jobs,
+    };
+    let tasks = execution.tasks();
+    let result = schedule::run(&tasks, workers, &execution.site.slots, &execution);
+    execution.durations.save();
+    result
+}
+
+fn report_planned(plan: &Plan, reporter: &dyn Reporter) {
     let unpacked = plan
         .build
         .iter()
@@ -53,36 +75,9 @@ pub fn execute(plan: &Plan, context: &Context<'_>) -> Result<(), BuildError> {
         (ActivityKind::Build, plan.build.len() - unpacked),
     ] {
         if count > 0 {
-            context.reporter.report(Event::Planned { kind, count });
+            reporter.report(Event::Planned { kind, count });
         }
     }
-    let workers = Workers {
-        fetch: FETCHES,
-        build: context.jobs,
-    };
-    schedule::run(&tasks, workers, &|position: usize| {
-        report_build(&plan.build[position], &paths[position], context)
-    })
-}
-
-/// Lets every derivation come after those earlier ones that it reads.
-fn tasks(build: &[Derivation], paths: &[StorePath]) -> Vec<Task> {
-    let mut made: BTreeMap<&StorePath, usize> = BTreeMap::new();
-    let mut tasks = Vec::with_capacity(build.len());
-    for (position, (derivation, path)) in build.iter().zip(paths).enumerate() {
-        let inputs = derivation.inputs();
-        let after = inputs
-            .iter()
-            .filter_map(|input| made.get(input).copied())
-            .collect();
-        let lane = match derivation.step {
-            Step::Unpack(_) => Lane::Fetch,
-            Step::Rustc(_) | Step::Script(_) | Step::Native(_) => Lane::Build,
-        };
-        tasks.push(Task { after, lane });
-        made.insert(path, position);
-    }
-    tasks
 }
 
 /// Makes sure, before any work, that nothing will be missing in the middle of it.
@@ -113,59 +108,189 @@ fn check_inputs(
     }
 }
 
-fn report_build(
-    derivation: &Derivation,
-    path: &StorePath,
-    context: &Context<'_>,
-) -> Result<(), BuildError> {
-    let activity = Activity {
-        kind: kind(derivation),
-        name: label(derivation),
-    };
-    context.reporter.report(Event::Started {
-        activity: activity.clone(),
-        bytes: None,
-    });
-    let result = build_once(derivation, path, &activity, context);
-    context.reporter.report(match result {
-        Ok(()) => Event::Finished { activity },
-        Err(_) => Event::Failed { activity },
-    });
-    result
+/// A plan being made true.
+struct Execution<'a> {
+    build: &'a [Derivation],
+    /// By position in the plan: the object.
+    paths: &'a [StorePath],
+    site: Site<'a>,
+    durations: Durations,
 }
 
-/// Makes an object unless another process does, or has.
-fn build_once(
-    derivation: &Derivation,
-    path: &StorePath,
-    activity: &Activity,
-    context: &Context<'_>,
-) -> Result<(), BuildError> {
-    let _lock = context.store.lock_object(path, &mut |holder| {
-        context.reporter.report(Event::Waiting {
-            activity: activity.clone(),
-            holder,
-        });
-    })?;
-    if context.store.contains(path)? {
-        return Ok(());
+/// An object on its way to the store.
+struct Made {
+    activity: Activity,
+    /// Nothing if the object is in the store already.
+    tree: Option<(Staged, Registration)>,
+    /// Held until it is in the store.
+    lock: ObjectLock,
+}
+
+impl Execution<'_> {
+    /// Lets every derivation come after those earlier ones that it reads.
+    fn tasks(&self) -> Vec<Task> {
+        let mut made: BTreeMap<&StorePath, usize> = BTreeMap::new();
+        let mut sources: BTreeMap<&StorePath, &Source> = BTreeMap::new();
+        let mut tasks = Vec::with_capacity(self.build.len());
+        for (position, (derivation, path)) in self.build.iter().zip(self.paths).enumerate() {
+            let early = early_inputs(derivation);
+            let moment = |input: &StorePath| {
+                if early.contains(input) {
+                    Moment::Early
+                } else {
+                    Moment::Kept
+                }
+            };
+            let inputs = derivation.inputs();
+            let lane = match &derivation.step {
+                Step::Unpack(source) => {
+                    sources.insert(path, source);
+                    Lane::Fetch
+                }
+                Step::Rustc(_) | Step::Script(_) | Step::Native(_) => Lane::Build,
+            };
+            let guess = || durations::guess(derivation, &sources, self.site.context.fetcher);
+            tasks.push(Task {
+                after: inputs
+                    .iter()
+                    .filter_map(|input| Some((*made.get(input)?, moment(input))))
+                    .collect(),
+                lane,
+                times: self.durations.known(derivation).unwrap_or_else(guess),
+            });
+            made.insert(path, position);
+        }
+        tasks
     }
-    let staged = context.store.stage()?;
+
+    /// Makes an object unless another process does, or has.
+    fn make_once(
+        &self,
+        task: usize,
+        activity: &Activity,
+        early: &dyn Fn(),
+    ) -> Result<Made, BuildError> {
+        let (derivation, path) = (&self.build[task], &self.paths[task]);
+        let context = self.site.context;
+        let lock = context.store.lock_object(path, &mut |holder| {
+            context.reporter.report(Event::Waiting {
+                activity: activity.clone(),
+                holder,
+            });
+        })?;
+        let tree = if context.store.contains(path)? {
+            None
+        } else {
+            Some(self.make_timed(derivation, path, activity, early)?)
+        };
+        Ok(Made {
+            activity: activity.clone(),
+            tree,
+            lock,
+        })
+    }
+
+    fn make_timed(
+        &self,
+        derivation: &Derivation,
+        path: &StorePath,
+        activity: &Activity,
+        early: &dyn Fn(),
+    ) -> Result<(Staged, Registration), BuildError> {
+        let start = Instant::now();
+        let early_time = std::cell::Cell::new(None::<Duration>);
+        let tree = make(&self.site, (derivation, path), &activity.name, &|| {
+            early_time.set(Some(start.elapsed()));
+            early();
+        })?;
+        let whole = start.elapsed();
+        let early = early_time.get().unwrap_or(whole);
+        self.durations.note(derivation, Times { early, whole });
+        Ok(tree)
+    }
+}
+
+impl Work for Execution<'_> {
+    type Made = Made;
+    type Error = BuildError;
+
+    fn make(&self, task: usize, early: &dyn Fn()) -> Result<Made, BuildError> {
+        let derivation = &self.build[task];
+        let activity = Activity {
+            kind: kind(derivation),
+            name: label(derivation),
+        };
+        let reporter = self.site.context.reporter;
+        reporter.report(Event::Started {
+            activity: activity.clone(),
+            bytes: None,
+        });
+        let made = self.make_once(task, &activity, early);
+        if made.is_err() {
+            reporter.report(Event::Failed { activity });
+        }
+        made
+    }
+
+    fn keep(&self, made: Vec<(usize, Made)>) -> Result<(), BuildError> {
+        let Context {
+            store, reporter, ..
+        } = self.site.context;
+        let mut trees = Vec::new();
+        let mut activities = Vec::new();
+        let mut locks = Vec::new();
+        for (task, made) in made {
+            let path = &self.paths[task];
+            let tree = made.tree.into_iter();
+            trees.extend(tree.map(|(staged, registration)| (staged, path.clone(), registration)));
+            activities.push((task, made.activity));
+            locks.push(made.lock);
+        }
+        let result = store.add_all(trees);
+        for (task, activity) in activities {
+            self.site.unfinished.withdraw(&self.paths[task]);
+            reporter.report(match result {
+                Ok(()) => Event::Finished { activity },
+                Err(_) => Event::Failed { activity },
+            });
+        }
+        Ok(result?)
+    }
+}
+
+/// Returns the inputs of which a step needs no more than their metadata: a library's libraries.
+/// What is linked, or run, needs all that it is linked from.
+fn early_inputs(derivation: &Derivation) -> BTreeSet<&StorePath> {
+    match &derivation.step {
+        Step::Rustc(call) if call.kind == CrateKind::Library => call
+            .libraries
+            .iter()
+            .filter(|library| !library.proc_macro)
+            .map(|library| &library.object)
+            .collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
+/// Makes an object, all but its place in the store.
+fn make(
+    site: &Site<'_>,
+    (derivation, path): (&Derivation, &StorePath),
+    name: &str,
+    early: &dyn Fn(),
+) -> Result<(Staged, Registration), BuildError> {
+    let store = site.context.store;
+    let staged = store.stage()?;
     let isolation = match &derivation.step {
         Step::Unpack(source) => {
-            unpack_source(source, staged.folder(), context)?;
+            unpack_source(source, staged.folder(), site.context)?;
             // No foreign code ran, and the checksum fixes the output.
             Isolation::Full
         }
         step => {
-            let place = Workplace::new(
-                context,
-                &activity.name,
-                path,
-                derivation.inputs(),
-                staged.folder(),
-            )?;
-            run_step(step, &place)?
+            let inputs = derivation.inputs();
+            let place = Workplace::new(site, name, path, inputs, staged.folder())?;
+            run_step(step, &place, Some(early))?
         }
     };
     let registration = Registration {
@@ -173,10 +298,15 @@ fn build_once(
         derivation: Some(derivation.clone()),
         isolation,
     };
-    Ok(context.store.add(staged, path, &registration)?)
+    Ok((staged, registration))
 }
 
-pub(crate) fn run_step(step: &Step, place: &Workplace<'_>) -> Result<Isolation, BuildError> {
+/// Makes what a step makes. Calls `early`, if given, when dependents can start.
+pub(crate) fn run_step(
+    step: &Step,
+    place: &Workplace<'_>,
+    early: Option<&dyn Fn()>,
+) -> Result<Isolation, BuildError> {
     let tools = match step {
         Step::Rustc(call) => &call.tools,
         Step::Script(run) => &run.tools,
@@ -185,7 +315,7 @@ pub(crate) fn run_step(step: &Step, place: &Workplace<'_>) -> Result<Isolation, 
     };
     let isolation = place.isolation(tools)?;
     match step {
-        Step::Rustc(call) => rustc::compile(call, place)?,
+        Step::Rustc(call) => rustc::compile(call, place, early)?,
         Step::Script(run) => script::run(run, place)?,
         Step::Native(build) => native::build(build, place)?,
         Step::Unpack(_) => {}
@@ -236,6 +366,7 @@ pub(crate) fn label(derivation: &Derivation) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Barrier};
     use std::time::Duration;
 
     use orlop_store::ExitStatus;
@@ -400,6 +531,73 @@ mod tests {
         assert_eq!(left, 0);
 
         lab.runner.ends.clear();
+        lab.execute(&packages.all()).unwrap();
+        assert!(lab.has(&packages.user));
+    }
+
+    #[test]
+    fn a_library_starts_when_the_metadata_of_others_is_there() {
+        let mut lab = Lab::new();
+        // Neither ends before both have begun.
+        let meeting = Arc::new(Barrier::new(2));
+        for name in ["leaf 1.0.0", "user 1.0.0"] {
+            lab.runner.meetings.insert(name, meeting.clone());
+        }
+        let packages = Packages::new();
+        lab.execute(&packages.all()).unwrap();
+        for library in [&packages.leaf, &packages.user] {
+            let folder = lab.store.object(&library.path());
+            assert_eq!(fs_err::read_dir(folder).unwrap().count(), 1);
+        }
+        let jobs = lab.runner.jobs.lock().unwrap();
+        let user = jobs.iter().find(|job| job.name == "user 1.0.0").unwrap();
+        let leaf = packages.leaf.path();
+        assert!(user.unfinished.contains_key(&leaf) && !user.inputs.contains(&leaf));
+        let metadata = format!("leaf=/orlop/store/{leaf}/libleaf-{}.rmeta", leaf.short());
+        assert!(user.args.contains(&metadata.into()), "{:?}", user.args);
+        drop(jobs);
+
+        // Now it is finished.
+        let other = rustc(call("other", CrateKind::Library, &[&packages.leaf]));
+        lab.execute(&[&source("other"), &other]).unwrap();
+        let library = format!("leaf=/orlop/store/{leaf}/libleaf-{}.rlib", leaf.short());
+        assert!(args(&lab, "other 1.0.0").contains(&library));
+    }
+
+    #[test]
+    fn what_is_linked_waits_for_whole_libraries() {
+        let lab = Lab::new();
+        let library = rustc(call("leaf", CrateKind::Library, &[]));
+        let macros = rustc(call("macros", CrateKind::ProcMacro, &[&library]));
+        let user = rustc(call("user", CrateKind::Library, &[&macros]));
+        let sources = ["leaf", "macros", "user"].map(source);
+        let mut build: Vec<_> = sources.iter().collect();
+        build.extend([&library, &macros, &user]);
+        lab.execute(&build).unwrap();
+        let jobs = lab.runner.jobs.lock().unwrap();
+        assert!(jobs.iter().all(|job| job.unfinished.is_empty()));
+        let path = library.path();
+        let whole = format!("leaf=/orlop/store/{path}/libleaf-{}.rlib", path.short());
+        assert!(jobs[1].args.contains(&whole.into()));
+    }
+
+    #[test]
+    fn what_used_the_metadata_of_a_failure_is_not_kept() {
+        let mut lab = Lab::new();
+        let meeting = Arc::new(Barrier::new(2));
+        for name in ["leaf 1.0.0", "user 1.0.0"] {
+            lab.runner.meetings.insert(name, meeting.clone());
+        }
+        lab.runner.ends.insert("leaf 1.0.0", ExitStatus::Code(1));
+        let packages = Packages::new();
+        lab.execute(&packages.all()).unwrap_err();
+        assert!(lab.has(&packages.run));
+        assert!(!lab.has(&packages.leaf) && !lab.has(&packages.user));
+        let staging = lab.store.home().join("staging");
+        assert_eq!(fs_err::read_dir(staging).unwrap().count(), 0);
+
+        lab.runner.ends.clear();
+        lab.runner.meetings.clear();
         lab.execute(&packages.all()).unwrap();
         assert!(lab.has(&packages.user));
     }

@@ -8,6 +8,9 @@
 //! | [`execute`](mod@execute) | [`execute()`], [`Context`]: one plan, one derivation |
 //! | [`check`](mod@check) | [`check()`]: builds again and compares |
 //! | `schedule` | in which order, and how many at once |
+//! | `slots` | how many processors all of it keeps busy |
+//! | `durations` | how long builds took the last time |
+//! | `unfinished` | what dependents read of libraries that are still being made |
 //! | `workplace` | where one derivation is made: staged output, scratch folder, log |
 //! | [`unpack`] | archives of strangers to trees |
 //! | `rustc` | a `RustcCall` to a command line and an environment |
@@ -29,6 +32,7 @@
 pub mod c_tools;
 pub mod check;
 pub mod compiler;
+mod durations;
 mod environment;
 pub mod error;
 pub mod execute;
@@ -40,9 +44,11 @@ mod rustc;
 pub mod sandbox;
 mod schedule;
 pub mod script;
+mod slots;
 #[cfg(test)]
 mod testing;
 mod tree;
+mod unfinished;
 pub mod unpack;
 mod workplace;
 

@@ -190,10 +190,13 @@ mod tests {
             c_tools: object("c-tools"),
             inputs: [].into(),
             copies: Vec::new(),
+            unfinished: [].into(),
             output: None,
             scratch: "/scratch".into(),
             log: "/log".into(),
             capture_stdout: false,
+            messages: None,
+            slots: None,
         }
     }
 

@@ -5,8 +5,8 @@ use std::io;
 use std::time::{Duration, SystemTime};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use orlop_store::StorePath;
 use orlop_store::derivation::NativeBuild;
+use orlop_store::{JobSlots, StorePath};
 
 use crate::environment::{self, Environment, folders, joined};
 use crate::error::BuildError;
@@ -30,6 +30,7 @@ pub(crate) fn build(build: &NativeBuild, place: &Workplace<'_>) -> Result<(), Bu
         folder: place.seen.scratch.join("source"),
         capture_stdout: false,
         copies: Vec::new(),
+        slots: JobSlots::MAKE,
     };
     place.run(command, &build.tools)?;
     if place.io(is_empty(place.staged()))? {

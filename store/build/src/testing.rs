@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::sync::Mutex;
+use std::sync::{Arc, Barrier, Mutex};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use flate2::Compression;
@@ -130,6 +130,8 @@ pub(crate) struct FakeRunner {
     pub(crate) leaves: BTreeMap<&'static str, &'static str>,
     /// What each leaves in its output; empty means its name.
     pub(crate) output: &'static str,
+    /// By job: another job that it waits for, in the middle of both.
+    pub(crate) meetings: BTreeMap<&'static str, Arc<Barrier>>,
     /// By job: whether it leaves its output empty.
     pub(crate) makes_nothing: Vec<&'static str>,
 }
@@ -160,9 +162,29 @@ impl Runner for FakeRunner {
     }
 
     fn run(&self, job: &Job) -> Result<Finished, RunError> {
-        self.jobs.lock().unwrap().push(job.clone());
+        self.jobs.lock().unwrap().push(Job {
+            // Or reading from the pipe would not end.
+            messages: None,
+            ..job.clone()
+        });
         let name = job.name.as_str();
         let staged = &job.output.as_ref().unwrap().staged;
+        // Who fails does so at once, or after it has met another.
+        let speaks = job.args.contains(&"--emit=metadata,link".into())
+            && (!self.ends.contains_key(name) || self.meetings.contains_key(name));
+        if let Some(pipe) = job.messages.as_ref().filter(|_| speaks) {
+            let mut pipe = std::fs::File::from(pipe.try_clone().unwrap());
+            let metadata = Utf8PathBuf::from(made(job)).with_extension("rmeta");
+            fs_err::write(staged.join(&metadata), &job.name).unwrap();
+            writeln!(
+                pipe,
+                "{{\"artifact\":\"{metadata}\",\"emit\":\"metadata\"}}"
+            )
+            .unwrap();
+        }
+        if let Some(meeting) = self.meetings.get(name) {
+            meeting.wait();
+        }
         if !self.makes_nothing.contains(&name) {
             let content = if self.output.is_empty() {
                 name
@@ -233,9 +255,16 @@ pub(crate) struct FakeFetcher {
     folder: Utf8PathBuf,
 }
 
+impl FakeFetcher {
+    /// Where an archive lies, if it does.
+    pub(crate) fn archive(&self, source: &Source) -> Utf8PathBuf {
+        self.folder.join(format!("{}.crate", source.name))
+    }
+}
+
 impl Fetcher for FakeFetcher {
-    fn cached(&self, _source: &Source) -> Option<Utf8PathBuf> {
-        None
+    fn cached(&self, source: &Source) -> Option<Utf8PathBuf> {
+        Some(self.archive(source)).filter(|archive| archive.exists())
     }
 
     fn fetch(&self, source: &Source, _reporter: &dyn Reporter) -> Result<Utf8PathBuf, FetchError> {
@@ -259,7 +288,7 @@ impl Fetcher for FakeFetcher {
                 .append_data(&mut header, name, content.as_bytes())
                 .unwrap();
         }
-        let path = self.folder.join(format!("{}.crate", source.name));
+        let path = self.archive(source);
         fs_err::write(&path, archive.into_inner().unwrap().finish().unwrap()).unwrap();
         Ok(path)
     }

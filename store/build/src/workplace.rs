@@ -1,22 +1,47 @@
 //! [`Workplace`]: where one derivation is made.
 
-use std::collections::BTreeSet;
-use std::io;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufRead as _, BufReader, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt as _;
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use orlop_store::Scratch;
-use orlop_store::derivation::{Isolation, Tools};
-use orlop_store::{Finished, Job, JobOutput, JobView, Store, StorePath};
+use orlop_store::derivation::{Isolation, Library, Tools};
+use orlop_store::{Finished, Job, JobOutput, JobSlots, JobView, RunError, Store, StorePath};
 use serde::de::DeserializeOwned;
 
 use crate::environment::Environment;
 use crate::error::{BuildError, FailedBuild};
 use crate::execute::Context;
 use crate::log::Log;
+use crate::slots::Slots;
+use crate::unfinished::{Metadata, Unfinished};
+
+/// The most that is taken for one line of what a command says.
+const LINE_LIMIT: u64 = 16 << 20;
+
+/// What all derivations of one plan share while they are made.
+pub(crate) struct Site<'a> {
+    pub(crate) context: &'a Context<'a>,
+    pub(crate) slots: Slots,
+    pub(crate) unfinished: Unfinished,
+}
+
+impl<'a> Site<'a> {
+    pub(crate) fn new(context: &'a Context<'a>) -> Result<Self, BuildError> {
+        Ok(Self {
+            context,
+            slots: Slots::new(context.store, context.jobs)?,
+            unfinished: Unfinished::default(),
+        })
+    }
+}
 
 /// Where one derivation is made: the staged output, a scratch folder and a log.
 pub(crate) struct Workplace<'a> {
-    context: &'a Context<'a>,
+    site: &'a Site<'a>,
     /// For people: `serde 1.0.228`.
     name: String,
     /// The staged output, on the host.
@@ -24,6 +49,8 @@ pub(crate) struct Workplace<'a> {
     scratch: Scratch,
     log: Log,
     inputs: BTreeSet<StorePath>,
+    /// Those of the inputs that are still being made.
+    unfinished: BTreeMap<StorePath, Arc<Metadata>>,
     /// The same places as a process sees them.
     pub(crate) seen: Seen,
 }
@@ -37,9 +64,21 @@ pub(crate) struct Seen {
     pub(crate) path: StorePath,
     /// The scratch folder.
     pub(crate) scratch: Utf8PathBuf,
+    /// The libraries of which only the metadata is there.
+    pub(crate) unfinished: BTreeSet<StorePath>,
 }
 
 impl Seen {
+    /// Returns where a process finds what it must know of a library in order to use it.
+    pub(crate) fn library(&self, library: &Library) -> Utf8PathBuf {
+        let file = self.object(&library.object).join(library.file_name());
+        if self.unfinished.contains(&library.object) {
+            file.with_extension(METADATA)
+        } else {
+            file
+        }
+    }
+
     /// Returns where a process sees an object.
     pub(crate) fn object(&self, path: &StorePath) -> Utf8PathBuf {
         self.view.object(path)
@@ -61,6 +100,9 @@ impl Seen {
     }
 }
 
+/// The ending of files with the metadata of a library.
+pub(crate) const METADATA: &str = "rmeta";
+
 /// One process to run in a workplace.
 pub(crate) struct Command {
     pub(crate) program: Utf8PathBuf,
@@ -70,6 +112,8 @@ pub(crate) struct Command {
     pub(crate) capture_stdout: bool,
     /// Objects of which it sees a writable copy.
     pub(crate) copies: Vec<JobOutput>,
+    /// The variables by which it is told of job slots.
+    pub(crate) slots: &'static [&'static str],
 }
 
 /// Returns where the working folder of a build that failed is kept.
@@ -77,21 +121,30 @@ pub(crate) fn failed_folder(store: &Store, path: &StorePath) -> Utf8PathBuf {
     store.home().join("failed").join(path.to_string())
 }
 
+/// Which file of a file system one is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileIdentity(u64, u64);
+
 impl<'a> Workplace<'a> {
     /// Makes the scratch folder and starts the log.
     pub(crate) fn new(
-        context: &'a Context<'a>,
+        site: &'a Site<'a>,
         name: &str,
         path: &StorePath,
-        inputs: BTreeSet<StorePath>,
+        mut inputs: BTreeSet<StorePath>,
         staged: &'a Utf8Path,
     ) -> Result<Self, BuildError> {
+        let context = site.context;
+        let offered = |input: &StorePath| Some((input.clone(), site.unfinished.get(input)?));
+        let unfinished: BTreeMap<_, _> = inputs.iter().filter_map(offered).collect();
+        inputs.retain(|input| !unfinished.contains_key(input));
         let scratch = context.store.scratch()?;
         let view = context.runner.view();
         let seen = Seen {
             scratch: view.scratch(scratch.folder()),
             view,
             path: path.clone(),
+            unfinished: unfinished.keys().cloned().collect(),
         };
         let log = Log::start(context.store.log_path(path), name, path).map_err(|source| {
             BuildError::Io {
@@ -100,12 +153,13 @@ impl<'a> Workplace<'a> {
             }
         })?;
         let place = Self {
-            context,
+            site,
             name: name.to_owned(),
             staged,
             scratch,
             log,
             inputs,
+            unfinished,
             seen,
         };
         for folder in ["home", "tmp"] {
@@ -126,12 +180,12 @@ impl<'a> Workplace<'a> {
 
     /// Returns where an object lies, on the host.
     pub(crate) fn object(&self, path: &StorePath) -> Utf8PathBuf {
-        self.context.store.object(path)
+        self.site.context.store.object(path)
     }
 
     /// Returns how far processes are shut off, if that is as planned.
     pub(crate) fn isolation(&self, tools: &Tools) -> Result<Isolation, BuildError> {
-        let actual = self.context.runner.isolation();
+        let actual = self.site.context.runner.isolation();
         if actual == tools.isolation {
             Ok(actual)
         } else {
@@ -147,7 +201,57 @@ impl<'a> Workplace<'a> {
     /// to the log.
     pub(crate) fn run(&self, command: Command, tools: &Tools) -> Result<Vec<u8>, BuildError> {
         let program = command.program.clone();
-        let job = Job {
+        let job = self.job(command, tools, None);
+        self.io(self.log.command(&job))?;
+        self.end(&program, self.site.context.runner.run(&job))
+    }
+
+    /// Runs a command to its end and hands over what it says, line by line, as it says it.
+    pub(crate) fn run_listening(
+        &self,
+        command: Command,
+        tools: &Tools,
+        listen: &mut dyn FnMut(&[u8]) -> Result<(), BuildError>,
+    ) -> Result<(), BuildError> {
+        let program = command.program.clone();
+        let (ours, theirs) = self.io(io::pipe())?;
+        let job = self.job(command, tools, Some(Arc::new(OwnedFd::from(theirs))));
+        self.io(self.log.command(&job))?;
+        let runner = self.site.context.runner;
+        std::thread::scope(|scope| {
+            // The job takes the other end of the pipe along: reading ends when it does.
+            let run = scope.spawn(move || runner.run(&job));
+            let heard = self.listen(ours, listen);
+            let end = run
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            self.end(&program, end)?;
+            heard
+        })
+    }
+
+    /// Reads to the end, whatever happens: who writes must not have to wait.
+    fn listen(
+        &self,
+        pipe: impl Read,
+        listen: &mut dyn FnMut(&[u8]) -> Result<(), BuildError>,
+    ) -> Result<(), BuildError> {
+        let mut pipe = BufReader::new(pipe);
+        let mut heard = Ok(());
+        loop {
+            let mut line = Vec::new();
+            let read = (&mut pipe).take(LINE_LIMIT).read_until(b'\n', &mut line);
+            if self.io(read)? == 0 {
+                return heard;
+            }
+            heard = heard.and_then(|()| listen(&line));
+        }
+    }
+
+    fn job(&self, command: Command, tools: &Tools, messages: Option<Arc<OwnedFd>>) -> Job {
+        let slots: JobSlots = self.site.slots.of_job(command.slots);
+        let unfinished = self.unfinished.iter();
+        Job {
             name: self.name.clone(),
             program: command.program,
             args: command.args.into_iter().map(Into::into).collect(),
@@ -156,6 +260,9 @@ impl<'a> Workplace<'a> {
             c_tools: tools.c_tools.clone(),
             inputs: self.inputs.clone(),
             copies: command.copies,
+            unfinished: unfinished
+                .map(|(path, metadata)| (path.clone(), metadata.folder().to_owned()))
+                .collect(),
             output: Some(JobOutput {
                 staged: self.staged.to_owned(),
                 path: self.seen.path.clone(),
@@ -163,10 +270,18 @@ impl<'a> Workplace<'a> {
             scratch: self.scratch.folder().to_owned(),
             log: self.log.path().to_owned(),
             capture_stdout: command.capture_stdout,
-        };
-        self.io(self.log.command(&job))?;
-        let Finished { status, stdout } = self.context.runner.run(&job)?;
-        self.io(self.log.append(&stdout))?;
+            messages,
+            slots: Some(slots),
+        }
+    }
+
+    fn end(
+        &self,
+        program: &Utf8Path,
+        end: Result<Finished, RunError>,
+    ) -> Result<Vec<u8>, BuildError> {
+        let Finished { status, stdout } = end?;
+        self.say(&stdout)?;
         if status.success() {
             Ok(stdout)
         } else {
@@ -175,9 +290,52 @@ impl<'a> Workplace<'a> {
         }
     }
 
+    /// Adds to the log.
+    pub(crate) fn say(&self, text: &[u8]) -> Result<(), BuildError> {
+        self.io(self.log.append(text))
+    }
+
+    /// Lets dependents start with a file of the staged output; returns its identity, or none where
+    /// there is nothing to offer: no such file, or no way to show it to them.
+    pub(crate) fn offer(&self, file: &Utf8Path) -> Result<Option<FileIdentity>, BuildError> {
+        if self.site.context.runner.isolation() != Isolation::Full {
+            // Objects of others can only be shown in their places by mounting them there.
+            return Ok(None);
+        }
+        let staged = self.staged.join(file);
+        let Some(identity) = self.identity(&staged)? else {
+            return Ok(None);
+        };
+        let folder = self.site.context.store.scratch()?;
+        self.io(fs_err::hard_link(&staged, folder.folder().join(file)))?;
+        self.site.unfinished.offer(&self.seen.path, folder);
+        Ok(Some(identity))
+    }
+
+    /// Removes a file of the staged output and returns its identity, if it is there.
+    pub(crate) fn take_away(&self, file: &Utf8Path) -> Result<Option<FileIdentity>, BuildError> {
+        let staged = self.staged.join(file);
+        let identity = self.identity(&staged)?;
+        if identity.is_some() {
+            self.io(fs_err::remove_file(&staged))?;
+        }
+        Ok(identity)
+    }
+
+    fn identity(&self, file: &Utf8Path) -> Result<Option<FileIdentity>, BuildError> {
+        match fs_err::symlink_metadata(file) {
+            Ok(metadata) if metadata.is_file() => {
+                Ok(Some(FileIdentity(metadata.dev(), metadata.ino())))
+            }
+            Ok(_) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => self.io(Err(error)),
+        }
+    }
+
     /// Makes the error of a build that ended badly, and keeps its working folder if that is wanted.
     pub(crate) fn failed(&self, end: &str) -> BuildError {
-        if self.context.keep_failed
+        if self.site.context.keep_failed
             && let Err(error) = self.keep()
         {
             return BuildError::Io {
@@ -201,7 +359,7 @@ impl<'a> Workplace<'a> {
 
     /// Moves the working folder and what there is of the output to where they stay.
     fn keep(&self) -> io::Result<()> {
-        let kept = failed_folder(self.context.store, &self.seen.path);
+        let kept = failed_folder(self.site.context.store, &self.seen.path);
         if kept.exists() {
             fs_err::remove_dir_all(&kept)?;
         }

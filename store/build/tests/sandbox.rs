@@ -12,12 +12,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -25,7 +26,8 @@ use orlop_build::c_tools;
 use orlop_build::sandbox::{self, Sandbox, Unconfined};
 use orlop_store::job::SANDBOX_RECORDER;
 use orlop_store::{
-    Digest, ExitStatus, Finished, Job, JobOutput, RunError, Runner as _, Silent, Store, StorePath,
+    Digest, ExitStatus, Finished, Job, JobOutput, JobSlots, RunError, Runner as _, Silent, Store,
+    StorePath,
 };
 use rustix::fs::FileType;
 use rustix::io::Errno;
@@ -80,6 +82,9 @@ const TESTS: &[Test] = &[
         machine.withstands("powers", &[]);
     }),
     ("no_inherited_files", no_inherited_files),
+    ("job_slots", job_slots),
+    ("unfinished_inputs", unfinished_inputs),
+    ("messages", messages),
     ("no_sandbox_inside", |machine| {
         machine.withstands("nest", &[]);
     }),
@@ -234,6 +239,7 @@ impl Machine {
             c_tools: self.c_tools.clone(),
             inputs: BTreeSet::from([self.input.clone()]),
             copies: Vec::new(),
+            unfinished: BTreeMap::new(),
             output: Some(JobOutput {
                 staged: new("output"),
                 path: StorePath::new(Digest::of("test", name), "output"),
@@ -241,6 +247,8 @@ impl Machine {
             scratch: new("scratch"),
             log: self.folder.join(format!("{name}.log")),
             capture_stdout: true,
+            messages: None,
+            slots: None,
         }
     }
 
@@ -318,6 +326,100 @@ fn no_inherited_files(machine: &Machine) {
     let secret = fs_err::File::create(machine.folder.join("secret")).unwrap();
     let _leak = rustix::io::dup(secret.file()).unwrap();
     machine.withstands("descriptors", &[]);
+}
+
+/// The pipe of a jobserver is there, under the same numbers always, and open for this job alone.
+fn job_slots(machine: &Machine) {
+    let pipe = machine.folder.join("slots");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, pipe.as_str(), FileType::Fifo, mode, 0).unwrap();
+    let mut both_ends = fs_err::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(&pipe)
+        .unwrap();
+    let mut job = machine.job("slots", &[]);
+    for (variables, name) in [
+        (JobSlots::CARGO, "CARGO_MAKEFLAGS"),
+        (JobSlots::MAKE, "MAKEFLAGS"),
+    ] {
+        both_ends.write_all(b"+").unwrap();
+        job.args = ["attack", "slots", name].map(OsString::from).to_vec();
+        job.slots = Some(JobSlots {
+            pipe: pipe.clone(),
+            variables,
+        });
+        let finished = machine.sandbox().run(&job).unwrap();
+        let log = fs_err::read_to_string(&job.log).unwrap();
+        assert!(finished.status.success(), "{log}");
+        assert_eq!(finished.stdout, b"took one and gave it back\n");
+        let mut slot = [0];
+        both_ends.read_exact(&mut slot).unwrap();
+        assert_eq!(slot, *b"+");
+    }
+    // What the job did to its files did nothing to those of others.
+    let flags = rustix::fs::fcntl_getfl(both_ends.file()).unwrap();
+    assert!(!flags.contains(rustix::fs::OFlags::NONBLOCK));
+    machine.withstands("descriptors", &[]);
+}
+
+/// Is a make that takes a slot.
+fn take_slot(variable: &str) {
+    let told = format!("{variable}=-j --jobserver-fds=3,4 --jobserver-auth=3,4");
+    assert!(variables().contains(&told));
+    let open = |number: i32, write: bool| {
+        fs_err::OpenOptions::new()
+            .read(!write)
+            .write(write)
+            .open(format!("/proc/self/fd/{number}"))
+            .unwrap()
+    };
+    for (number, mode) in [(3, 0), (4, 1)] {
+        let info = fs_err::read_to_string(format!("/proc/self/fdinfo/{number}")).unwrap();
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+        let flags = u32::from_str_radix(flags.unwrap().trim(), 8).unwrap();
+        assert_eq!(flags & 0o3, mode);
+        assert_eq!(
+            flags & 0o2_000_000,
+            0,
+            "it is open for programs that are started"
+        );
+    }
+    let (mut read, mut write) = (open(3, false), open(4, true));
+    rustix::fs::fcntl_setfl(read.file(), rustix::fs::OFlags::NONBLOCK).unwrap();
+    let mut slot = [0];
+    read.read_exact(&mut slot).unwrap();
+    write.write_all(&slot).unwrap();
+    say("took one and gave it back");
+}
+
+/// A folder is shown in place of an object that is not there, and cannot be written to.
+fn unfinished_inputs(machine: &Machine) {
+    let folder = machine.folder.join("metadata");
+    fs_err::create_dir_all(&folder).unwrap();
+    fs_err::write(folder.join("file"), "early").unwrap();
+    let path = StorePath::new(Digest::of("test", "unfinished"), "unfinished");
+    let place = machine.sandbox().view().object(&path);
+    let mut job = machine.job("unfinished", &[place.as_str()]);
+    job.unfinished.insert(path, folder);
+    let finished = machine.sandbox().run(&job).unwrap();
+    let log = fs_err::read_to_string(&job.log).unwrap();
+    assert!(finished.status.success(), "{log}");
+    assert_eq!(finished.stdout, b"withstood\n");
+}
+
+/// Standard error can go elsewhere than to the log.
+fn messages(machine: &Machine) {
+    let (mut ours, theirs) = std::io::pipe().unwrap();
+    let mut job = machine.job("output", &[]);
+    job.log = machine.folder.join("messages.log");
+    job.messages = Some(Arc::new(theirs.into()));
+    machine.sandbox().run(&job).unwrap();
+    drop(job.messages.take());
+    let mut text = String::new();
+    ours.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "to stderr\n");
+    assert_eq!(fs_err::read_to_string(&job.log).unwrap(), "");
 }
 
 fn no_daemon_survives(machine: &Machine) {
@@ -505,6 +607,17 @@ fn attack(args: &[&str]) -> i32 {
             fs_err::write(Utf8Path::new(place).join("made"), "text").unwrap();
             say(&variables().join(" "));
             return 0;
+        }
+        ("slots", [variable]) => {
+            take_slot(variable);
+            return 0;
+        }
+        ("unfinished", [place]) => {
+            let place = Utf8Path::new(place);
+            let file = place.join("file");
+            assert_eq!(fs_err::read_to_string(&file).unwrap(), "early");
+            refused(fs_err::write(&file, ""), Errno::ROFS);
+            refused(fs_err::write(place.join("new"), ""), Errno::ROFS);
         }
         (LINGER, [_]) => std::thread::sleep(Duration::from_mins(1)),
         ("daemon", [mark]) => {

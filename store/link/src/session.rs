@@ -97,10 +97,13 @@ impl<'a> Session<'a> {
             c_tools: self.context.c_tools.clone(),
             inputs: inputs.clone(),
             copies: Vec::new(),
+            unfinished: BTreeMap::new(),
             output: None,
             scratch: self.scratch.folder().to_owned(),
             log: log.clone(),
             capture_stdout: false,
+            messages: None,
+            slots: None,
         })?;
         if finished.status.success() {
             return Ok(());

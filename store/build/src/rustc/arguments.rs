@@ -27,8 +27,8 @@ impl Arguments {
 
 /// Returns the arguments of a call, in Cargo's order.
 ///
-/// Left away against Cargo: `--error-format=json`, since people read the log; `--emit=dep-info` and
-/// `metadata`, since nothing here reads them. Added: the remapping of paths, where Cargo puts
+/// Left away against Cargo: colours, since people read the log, and `--emit=dep-info`, since nothing
+/// here reads it. Added: the remapping of paths, where Cargo puts
 /// `RUSTFLAGS`.
 pub(super) fn arguments(call: &RustcCall, said: &Said, seen: &Seen) -> Vec<String> {
     let mut arguments = Arguments::default();
@@ -60,8 +60,14 @@ fn add_what(arguments: &mut Arguments, call: &RustcCall, seen: &Seen) {
         CrateKind::ProcMacro => "proc-macro",
         CrateKind::BuildScript | CrateKind::Program { .. } => "bin",
     };
+    arguments.add("--error-format=json");
+    arguments.add("--json=artifacts");
     arguments.pair("--crate-type", crate_type);
-    arguments.add("--emit=link");
+    arguments.add(match call.kind {
+        // Other libraries can use it from the moment its metadata is there.
+        CrateKind::Library => "--emit=metadata,link",
+        CrateKind::ProcMacro | CrateKind::BuildScript | CrateKind::Program { .. } => "--emit=link",
+    });
 }
 
 fn add_codegen(arguments: &mut Arguments, call: &RustcCall) {
@@ -125,9 +131,7 @@ fn add_libraries(arguments: &mut Arguments, call: &RustcCall, seen: &Seen) {
         arguments.pair("-L", format!("dependency={}", seen.object(&library.object)));
     }
     for dependency in &call.externs {
-        let file = seen
-            .object(&dependency.library.object)
-            .join(dependency.library.file_name());
+        let file = seen.library(&dependency.library);
         arguments.pair("--extern", format!("{}={file}", dependency.name));
     }
     if call.kind == CrateKind::ProcMacro {

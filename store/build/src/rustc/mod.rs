@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `arguments` | the command line |
 //! | `environment` | the variables |
+//! | `messages` | what rustc says meanwhile |
 //!
 //! Both are Cargo's, word for word, for a package of a registry in release mode; what differs is
 //! said where it differs. Both follow from the derivation and from what the build scripts named in
@@ -11,16 +12,18 @@
 
 mod arguments;
 mod environment;
+mod messages;
 #[cfg(test)]
 mod tests;
 
 use camino::Utf8PathBuf;
-use orlop_store::StorePath;
 use orlop_store::derivation::{CrateKind, Library, RustcCall};
+use orlop_store::{JobSlots, StorePath};
 
 use crate::error::BuildError;
 use crate::script::{DIRECTIVES, Directives};
-use crate::workplace::{Command, Workplace};
+use crate::workplace::{Command, METADATA, Workplace};
+use messages::Message;
 
 /// The name of a compiled build script in its object.
 const BUILD_SCRIPT: &str = "build-script";
@@ -40,8 +43,13 @@ struct Run {
     out_dir: Utf8PathBuf,
 }
 
-/// Calls rustc, and leaves in the staged folder exactly what the object holds.
-pub(crate) fn compile(call: &RustcCall, place: &Workplace<'_>) -> Result<(), BuildError> {
+/// Calls rustc, and leaves in the staged folder exactly what the object holds. Calls `early`, if
+/// given, when other libraries can be compiled that use this one.
+pub(crate) fn compile(
+    call: &RustcCall,
+    place: &Workplace<'_>,
+    early: Option<&dyn Fn()>,
+) -> Result<(), BuildError> {
     let said = Said::of(call, place)?;
     place.io(fs_err::create_dir(place.scratch().join(arguments::PROGRAM)))?;
     let command = Command {
@@ -51,8 +59,9 @@ pub(crate) fn compile(call: &RustcCall, place: &Workplace<'_>) -> Result<(), Bui
         folder: place.seen.object(&call.source),
         capture_stdout: false,
         copies: Vec::new(),
+        slots: JobSlots::CARGO,
     };
-    place.run(command, &call.tools)?;
+    call_rustc(call, place, command, early)?;
     let expected = match &call.kind {
         CrateKind::Program { .. } => return check_link_set(place),
         CrateKind::BuildScript => {
@@ -66,6 +75,37 @@ pub(crate) fn compile(call: &RustcCall, place: &Workplace<'_>) -> Result<(), Bui
         CrateKind::Library | CrateKind::ProcMacro => own_library(call, place).file_name(),
     };
     check_only(&expected, place)
+}
+
+/// Offers the metadata of a library to those that use it as soon as rustc has written it.
+fn call_rustc(
+    call: &RustcCall,
+    place: &Workplace<'_>,
+    command: Command,
+    early: Option<&dyn Fn()>,
+) -> Result<(), BuildError> {
+    let file = Utf8PathBuf::from(own_library(call, place).file_name()).with_extension(METADATA);
+    let mut offered = None;
+    place.run_listening(command, &call.tools, &mut |line| {
+        match Message::parse(line) {
+            Message::Wrote { kind } if kind == "metadata" && offered.is_none() => {
+                if let Some(early) = early {
+                    offered = place.offer(&file)?;
+                    if offered.is_some() {
+                        early();
+                    }
+                }
+            }
+            Message::Wrote { .. } => {}
+            Message::Text(text) => place.say(text.as_bytes())?,
+        }
+        Ok(())
+    })?;
+    // A macro may claim in rustc's name that there is metadata.
+    if place.take_away(&file)? != offered && offered.is_some() {
+        return Err(place.failed("`rustc` wrote other metadata than it had told of"));
+    }
+    Ok(())
 }
 
 /// The library that a call makes, as others will name it.

@@ -34,6 +34,7 @@ fn seen() -> Seen {
         },
         path: object("own"),
         scratch: "/build".into(),
+        unfinished: BTreeSet::new(),
     }
 }
 
@@ -178,8 +179,10 @@ fn a_library() {
     assert_snapshot!(line(&call(CrateKind::Library), &nothing()), @r#"
     --crate-name net_tool
     --edition=2021 /s/net-tool-src/src/lib.rs
+    --error-format=json
+    --json=artifacts
     --crate-type lib
-    --emit=link
+    --emit=metadata,link
     -C opt-level=3
     -C embed-bitcode=no
     --cfg feature="std"
@@ -212,8 +215,10 @@ fn a_library_with_a_build_script_and_a_native_library() {
     assert_snapshot!(line(&call, &said), @r#"
     --crate-name net_tool
     --edition=2021 /s/net-tool-src/src/lib.rs
+    --error-format=json
+    --json=artifacts
     --crate-type lib
-    --emit=link
+    --emit=metadata,link
     -C opt-level=3
     -C embed-bitcode=no
     --cfg feature="std"
@@ -285,6 +290,8 @@ fn a_proc_macro() {
     assert_snapshot!(line(&call, &nothing()), @r#"
     --crate-name net_tool
     --edition=2021 /s/net-tool-src/src/lib.rs
+    --error-format=json
+    --json=artifacts
     --crate-type proc-macro
     --emit=link
     -C prefer-dynamic
@@ -321,6 +328,8 @@ fn a_build_script() {
     assert_snapshot!(line(&call, &nothing()), @"
     --crate-name build_script_build
     --edition=2021 /s/net-tool-src/build.rs
+    --error-format=json
+    --json=artifacts
     --crate-type bin
     --emit=link
     -C embed-bitcode=no
@@ -361,8 +370,8 @@ fn a_build_script() {
     ");
 }
 
-#[test]
-fn a_program() {
+/// The call of a program with a build script.
+fn program() -> (RustcCall, Said) {
     let mut call = RustcCall {
         crate_name: "net".into(),
         path: "src/main.rs".into(),
@@ -375,9 +384,17 @@ fn a_program() {
         own: Some(own()),
         reachable: vec![dependency()],
     };
+    (call, said)
+}
+
+#[test]
+fn a_program() {
+    let (call, said) = program();
     assert_snapshot!(line(&call, &said), @r#"
     --crate-name net
     --edition=2021 /s/net-tool-src/src/main.rs
+    --error-format=json
+    --json=artifacts
     --crate-type bin
     --emit=link
     -C opt-level=3

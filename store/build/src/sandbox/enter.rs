@@ -2,8 +2,10 @@
 
 use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
 
 use camino::Utf8Path;
 use rustix::fs::{Mode, OFlags};
@@ -11,7 +13,7 @@ use rustix::process::{Pid, Signal, WaitOptions};
 use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
 
 use super::setup::{Failure, Process, Report, Setup, Status, Step as _, write};
-use super::{SANDBOX_ARGUMENT, command, confine, kernel, mounts};
+use super::{SANDBOX_ARGUMENT, SLOTS_READ, SLOTS_WRITE, command, confine, kernel, mounts};
 
 /// The user and group a job believes to be.
 const USER: u32 = 1000;
@@ -28,7 +30,7 @@ pub fn enter(args: &[OsString]) -> u8 {
     };
     let report = match args {
         [stage] if stage == INIT => first_process(&mut answers).unwrap_or_else(Report::Failed),
-        [parent] => match new_world(parent) {
+        [parent, slots @ ..] if slots.len() < 2 => match new_world(parent, slots.first()) {
             // The first process reports.
             Ok(code) => return code,
             Err(failure) => Report::Failed(failure),
@@ -41,14 +43,17 @@ pub fn enter(args: &[OsString]) -> u8 {
     }
 }
 
+/// Files of this process have this number or a higher one; those below are for the job.
+const OWN_FILES: i32 = 16;
+
 /// Copies the socket, so that standard input can be something else by the time a job inherits it.
 fn take_socket() -> std::io::Result<UnixStream> {
-    let socket = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
+    let socket = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), OWN_FILES)?;
     Ok(UnixStream::from(socket))
 }
 
 /// Enters new namespaces, starts the first process in them and waits for it.
-fn new_world(parent: &OsString) -> Result<u8, Failure> {
+fn new_world(parent: &OsString, slots: Option<&OsString>) -> Result<u8, Failure> {
     die_with_parent()?;
     let parent = parent
         .to_str()
@@ -61,6 +66,9 @@ fn new_world(parent: &OsString) -> Result<u8, Failure> {
         ));
     }
     kernel::close_others_on_exec().step("close inherited files")?;
+    if let Some(pipe) = slots {
+        pass_slots(Path::new(pipe)).step("open the pipe of job slots")?;
+    }
     let (user, group) = (rustix::process::getuid(), rustix::process::getgid());
     let namespaces = UnshareFlags::NEWUSER
         | UnshareFlags::NEWNS
@@ -94,6 +102,17 @@ fn new_world(parent: &OsString) -> Result<u8, Failure> {
     }
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.unwrap_or(MISUSED))
+}
+
+/// Opens both ends of a jobserver for the job.
+fn pass_slots(pipe: &Path) -> std::io::Result<()> {
+    // It has a reader and a writer already, so neither call waits for one.
+    let open = |mode| -> std::io::Result<OwnedFd> {
+        let file = rustix::fs::open(pipe, mode | OFlags::CLOEXEC, Mode::empty())?;
+        Ok(rustix::io::fcntl_dupfd_cloexec(file, OWN_FILES)?)
+    };
+    kernel::pass_on(&open(OFlags::RDONLY)?, SLOTS_READ)?;
+    kernel::pass_on(&open(OFlags::WRONLY)?, SLOTS_WRITE)
 }
 
 fn die_with_parent() -> Result<(), Failure> {

@@ -1,7 +1,11 @@
-//! The two system calls that Rust has no safe name for.
-#![expect(unsafe_code, reason = "nothing safe offers unshare and close_range")]
+//! The system calls that Rust has no safe name for.
+#![expect(
+    unsafe_code,
+    reason = "nothing safe offers unshare, close_range and chosen numbers of files"
+)]
 
 use std::io;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use rustix::thread::UnshareFlags;
 
@@ -28,5 +32,15 @@ pub(super) fn close_others_on_exec() -> io::Result<()> {
         Ok(())
     } else {
         Err(io::Error::last_os_error())
+    }
+}
+
+/// Lets the programs started from here on have a file open under this number, which nothing in
+/// this process uses.
+pub(super) fn pass_on(file: &OwnedFd, number: i32) -> io::Result<()> {
+    // SAFETY: the call takes no pointers; nobody here owns what was open under the number.
+    match unsafe { libc::dup2(file.as_raw_fd(), number) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
     }
 }

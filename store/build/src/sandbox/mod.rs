@@ -14,7 +14,7 @@
 //! again, twice:
 //!
 //! ```text
-//! orlop ──► orlop __sandbox <parent>     new namespaces, user map, host name
+//! orlop ──► orlop __sandbox <parent> …   new namespaces, user map, host name
 //!             └──► orlop __sandbox init  process 1 of the new process namespace: mounts, limits;
 //!                    └──► the job        reaps, waits, reports; when it ends, all the rest is dead
 //! ```
@@ -31,7 +31,7 @@ mod probe;
 mod setup;
 mod unconfined;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
@@ -52,6 +52,10 @@ pub const SANDBOX_ARGUMENT: &str = "__sandbox";
 
 /// The most that a job may print where its output is captured.
 const CAPTURE_LIMIT: u64 = 64 << 20;
+/// The numbers under which every job has its [`JobSlots`](orlop_store::JobSlots) open. Fixed, since
+/// a job may write down its environment.
+const SLOTS_READ: i32 = 3;
+const SLOTS_WRITE: i32 = 4;
 /// The most that a helper may answer.
 const REPORT_LIMIT: u64 = 1 << 20;
 
@@ -76,7 +80,8 @@ impl Sandbox {
     /// Sets a whole sandbox up, with nothing in it, and takes it down again.
     pub fn probe(&self) -> Result<(), SandboxRefused> {
         let answer = self.probe_setup().and_then(|setup| {
-            let mut helper = Helper::start(&self.program, &setup, Stdio::null(), Stdio::null())?;
+            let outputs = (Stdio::null(), Stdio::null());
+            let mut helper = Helper::start(&self.program, &setup, outputs, None)?;
             helper.report()
         });
         match answer {
@@ -96,6 +101,7 @@ impl Sandbox {
             // Nothing is written, so any folder does.
             scratch: self.store.canonicalize_utf8()?,
             inputs: BTreeSet::new(),
+            unfinished: BTreeMap::new(),
             c_tools: None,
             copies: Vec::new(),
             output: None,
@@ -108,11 +114,20 @@ impl Sandbox {
             path.canonicalize_utf8()
                 .map_err(|error| std::io::Error::new(error.kind(), format!("{path}: {error}")))
         };
+        let mut environment = job.environment.clone();
+        if let Some(slots) = &job.slots {
+            environment.extend(slots.environment(SLOTS_READ, SLOTS_WRITE));
+        }
         Ok(Setup {
             program: canonical(&self.program)?,
             store: canonical(&self.store)?,
             scratch: canonical(&job.scratch)?,
             inputs: job.inputs.clone(),
+            unfinished: job
+                .unfinished
+                .iter()
+                .map(|(path, folder)| Ok((path.clone(), canonical(folder)?)))
+                .collect::<std::io::Result<_>>()?,
             c_tools: Some(job.c_tools.clone()),
             copies: job
                 .copies
@@ -126,7 +141,7 @@ impl Sandbox {
             job: Some(setup::Process {
                 program: job.program.clone(),
                 args: job.args.clone(),
-                environment: job.environment.clone(),
+                environment,
                 folder: job.folder.clone(),
             }),
         })
@@ -153,8 +168,9 @@ impl Runner for Sandbox {
             source,
         };
         let setup = self.setup(job).map_err(io)?;
-        let (stdout, stderr) = outputs(job).map_err(io)?;
-        let mut helper = Helper::start(&self.program, &setup, stdout, stderr).map_err(io)?;
+        let outputs = outputs(job).map_err(io)?;
+        let slots = job.slots.as_ref().map(|slots| slots.pipe.as_path());
+        let mut helper = Helper::start(&self.program, &setup, outputs, slots).map_err(io)?;
         let stdout = read_captured(&mut helper.child).map_err(io)?;
         match helper.report().map_err(io)? {
             Report::Finished(status) => Ok(Finished {
@@ -179,13 +195,14 @@ impl Helper {
     fn start(
         program: &Utf8Path,
         setup: &Setup,
-        stdout: Stdio,
-        stderr: Stdio,
+        (stdout, stderr): (Stdio, Stdio),
+        slots: Option<&Utf8Path>,
     ) -> std::io::Result<Self> {
         let (mut ours, theirs) = UnixStream::pair()?;
         let child = command(program)
             .arg(SANDBOX_ARGUMENT)
             .arg(std::process::id().to_string())
+            .args(slots)
             .env_clear()
             .stdin(OwnedFd::from(theirs))
             .stdout(stdout)
@@ -243,7 +260,11 @@ fn outputs(job: &Job) -> std::io::Result<(Stdio, Stdio)> {
     } else {
         Stdio::from(log.try_clone()?)
     };
-    Ok((stdout, Stdio::from(log)))
+    let stderr = match &job.messages {
+        Some(pipe) => Stdio::from(pipe.try_clone()?),
+        None => Stdio::from(log),
+    };
+    Ok((stdout, stderr))
 }
 
 /// Reads captured standard output to its end.

@@ -80,6 +80,11 @@ fn mount_store(setup: &Setup) -> Result<(), Failure> {
     for input in &setup.inputs {
         show(input, &format!("{SANDBOX_STORE}/{input}"))?;
     }
+    for (path, folder) in &setup.unfinished {
+        let target = format!("{SANDBOX_STORE}/{path}");
+        make_folder(&target)?;
+        bind_read_only(&on_host(folder), &target)?;
+    }
     Ok(())
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Setup {
     pub(super) scratch: Utf8PathBuf,
     /// Objects to show.
     pub(super) inputs: BTreeSet<StorePath>,
+    /// Folders to show at the places of objects, read-only.
+    pub(super) unfinished: BTreeMap<StorePath, Utf8PathBuf>,
     /// The object to show as `/usr`; none for a probe.
     pub(super) c_tools: Option<StorePath>,
     /// Writable copies of objects, and the objects in whose places they are shown.

@@ -1,11 +1,15 @@
 //! [`Unconfined`]: no sandbox at all.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::process::ExitStatusExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use orlop_store::derivation::Isolation;
-use orlop_store::{ExitStatus, Finished, Job, JobOutput, JobView, RunError, Runner};
+use orlop_store::{ExitStatus, Finished, Job, JobOutput, JobSlots, JobView, RunError, Runner};
+
+use rustix::fs::{Mode, OFlags};
 
 use super::{command, outputs, read_captured};
 
@@ -71,10 +75,12 @@ impl Runner for Unconfined {
 
 fn run(job: &Job) -> io::Result<Finished> {
     let (stdout, stderr) = outputs(job)?;
+    let slots = job.slots.as_ref().map(Slots::open).transpose()?;
     let mut child = command(&job.program)
         .args(&job.args)
         .env_clear()
         .envs(&job.environment)
+        .envs(slots.iter().flat_map(|slots| &slots.environment))
         .current_dir(&job.folder)
         .stdin(std::process::Stdio::null())
         .stdout(stdout)
@@ -99,6 +105,27 @@ fn run(job: &Job) -> io::Result<Finished> {
         status,
         stdout: captured?,
     })
+}
+
+/// A jobserver's pipe, open for a job.
+struct Slots {
+    #[expect(dead_code, reason = "open while the job runs")]
+    ends: [OwnedFd; 2],
+    environment: BTreeMap<String, String>,
+}
+
+impl Slots {
+    /// Opens both ends so that programs inherit them: this one, and whichever else is started
+    /// meanwhile, which does no harm.
+    fn open(slots: &JobSlots) -> io::Result<Self> {
+        let open = |mode| rustix::fs::open(slots.pipe.as_str(), mode, Mode::empty());
+        let (read, write) = (open(OFlags::RDONLY)?, open(OFlags::WRONLY)?);
+        let environment = slots.environment(read.as_raw_fd(), write.as_raw_fd());
+        Ok(Self {
+            ends: [read, write],
+            environment,
+        })
+    }
 }
 
 /// A link that shows an output folder at the place of the object it will be: without mounts there

@@ -168,6 +168,7 @@ mod tests {
             },
             path: object("own"),
             scratch: "/build".into(),
+            unfinished: BTreeSet::new(),
         };
         let pair = |key: &str, value: &str| Pair {
             key: key.into(),

@@ -14,7 +14,7 @@ mod environment;
 
 use camino::Utf8Path;
 use orlop_store::derivation::ScriptRun;
-use orlop_store::{Compiler, JobOutput};
+use orlop_store::{Compiler, JobOutput, JobSlots};
 
 pub use directives::{DirectiveError, Directives, LinkArgument, LinkTarget, Pair};
 pub(crate) use environment::NUM_JOBS;
@@ -50,6 +50,7 @@ pub(crate) fn run(run: &ScriptRun, place: &Workplace<'_>) -> Result<(), BuildErr
             staged: source,
             path: run.source.clone(),
         }],
+        slots: JobSlots::CARGO,
     };
     let output = place.run(command, &run.tools)?;
     let allowance = Allowance {
