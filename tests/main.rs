@@ -21,6 +21,7 @@ mod manifest;
 mod network;
 mod oracle;
 mod parity;
+mod pipelining;
 mod recipes;
 mod resolve;
 mod sharing;

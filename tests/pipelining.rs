@@ -1,0 +1,120 @@
+//! Libraries that are compiled against metadata come out as those compiled against whole libraries.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::support::{Env, Package};
+
+/// Publishes an app on a chain of libraries of which the first takes long after its metadata.
+fn publish(env: &Env) {
+    let functions: String = (0..1500)
+        .map(|number| {
+            format!("pub fn f{number}(x: u64) -> String {{ format!(\"{{x}}{number}\") }}\n")
+        })
+        .collect();
+    let base = format!(
+        "{functions}
+         pub static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+         pub fn generic<T: std::fmt::Debug>(t: T) -> String {{ format!(\"{{t:?}}\") }}
+         #[inline] pub fn inline(x: u64) -> u64 {{ x.rotate_left(7) }}"
+    );
+    env.registry
+        .publish(Package::new("base", "1.0.0").lib(&base))
+        .publish(Package::new("derive", "1.0.0").tables("[lib]\nproc-macro = true").lib(
+            "extern crate proc_macro;\n\
+             #[proc_macro] pub fn seven(_: proc_macro::TokenStream) -> proc_macro::TokenStream { \"7u64\".parse().unwrap() }",
+        ))
+        .publish(
+            Package::new("middle", "1.0.0")
+                .needs("base", "1")
+                .needs("derive", "1")
+                .lib(
+                    "pub fn middle() -> String {\n\
+                     base::COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);\n\
+                     base::generic((base::inline(derive::seven!()), [\"x\"])) }\n\
+                     pub fn again<T: Clone>(t: &T) -> T { t.clone() }",
+                ),
+        )
+        .publish(
+            Package::new("top", "1.0.0")
+                .needs("middle", "1")
+                .needs("base", "1")
+                .lib("pub fn top() -> String { middle::again(&middle::middle()) + &base::f7(1) }"),
+        )
+        .publish(
+            Package::new("app", "1.0.0")
+                .needs("top", "1")
+                .main("fn main() { println!(\"{}\", top::top()) }"),
+        );
+}
+
+/// The files of all objects that were built here, with their contents.
+fn files(env: &Env) -> BTreeMap<PathBuf, Vec<u8>> {
+    let store = env.home().join("store");
+    let built = |path: &Path| {
+        let name = path.to_string_lossy().into_owned();
+        ["base", "derive", "middle", "top", "app"]
+            .iter()
+            .any(|package| name.contains(&format!("-{package}-")))
+    };
+    walkdir::WalkDir::new(&store)
+        .into_iter()
+        .map(Result::unwrap)
+        .filter(|entry| entry.file_type().is_file())
+        .map(|entry| (entry.path().strip_prefix(&store).unwrap().to_owned(), entry))
+        .filter(|(inside, _)| built(inside))
+        .map(|(inside, entry)| (inside, std::fs::read(entry.path()).unwrap()))
+        .collect()
+}
+
+/// When the build of an object began.
+fn begun(env: &Env, package: &str) -> SystemTime {
+    let logs = env.home().join("logs");
+    let name = format!("-{package}-1.0.0.log");
+    let log = find(&logs, &name);
+    std::fs::metadata(log).unwrap().created().unwrap()
+}
+
+/// When an object came to its place in the store.
+fn kept(env: &Env, package: &str) -> SystemTime {
+    let object = find(&env.home().join("store"), &format!("-{package}-1.0.0"));
+    let metadata = std::fs::metadata(object).unwrap();
+    let since_epoch = Duration::new(
+        metadata.ctime().try_into().unwrap(),
+        metadata.ctime_nsec().try_into().unwrap(),
+    );
+    SystemTime::UNIX_EPOCH + since_epoch
+}
+
+fn find(folder: &Path, ending: &str) -> PathBuf {
+    std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.to_string_lossy().ends_with(ending))
+        .unwrap()
+}
+
+#[test]
+fn a_library_is_the_same_whatever_its_dependents_waited_for() {
+    let (one, many) = (Env::new(), Env::new());
+    for (env, jobs) in [(&one, 1), (&many, 8)] {
+        publish(env);
+        env.run(&format!("install app --jobs {jobs}")).success();
+        assert_eq!(env.program("app").success().stdout, "(896, [\"x\"])17\n");
+    }
+    let (first, second) = (files(&one), files(&many));
+    assert!(first.len() >= 10, "{:?}", first.keys());
+    assert_eq!(
+        first.keys().collect::<Vec<_>>(),
+        second.keys().collect::<Vec<_>>()
+    );
+    for (path, bytes) in &first {
+        assert!(*bytes == second[path], "{} differs", path.display());
+    }
+    assert!(
+        begun(&many, "middle") < kept(&many, "base"),
+        "nothing started early"
+    );
+}
