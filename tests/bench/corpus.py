@@ -7,10 +7,11 @@ ORLOP is the program, HOME a folder to install into (kept, so that a run can go 
 ended). All apps go into one profile per linkage and share one store. Needs the network and hours
 of compilation on a small machine; run it by hand. The table is Markdown:
 
-    app | version | result | crates | built | reused | seconds | bytes | why not
+    app | version | result | crates | reused | steps | seconds | bytes | why not
 
-`built` and `reused` count steps of the plan (a crate is up to four). `bytes` is the size of the
-programs; in `shared` the libraries come on top and are printed at the end.
+`crates` counts the compiled libraries of the app, `reused` those of them that an app installed
+before it into the profile has too, `steps` what was unpacked, compiled and run for it. `bytes` is
+the size of the programs; in `shared` the libraries come on top and are printed at the end.
 """
 
 import argparse
@@ -66,7 +67,9 @@ def smoke(options, row):
 def measure(options, package):
     info = json.loads(orlop(options, "info", package, "--json").stdout)
     view = pathlib.Path(options.home, "store", info["view"], "bin")
-    return info["version"], info["crates"], sum(path.stat().st_size for path in view.iterdir())
+    size = sum(path.stat().st_size for path in view.iterdir())
+    reused = sum(users > 1 for users in info["libraries"].values())
+    return info["version"], info["crates"], reused, size
 
 
 def libraries(options):
@@ -90,17 +93,17 @@ def main():
     rows = [row for row in rows if not only or row["package"] in only]
     passed = 0
     with open(options.table, "a", encoding="utf-8") as table:
-        print("| app | version | result | crates | built | reused | seconds | bytes | why not |", file=table)
+        print("| app | version | result | crates | reused | steps | seconds | bytes | why not |", file=table)
         print("|---|---|---|---|---|---|---|---|---|", file=table, flush=True)
         for row in rows:
             report, seconds, why = install(options, row["package"])
-            version, crates, size, built, reused = "", "", "", "", ""
+            version, crates, reused, steps, size = "", "", "", "", ""
             if report is not None:
-                built, reused = report["build"], report["present"]
-                version, crates, size = measure(options, row["package"])
+                steps = report["build"]
+                version, crates, reused, size = measure(options, row["package"])
                 why = smoke(options, row)
             passed += not why
-            cells = [row["package"], version, "failed" if why else "ok", crates, built, reused]
+            cells = [row["package"], version, "failed" if why else "ok", crates, reused, steps]
             cells += [f"{seconds:.1f}", size, why.replace("|", "/").replace("\n", " ")]
             print("| " + " | ".join(map(str, cells)) + " |", file=table, flush=True)
         count, size = libraries(options)
