@@ -197,6 +197,8 @@ impl Work<'_> {
                 resolution: &app.resolution,
                 programs: app.wanted.programs.as_ref(),
                 tools: &app.tools,
+                codegen: app.wanted.codegen,
+                alone: app.wanted.linkage == LinkageChoice::Static,
             })
             .collect();
         let around = Surroundings {

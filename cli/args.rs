@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
-use orlop_recipes::{AppSpec, Policy, Version};
+use orlop_recipes::{AppSpec, CodegenChoice, Policy, Version};
 
 /// Installs apps side by side and shares the Rust crates they have in common
 #[derive(Debug, Parser)]
@@ -196,6 +196,11 @@ pub(crate) struct Install {
     /// Where the crates of these apps end up [default: the manifest's, or shared]
     #[arg(long, value_enum)]
     pub(crate) linkage: Option<LinkageArgument>,
+    /// Whose codegen options their crates are compiled with: shared (those of all apps) or app (what
+    /// each publishes: LTO, panic strategy, overrides; shares no crate) [default: the manifest's, or
+    /// shared]
+    #[arg(long)]
+    pub(crate) codegen: Option<CodegenChoice>,
     /// The compiler for these apps: a name that `orlop compiler list` prints
     #[arg(long, value_name = "NAME")]
     pub(crate) compiler: Option<String>,

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::Utf8Path;
 use jiff::Timestamp;
 use orlop_recipes::{
-    FeatureName, LinkageChoice, Manifest, PackageName, Policy, Recipe, RecipeSet, Version,
-    VersionReq,
+    CodegenChoice, FeatureName, LinkageChoice, Manifest, PackageName, PackageRequest, Policy,
+    Recipe, RecipeSet, Version, VersionReq,
 };
 use orlop_resolver::{Platform, Request};
 use orlop_store::Compiler;
@@ -26,6 +26,7 @@ pub(crate) struct Wanted {
     pub(crate) default_features: bool,
     pub(crate) policy: Policy,
     pub(crate) linkage: LinkageChoice,
+    pub(crate) codegen: CodegenChoice,
     /// The name of its compiler; none means the default one.
     pub(crate) compiler: Option<String>,
     /// The programs to build; none means all.
@@ -130,6 +131,7 @@ fn one(
     };
     let recipe = own.as_ref().or_else(|| recipes.app(name));
     let request = recipe.map_or_else(|| asked.clone(), |recipe| recipe.request(&asked));
+    let linkage = linkage(name, manifest, &request)?;
     Ok(Wanted {
         name: name.clone(),
         package: recipe.map_or_else(|| name.clone(), |recipe| recipe.package.clone()),
@@ -137,10 +139,29 @@ fn one(
         features: request.features,
         default_features: request.default_features,
         policy: request.policy,
-        linkage: request.linkage.unwrap_or(LinkageChoice::Shared),
+        linkage,
+        codegen: request.codegen,
         compiler: request.compiler,
         programs: recipe
             .map(|recipe| recipe.binaries.clone())
             .filter(|binaries| !binaries.is_empty()),
     })
+}
+
+/// The linkage of an app. One with codegen options of its own has nothing to share, so the
+/// manifest's choice for all is not for it.
+fn linkage(
+    name: &PackageName,
+    manifest: &Manifest,
+    request: &PackageRequest,
+) -> Result<LinkageChoice, CommandError> {
+    let own = manifest.packages.get(name).and_then(|own| own.linkage);
+    match (request.codegen, own) {
+        (CodegenChoice::App, None | Some(LinkageChoice::Static)) => Ok(LinkageChoice::Static),
+        (CodegenChoice::App, Some(other)) => Err(CommandError::usage(format!(
+            "`{name}` cannot have the codegen `app` and the linkage `{other}`: crates that are \
+             compiled for one app are not shared"
+        ))),
+        (CodegenChoice::Shared, _) => Ok(request.linkage.unwrap_or(LinkageChoice::Shared)),
+    }
 }

@@ -12,6 +12,7 @@
 
 mod builds;
 mod checklist;
+mod codegen;
 mod compilers;
 mod errors;
 mod generations;

@@ -9,11 +9,9 @@ use crate::support::{Env, Package};
 
 /// Publishes an app on a chain of libraries of which the first takes long after its metadata.
 fn publish(env: &Env) {
-    let functions: String = (0..1500)
-        .map(|number| {
-            format!("pub fn f{number}(x: u64) -> String {{ format!(\"{{x}}{number}\") }}\n")
-        })
-        .collect();
+    let function =
+        |number| format!("pub fn f{number}(x: u64) -> String {{ format!(\"{{x}}{number}\") }}\n");
+    let functions = (0..1500).map(function).collect::<Vec<_>>().concat();
     let base = format!(
         "{functions}
          pub static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);

@@ -190,6 +190,9 @@ fn requested(
             LinkageArgument::Crate => LinkageChoice::Crate,
         });
     }
+    if let Some(codegen) = arguments.codegen {
+        request.codegen = codegen;
+    }
     if let Some(compiler) = &arguments.compiler {
         request.compiler = Some(compiler.clone());
     }

@@ -256,6 +256,17 @@ impl Parts {
         self.value("opt-level", &codegen.opt_level);
         self.value("codegen units", &text(codegen.codegen_units.as_ref()));
         self.value("debug information", &text(codegen.debug_info.as_ref()));
+        self.value("link-time optimisation", &format!("{:?}", codegen.lto));
+        self.value(
+            "panic",
+            if codegen.panic_abort {
+                "abort"
+            } else {
+                "unwind"
+            },
+        );
+        self.value("overflow checks", &codegen.overflow_checks.to_string());
+        self.value("debug assertions", &codegen.debug_assertions.to_string());
         self.value("edition", &call.edition);
         self.value("file", &call.path);
         self.value("crate name", &call.crate_name);

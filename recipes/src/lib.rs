@@ -26,7 +26,9 @@ mod text;
 
 pub use choice::{Choice, ChoiceError};
 pub use error::{RecipeError, RecipeErrorKind};
-pub use manifest::{LinkageChoice, Manifest, ManifestEditor, PackageRequest, Policy};
+pub use manifest::{
+    CodegenChoice, LinkageChoice, Manifest, ManifestEditor, PackageRequest, Policy,
+};
 pub use name::{FeatureName, NameError, PackageName};
 pub use recipe::{
     AppRecipe, CrateOverride, LibraryRecipe, LibrarySource, Recipe, RecipeKind, RecipeSet, Tool,

@@ -6,6 +6,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`case`] | a question with all that its answer depends on, in a file |
+//! | [`codegen`] | what a package asks of code generation |
 //! | [`error`] | why a request has no answer, with hints |
 //! | `feature_values` | what the features of a release switch on |
 //! | `features` | phase B: which features are active, by Cargo's rules |
@@ -23,6 +24,7 @@
 //! | `versions` | phase A: which version of each package |
 
 pub mod case;
+pub mod codegen;
 pub mod error;
 mod feature_values;
 mod features;
@@ -42,6 +44,7 @@ mod variants;
 mod versions;
 
 use crate::sharing::Extras;
+pub use codegen::{CodegenOptions, PublishedCodegen, PublishedLto};
 pub use error::ResolveError;
 pub use index::{
     Checksum, DependencyKind, Features, Index, IndexError, Release, ReleaseDependency,

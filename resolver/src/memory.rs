@@ -23,6 +23,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use orlop_recipes::{PackageName, Version, VersionReq};
 
+use crate::codegen::PublishedCodegen;
 use crate::feature_values::features_of;
 use crate::index::{Checksum, DependencyKind, Index, IndexError, Release, ReleaseDependency};
 use crate::package::{About, BinaryTarget, LibraryTarget, Package, ResolverVersion, ScriptTarget};
@@ -168,6 +169,7 @@ pub fn release(text: &str) -> MemoryRelease {
             build_script: None,
             declared_features: BTreeSet::new(),
             about: About::default(),
+            codegen: PublishedCodegen::default(),
         },
         lock: None,
     }
@@ -227,6 +229,13 @@ impl MemoryRelease {
     pub fn script(mut self) -> Self {
         let (path, edition) = ("build.rs".to_owned(), "2021".to_owned());
         self.package.build_script = Some(ScriptTarget { path, edition });
+        self
+    }
+
+    /// Sets what it publishes for code generation.
+    #[must_use]
+    pub fn codegen(mut self, codegen: PublishedCodegen) -> Self {
+        self.package.codegen = codegen;
         self
     }
 

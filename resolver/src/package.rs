@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use orlop_recipes::{PackageName, Version};
 use serde::{Deserialize, Serialize};
 
+use crate::codegen::PublishedCodegen;
+
 /// The manifest of one published package, with autodiscovery of targets already done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Package {
@@ -26,6 +28,9 @@ pub struct Package {
     pub declared_features: BTreeSet<String>,
     /// The texts that Cargo hands to the compiler as `CARGO_PKG_*`.
     pub about: About,
+    /// How its programs want to be compiled.
+    #[serde(default)]
+    pub codegen: PublishedCodegen,
 }
 
 /// Which of Cargo's feature resolvers a root package asks for.

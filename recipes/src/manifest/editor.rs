@@ -276,13 +276,14 @@ fn is_plain(request: &PackageRequest) -> bool {
 }
 
 /// Writes each field that differs from the default.
-fn fields(request: &PackageRequest) -> [(&'static str, Option<Value>); 7] {
+fn fields(request: &PackageRequest) -> [(&'static str, Option<Value>); 8] {
     let PackageRequest {
         requirement,
         features,
         default_features,
         policy,
         linkage,
+        codegen,
         compiler,
         recipe,
     } = request;
@@ -307,6 +308,10 @@ fn fields(request: &PackageRequest) -> [(&'static str, Option<Value>); 7] {
             (*policy != default.policy).then(|| policy.as_str().into()),
         ),
         ("linkage", linkage.map(|linkage| linkage.as_str().into())),
+        (
+            "codegen",
+            (*codegen != default.codegen).then(|| codegen.as_str().into()),
+        ),
         ("compiler", compiler.as_deref().map(Value::from)),
         ("recipe", recipe.as_deref().map(Value::from)),
     ]
@@ -359,7 +364,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{AppSpec, LinkageChoice, Policy};
+    use crate::{AppSpec, CodegenChoice, LinkageChoice, Policy};
 
     const COMMENTED: &str = r#"# What I use.
 schema = 1 # the first
@@ -587,16 +592,27 @@ fd-find = { version = "10",   features = ["x"] } # finds files
             any::<bool>(),
             prop::sample::select(vec![Policy::Latest, Policy::Locked, Policy::Shared]),
             prop::option::of(Just(LinkageChoice::Static)),
+            prop::sample::select(vec![CodegenChoice::Shared, CodegenChoice::App]),
             prop::option::of("[0-9a-z.-]{1,8}"),
             prop::option::of("[ -~äß]{0,8}\\.toml"),
         )
             .prop_map(
-                |(requirement, features, default_features, policy, linkage, compiler, recipe)| {
+                |(
+                    requirement,
+                    features,
+                    default_features,
+                    policy,
+                    linkage,
+                    codegen,
+                    compiler,
+                    recipe,
+                )| {
                     PackageRequest {
                         features: features.iter().map(|name| name.parse().unwrap()).collect(),
                         default_features,
                         policy,
                         linkage,
+                        codegen,
                         compiler,
                         recipe: recipe.filter(|path| !path.contains("://")),
                         ..plain(requirement)

@@ -68,6 +68,8 @@ pub struct PackageRequest {
     pub policy: Policy,
     /// How it is linked; none means as the manifest says.
     pub linkage: Option<LinkageChoice>,
+    /// Whose codegen options its crates are compiled with.
+    pub codegen: CodegenChoice,
     /// What it is compiled with, such as `1.95.0`; none means as the manifest says.
     pub compiler: Option<String>,
     /// The file of its recipe, if it has one of its own. Relative to the manifest.
@@ -100,6 +102,18 @@ choice! {
     }
 }
 
+choice! {
+    /// Whose codegen options an app's crates are compiled with.
+    #[derive(Default)]
+    CodegenChoice {
+        /// Those that all apps share; the app's own act on its programs alone.
+        #[default]
+        Shared = "shared",
+        /// Those that the app publishes, for all its crates; it shares none of them.
+        App = "app",
+    }
+}
+
 impl Manifest {
     /// Reads the text of a manifest; `file_name` is for messages.
     pub fn parse(file_name: &str, text: &str) -> Result<Self, RecipeError> {
@@ -123,6 +137,7 @@ impl Default for PackageRequest {
             default_features: true,
             policy: Policy::default(),
             linkage: None,
+            codegen: CodegenChoice::default(),
             compiler: None,
             recipe: None,
         }

@@ -75,6 +75,7 @@ fn request(value: Value<'_>) -> Result<PackageRequest, RecipeError> {
             .unwrap_or(default.default_features),
         policy: table.choice("policy")?.unwrap_or(default.policy),
         linkage: table.choice("linkage")?,
+        codegen: table.choice("codegen")?.unwrap_or(default.codegen),
         compiler: table.text("compiler", text::line)?,
         recipe: table.text("recipe", text::recipe_path)?,
     };
@@ -89,7 +90,7 @@ mod tests {
 
     use super::*;
     use crate::error::rendered;
-    use crate::{LinkageChoice, Policy, VersionReq};
+    use crate::{CodegenChoice, LinkageChoice, Policy, VersionReq};
 
     const FULL: &str = r#"
 schema = 1
@@ -99,7 +100,7 @@ linkage = "shared"
 
 [packages]
 ripgrep = "15"
-fd-find = { version = "10", features = ["x"], default-features = false, policy = "shared", linkage = "static", compiler = "1.95.0" }
+fd-find = { version = "10", features = ["x"], default-features = false, policy = "shared", linkage = "static", codegen = "app", compiler = "1.95.0" }
 bat.version = "0.26"
 
 [packages.hello]
@@ -128,6 +129,7 @@ number-sys = "../number-sys.toml"
             default_features: false,
             policy: Policy::Shared,
             linkage: Some(LinkageChoice::Static),
+            codegen: CodegenChoice::App,
             compiler: Some("1.95.0".to_owned()),
             recipe: None,
         };

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::files;
 
 /// Version of the files' shape, and of the rules by which manifests are read.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The folder of packages' facts.
 #[derive(Debug)]

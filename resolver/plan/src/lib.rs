@@ -5,8 +5,10 @@
 //! |---|---|
 //! | [`plan()`] | the way through |
 //! | `lower` | variant → derivation: what goes into a key |
+//! | `codegen` | how each crate is compiled |
 //! | `native` | overrides and native libraries from recipes |
 
+mod codegen;
 mod lower;
 mod native;
 #[cfg(test)]
@@ -14,7 +16,7 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use orlop_recipes::{Choice as _, RecipeSet, Tool};
+use orlop_recipes::{Choice as _, CodegenChoice, RecipeSet, Tool};
 use orlop_resolver::Resolution;
 use orlop_store::derivation::{Step, Tools};
 use orlop_store::{Fetcher, Plan, Store, StoreError, StorePath};
@@ -31,6 +33,10 @@ pub struct AppRequest<'a> {
     pub programs: Option<&'a BTreeSet<String>>,
     /// What it is compiled with.
     pub tools: &'a Tools,
+    /// Whose codegen options its crates are compiled with.
+    pub codegen: CodegenChoice,
+    /// Whether its programs load no library that other apps load, too.
+    pub alone: bool,
 }
 
 /// Where a plan looks to see what is there already.
@@ -125,13 +131,8 @@ pub fn plan(apps: &[AppRequest<'_>], around: Surroundings<'_>) -> Result<Plan, P
     let mut natives = Natives::new(around.recipes);
     let mut plan = Plan::default();
     for app in apps {
-        plan.apps.push(lower::lower(
-            app.resolution,
-            app.programs,
-            app.tools,
-            &mut natives,
-            &mut derivations,
-        )?);
+        plan.apps
+            .push(lower::lower(app, &mut natives, &mut derivations)?);
     }
     let all: BTreeSet<_> = derivations.by_path.keys().cloned().collect();
     let missing = around.store.missing(&all)?;

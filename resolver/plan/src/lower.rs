@@ -8,13 +8,13 @@
 //! | library: crate name, path, edition, crate kind | library | [`RustcCall`] |
 //! | active and declared features | compiled script, library, programs | `features`, `declared_features` |
 //! | dependency variants with their extern names | compiled script (build), library and programs (normal) | `externs`, `libraries` |
-//! | side | all rustc calls and the run | [`Codegen`]: one class per side |
+//! | side, and what the app publishes where its codegen is its own | all rustc calls and the run | [`Codegen`], by [`CodegenRules`] |
 //! | `CARGO_PKG_*` texts | all | [`PackageTexts`] |
 //! | overrides of recipes: environment, native libraries | all of that crate; native libraries also in everything that links it | `environment`, `natives` |
 //! | compiler, isolation | all | [`Tools`]; the C tools only where something is linked or run |
 //!
 //! Not in any key: where the store lies, user, host, time, number of jobs, dev-dependencies,
-//! inactive targets, the app's `lto`, `panic` and `strip`.
+//! inactive targets; of libraries shared by apps, any `[profile]`.
 //!
 //! [`HASH_FORMAT`](orlop_store::derivation::HASH_FORMAT) and
 //! [`SANDBOX_CONTRACT`](orlop_store::derivation::SANDBOX_CONTRACT) are hashed with every
@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use orlop_recipes::{PackageName, Version};
 use orlop_resolver::{
-    BinaryTarget, DependencyKind, LibraryTarget, Package, Resolution, ScriptTarget, Side, Variant,
+    BinaryTarget, DependencyKind, LibraryTarget, Package, Resolution, ScriptTarget, Variant,
 };
 use orlop_store::derivation::{
     Codegen, CrateKind, DependencyScript, Extern, Library, Origin, PackageTexts, RustcCall,
@@ -35,8 +35,9 @@ use petgraph::Direction;
 use petgraph::graph::NodeIndex;
 use petgraph::visit::EdgeRef as _;
 
-use crate::PlanError;
+use crate::codegen::CodegenRules;
 use crate::native::Natives;
+use crate::{AppRequest, PlanError};
 
 /// The derivations of one or more apps, each after those it reads.
 #[derive(Debug, Default)]
@@ -106,15 +107,15 @@ impl Uses {
 
 /// Lowers one app.
 pub(crate) fn lower(
-    resolution: &Resolution,
-    programs: Option<&BTreeSet<String>>,
-    tools: &Tools,
+    app: &AppRequest<'_>,
     natives: &mut Natives<'_>,
     derivations: &mut Derivations,
 ) -> Result<PlannedApp, PlanError> {
+    let resolution = app.resolution;
     let mut lowering = Lowering {
         resolution,
-        tools,
+        tools: app.tools,
+        codegen: CodegenRules::new(resolution, app.codegen, app.alone),
         natives,
         derivations,
         done: BTreeMap::new(),
@@ -123,12 +124,13 @@ pub(crate) fn lower(
         let lowered = lowering.variant(node)?;
         lowering.done.insert(node, lowered);
     }
-    lowering.app(programs)
+    lowering.app(app.programs)
 }
 
 struct Lowering<'a, 'recipes> {
     resolution: &'a Resolution,
     tools: &'a Tools,
+    codegen: CodegenRules<'a>,
     natives: &'a mut Natives<'recipes>,
     derivations: &'a mut Derivations,
     done: BTreeMap<NodeIndex, Lowered>,
@@ -198,8 +200,8 @@ impl Lowering<'_, '_> {
             .of_crate(variant, self.tools, self.derivations)?;
         Ok(Common {
             source,
-            texts: texts(&variant.package, node == self.resolution.root),
-            codegen: codegen(variant.side),
+            texts: texts(&variant.package, self.is_root(node)),
+            codegen: self.codegen.library(variant, self.is_root(node)),
             environment: needs.environment,
             natives: needs.libraries,
             run: None,
@@ -221,7 +223,7 @@ impl Lowering<'_, '_> {
             reachable_scripts: uses.runs,
             natives: uses.natives,
             has_library: false,
-            codegen: Codegen::host(),
+            codegen: self.codegen.build_script(variant, self.is_root(node)),
             ..self.call(variant, common)
         };
         let label = label(variant);
@@ -242,7 +244,7 @@ impl Lowering<'_, '_> {
                 .collect(),
             features: features(variant),
             dependencies: self.linked_dependencies(node),
-            codegen: common.codegen.clone(),
+            codegen: common.codegen.of_script(),
             natives: common.natives.clone(),
             environment: common.environment.clone(),
         };
@@ -327,6 +329,7 @@ impl Lowering<'_, '_> {
                 crate_name: target.name.replace('-', "_"),
                 path: target.path.clone(),
                 edition: target.edition.clone(),
+                codegen: self.codegen.program(variant),
                 ..self.call_with(variant, &common, &uses)
             };
             let name = format!("{}-{}-linkset", label(variant), target.name);
@@ -382,6 +385,10 @@ impl Lowering<'_, '_> {
             codegen: common.codegen.clone(),
             environment: common.environment.clone(),
         }
+    }
+
+    fn is_root(&self, node: NodeIndex) -> bool {
+        node == self.resolution.root
     }
 
     fn uses(&self, node: NodeIndex, kind: DependencyKind) -> Uses {
@@ -475,13 +482,6 @@ fn features(variant: &Variant) -> BTreeSet<String> {
         .iter()
         .map(|feature| feature.as_str().to_owned())
         .collect()
-}
-
-fn codegen(side: Side) -> Codegen {
-    match side {
-        Side::Host => Codegen::host(),
-        Side::Target => Codegen::target(),
-    }
 }
 
 fn texts(package: &Package, primary: bool) -> PackageTexts {

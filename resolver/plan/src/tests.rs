@@ -3,9 +3,12 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use insta::assert_snapshot;
 use jiff::Timestamp;
-use orlop_recipes::{Recipe, RecipeSet};
+use orlop_recipes::{CodegenChoice, Recipe, RecipeSet};
 use orlop_resolver::memory::{MemoryIndex, MemoryRelease, need, release};
-use orlop_store::derivation::{CrateKind, Isolation, RustcCall, ScriptRun, Source, Step, Tools};
+use orlop_resolver::{CodegenOptions, PublishedCodegen, PublishedLto};
+use orlop_store::derivation::{
+    Codegen, CrateKind, Isolation, RustcCall, ScriptRun, Source, Step, Tools,
+};
 use orlop_store::{
     Derivation, Digest, FetchError, Fetcher, Plan, Registration, Reporter, Store, StorePath,
 };
@@ -31,6 +34,8 @@ struct World {
     store: Store,
     recipes: RecipeSet,
     tools: Tools,
+    codegen: CodegenChoice,
+    alone: bool,
 }
 
 impl World {
@@ -42,6 +47,8 @@ impl World {
             store: Store::open(&home, Timestamp::UNIX_EPOCH).unwrap(),
             recipes: RecipeSet::default(),
             tools: tools("rustc"),
+            codegen: CodegenChoice::Shared,
+            alone: false,
         }
     }
 
@@ -56,6 +63,8 @@ impl World {
                 resolution,
                 programs: None,
                 tools: &self.tools,
+                codegen: self.codegen,
+                alone: self.alone,
             })
             .collect();
         let around = Surroundings {
@@ -175,6 +184,117 @@ fn host_and_target_are_apart() {
     assert!(!libraries.contains(&"leaf-2.0.0"), "{libraries:?}");
 }
 
+/// The index with an app that wants much of code generation.
+fn demanding_index() -> MemoryIndex {
+    let opt_level = |level: &str| CodegenOptions {
+        opt_level: Some(level.into()),
+        ..CodegenOptions::default()
+    };
+    let published = PublishedCodegen {
+        all: CodegenOptions {
+            codegen_units: Some(1),
+            overflow_checks: Some(true),
+            ..opt_level("z")
+        },
+        packages: [
+            ("*".into(), opt_level("s")),
+            ("leaf".into(), opt_level("2")),
+            ("leaf@2.0.0".into(), opt_level("1")),
+        ]
+        .into(),
+        build: CodegenOptions {
+            codegen_units: Some(8),
+            ..CodegenOptions::default()
+        },
+        lto: PublishedLto::Fat,
+        panic_abort: true,
+    };
+    MemoryIndex::new([
+        app("app").codegen(published),
+        release("macro 1.0.0").needs([need("leaf ^2")]).proc_macro(),
+        release("zed 1.0.0")
+            .needs([need("leaf ^1")])
+            .links("z")
+            .script(),
+        release("leaf 1.0.0"),
+        release("leaf 2.0.0"),
+    ])
+}
+
+fn codegen(plan: &Plan) -> String {
+    let lines = calls(plan).map(|(name, call)| {
+        let Codegen {
+            opt_level,
+            codegen_units,
+            lto,
+            panic_abort,
+            overflow_checks,
+            ..
+        } = &call.codegen;
+        let units = codegen_units.map_or("-".to_owned(), |units| units.to_string());
+        format!("{name}: {opt_level} {units} {lto:?} abort={panic_abort} checks={overflow_checks}")
+    });
+    let mut lines: Vec<_> = lines.collect();
+    lines.sort();
+    lines.join("\n")
+}
+
+#[test]
+fn what_an_app_publishes_for_code_generation_acts_on_its_programs() {
+    let mut world = World::new();
+    let plain = world.plan(&index(), &["app"]).unwrap();
+    let plan = world.plan(&demanding_index(), &["app"]).unwrap();
+    assert_snapshot!(codegen(&plan), @r"
+    app-1.0.0-app-linkset: z 1 Local abort=false checks=true
+    app-1.0.0-script: 0 - Local abort=false checks=false
+    app-1.0.0: 3 - Local abort=false checks=false
+    leaf-1.0.0: 3 - Local abort=false checks=false
+    leaf-2.0.0: 0 - Local abort=false checks=false
+    macro-1.0.0-macro: 0 - Local abort=false checks=false
+    zed-1.0.0-script: 0 - Local abort=false checks=false
+    zed-1.0.0: 3 - Local abort=false checks=false
+    ");
+    for (name, call) in calls(&plan).filter(|(name, _)| !name.ends_with("linkset")) {
+        assert_eq!(
+            Some(call),
+            calls(&plain)
+                .find(|(other, _)| *other == name)
+                .map(|(_, call)| call)
+        );
+    }
+    world.alone = true;
+    let plan = world.plan(&demanding_index(), &["app"]).unwrap();
+    assert!(call(&plan, "app-1.0.0-app-linkset").codegen.panic_abort);
+}
+
+#[test]
+fn an_app_may_have_all_its_crates_compiled_its_way() {
+    let mut world = World::new();
+    let plain = world.plan(&demanding_index(), &["app"]).unwrap();
+    world.codegen = CodegenChoice::App;
+    let plan = world.plan(&demanding_index(), &["app"]).unwrap();
+    assert_snapshot!(codegen(&plan), @r"
+    app-1.0.0-app-linkset: z 1 Fat abort=true checks=true
+    app-1.0.0-script: 0 8 Local abort=false checks=true
+    app-1.0.0: z 1 Left abort=true checks=true
+    leaf-1.0.0: 2 1 Left abort=true checks=true
+    leaf-2.0.0: 1 8 Local abort=false checks=true
+    macro-1.0.0-macro: s 8 Local abort=false checks=true
+    zed-1.0.0-script: s 8 Local abort=false checks=true
+    zed-1.0.0: s 1 Left abort=true checks=true
+    ");
+    // A script that is told nothing else is run once for all.
+    let runs = |plan: &Plan| run(plan, "zed-1.0.0-run").codegen.clone();
+    assert_eq!(runs(&plan).opt_level, "s");
+    assert_eq!(
+        Codegen {
+            opt_level: "3".into(),
+            ..runs(&plan)
+        },
+        runs(&plain)
+    );
+}
+
 #[test]
 fn a_build_script_sees_the_links_of_immediate_dependencies() {
     let world = World::new();
@@ -259,21 +379,21 @@ fn keys_are_golden() {
         .map(|step| step.path().to_string() + "\n")
         .collect();
     assert_snapshot!(paths, @r"
-    921ng10vb72q6xvabwx4nnxz7bxycpbv-leaf-1.0.0-src
-    y9w8i8zczbpvly8rgln873gvscbch8js-leaf-1.0.0
-    1xfifp5lsd532pmnmdj391qpqa2lrmcy-leaf-2.0.0-src
-    ymd608syfjb4qv7c37pl4anv46cswjvk-leaf-2.0.0
-    32c3nid19b3xm25v5k768g47545jwyrv-macro-1.0.0-src
-    nbg63hcx2wyz90a69514r8qqr29yf1f0-macro-1.0.0-macro
-    bmjpbw1glnyrf3kd05zgky0jhqppij7z-zed-1.0.0-src
-    60nw900lq23gqhbwrb7rdyx4wdrn26a4-zed-1.0.0-script
-    knsbp8vhpcyf84kr8509319l0xg49jqn-zed-1.0.0-run
-    hyp0ymcr4wd2gaykjaz83f6y725i10fq-zed-1.0.0
-    qan3ddkkn8n9xk08fgphkrcnslls0yva-app-1.0.0-src
-    90rd7hpq3hs08sby46n1b3a83bkd29nf-app-1.0.0-script
-    h2ahvy3m24rsxr3laz3yf3r3vi17qhh7-app-1.0.0-run
-    b5j748r749i18hkivz8kr374qwa9x5jx-app-1.0.0
-    h96b2ghc1rqsk41ya59wqzv6gywfb3pz-app-1.0.0-app-linkset
+    2x508xm7yjzfj58gdrj57nl5ba24ca9i-leaf-1.0.0-src
+    ha6zk45yrzql6a5g0pbr2pvzsnwxi3if-leaf-1.0.0
+    6nc2iq7m55sxi4drpih0z53l4g9rlgfd-leaf-2.0.0-src
+    jpl4ar5d352fw0ybk1myk3k01h57x5hf-leaf-2.0.0
+    24a9wvcaik3pxd3cxakjy8pgcxxnckjc-macro-1.0.0-src
+    50rz7nzpcxafrz2bkildhqnf3r1r8r4c-macro-1.0.0-macro
+    qbqdxgsf9zl2gwqd98l8kxx686jjv7m6-zed-1.0.0-src
+    vm0c4b9lcgyli9cn0xpshqxwbvvxvgx9-zed-1.0.0-script
+    2haagcp9c66193ir4jji9ixxan3xnkwl-zed-1.0.0-run
+    56761rs69l3bxjvrry17ja099q2480xk-zed-1.0.0
+    y1h2w96l03chgh8i542qhvg80v74wgmc-app-1.0.0-src
+    ypwvrhs73cjrs4dz19zncr7jvmnwfplr-app-1.0.0-script
+    k0pjpgrvjagq2qg2in5ri0h2hbviy5mi-app-1.0.0-run
+    kvckmv1cawszqbx4b5fa5kkhnnkfa9kk-app-1.0.0
+    z4n6gy7xyc9djjm0a1zy4gy80957il61-app-1.0.0-app-linkset
     ");
 }
 

@@ -14,7 +14,7 @@ pub mod script;
 
 use std::collections::BTreeSet;
 
-pub use rustc::{Codegen, CrateKind, Extern, Library, PackageTexts, RustcCall};
+pub use rustc::{Codegen, CrateKind, Extern, Library, Lto, PackageTexts, RustcCall};
 pub use script::{DependencyScript, NativeBuild, ScriptRun};
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,7 @@ use crate::digest::{ContentHash, Digest, Hasher};
 use crate::path::StorePath;
 
 /// Version of the written hashing rules and of the shape of derivations.
-pub const HASH_FORMAT: u64 = 1;
+pub const HASH_FORMAT: u64 = 2;
 
 /// Version of what a build can see: mounts, devices, environment, user and host name.
 pub const SANDBOX_CONTRACT: u64 = 2;

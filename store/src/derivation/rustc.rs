@@ -130,24 +130,61 @@ pub struct Codegen {
     pub codegen_units: Option<u64>,
     /// `-C debuginfo`, where not none.
     pub debug_info: Option<String>,
+    /// Link-time optimisation.
+    pub lto: Lto,
+    /// Whether a panic ends the process at once, rather than to unwind.
+    pub panic_abort: bool,
+    /// `-C overflow-checks`.
+    pub overflow_checks: bool,
+    /// `-C debug-assertions`.
+    pub debug_assertions: bool,
+}
+
+/// Link-time optimisation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Lto {
+    /// Within the crate, where rustc sees fit. A library holds machine code alone.
+    Local,
+    /// None at all. A library holds machine code alone.
+    Off,
+    /// Left to the programs: a library holds bitcode alone.
+    Left,
+    /// Of a program, over all its libraries, in parallel.
+    Thin,
+    /// Of a program, over all its libraries as one.
+    Fat,
 }
 
 impl Codegen {
     /// The class of every crate that ends up in an app: Cargo's release defaults.
     pub fn target() -> Self {
-        Self {
-            opt_level: "3".into(),
-            codegen_units: None,
-            debug_info: None,
-        }
+        Self::class("3")
     }
 
     /// The class of build scripts, proc macros and what they use: Cargo's `build-override`.
     pub fn host() -> Self {
+        Self::class("0")
+    }
+
+    /// Returns what a build script is told of the way its package is compiled, and no more: runs
+    /// are shared by all that agree in it.
+    #[must_use]
+    pub fn of_script(&self) -> Self {
         Self {
-            opt_level: "0".into(),
+            debug_info: self.debug_info.clone(),
+            ..Self::class(&self.opt_level)
+        }
+    }
+
+    fn class(opt_level: &str) -> Self {
+        Self {
+            opt_level: opt_level.to_owned(),
             codegen_units: None,
             debug_info: None,
+            lto: Lto::Local,
+            panic_abort: false,
+            overflow_checks: false,
+            debug_assertions: false,
         }
     }
 }
@@ -236,6 +273,18 @@ impl ContentHash for RustcCall {
     }
 }
 
+impl ContentHash for Lto {
+    fn hash(&self, hasher: &mut Hasher) {
+        hasher.integer(match self {
+            Self::Local => 0,
+            Self::Off => 1,
+            Self::Left => 2,
+            Self::Thin => 3,
+            Self::Fat => 4,
+        });
+    }
+}
+
 impl ContentHash for CrateKind {
     fn hash(&self, hasher: &mut Hasher) {
         match self {
@@ -259,7 +308,11 @@ content_hash!(Library {
 content_hash!(Codegen {
     opt_level,
     codegen_units,
-    debug_info
+    debug_info,
+    lto,
+    panic_abort,
+    overflow_checks,
+    debug_assertions,
 });
 content_hash!(PackageTexts {
     name,

@@ -3,8 +3,10 @@
 //! | module | holds |
 //! |---|---|
 //! | [`toml`] | the manifest as it is written |
+//! | [`codegen`] | `[profile.release]` |
 //! | [`targets`] | Cargo's rules for finding libraries, programs and build scripts |
 
+mod codegen;
 mod targets;
 mod toml;
 
@@ -58,6 +60,7 @@ pub(crate) fn package(
         build_script: ground.build_script(table.build.as_ref())?,
         declared_features: declared_features(&manifest),
         about: about(table, &contents.files),
+        codegen: codegen::published(&manifest.profile.release)?,
     })
 }
 

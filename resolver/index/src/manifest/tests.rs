@@ -297,3 +297,53 @@ fn texts_are_as_cargo_hands_them_to_the_compiler() {
     assert_eq!(readme("readme = true"), "README.md");
     assert_eq!(readme("readme = 'doc/x.md'"), "doc/x.md");
 }
+
+/// Returns what a manifest publishes for code generation.
+fn codegen(manifest: &str) -> String {
+    match read(manifest, &["Cargo.toml", "src/lib.rs"]) {
+        Ok(package) => serde_json::to_string(&package.codegen).unwrap(),
+        Err(error) => error,
+    }
+}
+
+#[test]
+fn release_profiles_are_read_as_cargo_reads_them() {
+    assert_eq!(
+        read("", &["Cargo.toml", "src/lib.rs"]).unwrap().codegen,
+        orlop_resolver::PublishedCodegen::default()
+    );
+    insta::assert_snapshot!(codegen(
+        "[profile.dev]\nopt-level = 'nonsense'\n\
+         [profile.release]\nlto = true\nopt-level = 'z'\npanic = 'abort'\ndebug = 1\nstrip = true\n\
+         codegen-units = 1\noverflow-checks = true\n\
+         [profile.release.package.'*']\nopt-level = 3\ndebug-assertions = true\n\
+         [profile.release.package.'serde@1.0.0']\ncodegen-units = 4\n\
+         [profile.release.build-override]\nopt-level = 1\n"
+    ), @r#"{"all":{"opt_level":"z","codegen_units":1,"overflow_checks":true,"debug_assertions":null},"packages":{"*":{"opt_level":"3","codegen_units":null,"overflow_checks":null,"debug_assertions":true},"serde@1.0.0":{"opt_level":null,"codegen_units":4,"overflow_checks":null,"debug_assertions":null}},"build":{"opt_level":"1","codegen_units":null,"overflow_checks":null,"debug_assertions":null},"lto":"Fat","panic_abort":true}"#);
+    for (lto, read) in [
+        ("false", "Local"),
+        ("'off'", "Off"),
+        ("'no'", "Off"),
+        ("'thin'", "Thin"),
+        ("'fat'", "Fat"),
+    ] {
+        let found = codegen(&format!("[profile.release]\nlto = {lto}\n"));
+        assert!(found.contains(&format!("\"lto\":\"{read}\"")), "{found}");
+    }
+    let refused = [
+        "opt-level = 7",
+        "opt-level = 'x y'",
+        "lto = 'much'",
+        "panic = 'never'",
+    ];
+    let errors: Vec<_> = refused
+        .iter()
+        .map(|line| codegen(&format!("[profile.release]\n{line}\n")))
+        .collect();
+    insta::assert_snapshot!(errors.join("\n"), @r"
+    `opt-level` is `7`: only `0` to `3`, `s` and `z` are known
+    `opt-level` is `x y`: only `0` to `3`, `s` and `z` are known
+    `lto` is `much`: only `off`, `thin` and `fat` are known
+    `panic` is `never`: only `unwind` and `abort` are known
+    ");
+}

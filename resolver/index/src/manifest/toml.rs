@@ -21,6 +21,45 @@ pub(super) struct Manifest {
     pub(super) dependencies: DependencyTables,
     #[serde(default)]
     pub(super) target: Table<DependencyTables>,
+    #[serde(default)]
+    pub(super) profile: ProfileTables,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct ProfileTables {
+    #[serde(default)]
+    pub(super) release: ProfileTable,
+}
+
+/// `[profile.release]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct ProfileTable {
+    #[serde(flatten)]
+    pub(super) all: CodegenTable,
+    pub(super) lto: Option<TextOrBool>,
+    pub(super) panic: Option<String>,
+    #[serde(default)]
+    pub(super) package: Table<CodegenTable>,
+    #[serde(default)]
+    pub(super) build_override: CodegenTable,
+}
+
+/// The keys of a profile that packages can have of their own.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct CodegenTable {
+    pub(super) opt_level: Option<TextOrNumber>,
+    pub(super) codegen_units: Option<u64>,
+    pub(super) overflow_checks: Option<bool>,
+    pub(super) debug_assertions: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum TextOrNumber {
+    Text(String),
+    Number(u64),
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,6 +1,6 @@
 //! The command line of rustc.
 
-use orlop_store::derivation::{CrateKind, RustcCall};
+use orlop_store::derivation::{Codegen, CrateKind, Lto, RustcCall};
 
 use super::{Run, Said};
 use crate::environment::folders;
@@ -74,21 +74,49 @@ fn add_codegen(arguments: &mut Arguments, call: &RustcCall) {
     if call.kind == CrateKind::ProcMacro {
         arguments.pair("-C", "prefer-dynamic");
     }
-    let optimized = call.codegen.opt_level != "0";
-    if optimized {
-        arguments.pair("-C", format!("opt-level={}", call.codegen.opt_level));
+    let codegen = &call.codegen;
+    if codegen.opt_level != "0" {
+        arguments.pair("-C", format!("opt-level={}", codegen.opt_level));
     }
-    arguments.pair("-C", "embed-bitcode=no");
-    if let Some(units) = call.codegen.codegen_units {
+    if codegen.panic_abort {
+        arguments.pair("-C", "panic=abort");
+    }
+    match codegen.lto {
+        Lto::Local => arguments.pair("-C", "embed-bitcode=no"),
+        Lto::Off => {
+            arguments.pair("-C", "lto=off");
+            arguments.pair("-C", "embed-bitcode=no");
+        }
+        Lto::Left => arguments.pair("-C", "linker-plugin-lto"),
+        Lto::Thin => arguments.pair("-C", "lto=thin"),
+        Lto::Fat => arguments.pair("-C", "lto=fat"),
+    }
+    if let Some(units) = codegen.codegen_units {
         arguments.pair("-C", format!("codegen-units={units}"));
     }
-    if let Some(level) = &call.codegen.debug_info {
+    if let Some(level) = &codegen.debug_info {
         arguments.pair("-C", format!("debuginfo={level}"));
     }
-    if !optimized {
-        // What rustc would switch on by itself.
-        arguments.pair("-C", "debug-assertions=off");
+    add_checks(arguments, codegen);
+}
+
+/// Says what rustc would not do by itself: without optimisation it switches debug assertions on,
+/// and with them checks for overflow.
+fn add_checks(arguments: &mut Arguments, codegen: &Codegen) {
+    let assertions_implied = codegen.opt_level == "0";
+    if codegen.debug_assertions != assertions_implied {
+        let value = on_or_off(codegen.debug_assertions);
+        arguments.pair("-C", format!("debug-assertions={value}"));
     }
+    let checks_implied = codegen.debug_assertions;
+    if codegen.overflow_checks != checks_implied {
+        let value = on_or_off(codegen.overflow_checks);
+        arguments.pair("-C", format!("overflow-checks={value}"));
+    }
+}
+
+fn on_or_off(on: bool) -> &'static str {
+    if on { "on" } else { "off" }
 }
 
 fn add_features(arguments: &mut Arguments, call: &RustcCall) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use insta::assert_snapshot;
 use orlop_store::derivation::{
-    Codegen, CrateKind, Extern, Isolation, Library, PackageTexts, RustcCall, Tools,
+    Codegen, CrateKind, Extern, Isolation, Library, Lto, PackageTexts, RustcCall, Tools,
 };
 use orlop_store::{Digest, JobView, StorePath};
 
@@ -487,6 +487,10 @@ fn other_codegen_options() {
         opt_level: "s".into(),
         codegen_units: Some(1),
         debug_info: Some("line-tables-only".into()),
+        lto: Lto::Off,
+        panic_abort: true,
+        overflow_checks: true,
+        debug_assertions: false,
     };
     let line = line(
         &RustcCall {
@@ -503,4 +507,68 @@ fn other_codegen_options() {
         assert!(line.contains(&format!("-C {option}\n")), "{line}");
     }
     assert!(!line.contains("strip"), "{line}");
+}
+
+/// Returns the codegen options of a library, without what all have.
+fn codegen_options(codegen: Codegen) -> String {
+    let line = line(
+        &RustcCall {
+            codegen,
+            ..call(CrateKind::Library)
+        },
+        &nothing(),
+    );
+    let options = line.lines().filter_map(|line| line.strip_prefix("-C "));
+    let common = ["metadata", "extra-filename", "strip"];
+    options
+        .filter(|option| !common.iter().any(|common| option.starts_with(common)))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[test]
+fn codegen_options_are_said_where_rustc_would_do_otherwise() {
+    let target = Codegen::target;
+    let lto = |lto| codegen_options(Codegen { lto, ..target() });
+    assert_eq!(lto(Lto::Local), "opt-level=3 embed-bitcode=no");
+    assert_eq!(lto(Lto::Off), "opt-level=3 lto=off embed-bitcode=no");
+    assert_eq!(lto(Lto::Left), "opt-level=3 linker-plugin-lto");
+    assert_eq!(lto(Lto::Thin), "opt-level=3 lto=thin");
+    assert_eq!(lto(Lto::Fat), "opt-level=3 lto=fat");
+    let abort = Codegen {
+        panic_abort: true,
+        ..target()
+    };
+    assert_eq!(
+        codegen_options(abort),
+        "opt-level=3 panic=abort embed-bitcode=no"
+    );
+    for (class, debug_assertions, overflow_checks, expected) in [
+        (target(), false, false, ""),
+        (target(), false, true, " overflow-checks=on"),
+        (
+            target(),
+            true,
+            false,
+            " debug-assertions=on overflow-checks=off",
+        ),
+        (target(), true, true, " debug-assertions=on"),
+        (Codegen::host(), false, false, " debug-assertions=off"),
+        (
+            Codegen::host(),
+            false,
+            true,
+            " debug-assertions=off overflow-checks=on",
+        ),
+        (Codegen::host(), true, false, " overflow-checks=off"),
+        (Codegen::host(), true, true, ""),
+    ] {
+        let found = codegen_options(Codegen {
+            debug_assertions,
+            overflow_checks,
+            ..class
+        });
+        let (_, checks) = found.split_once("embed-bitcode=no").unwrap();
+        assert_eq!(checks, expected);
+    }
 }
