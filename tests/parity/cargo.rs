@@ -22,17 +22,11 @@ impl CargoBuild {
         Self::run(env.path("by-cargo"), &mut command)
     }
 
-    /// Installs an app of the real registry, in the one codegen class that Orlop has.
+    /// Installs an app of the real registry, as it is published but for what debug information it
+    /// has in the end.
     pub(crate) fn online(folder: &Path, app: &str) -> Self {
         let mut command = command(folder, app, &[]);
-        for (option, value) in [
-            ("DEBUG", "0"),
-            ("LTO", "false"),
-            ("PANIC", "unwind"),
-            ("STRIP", "debuginfo"),
-            ("OPT_LEVEL", "3"),
-            ("CODEGEN_UNITS", "16"),
-        ] {
+        for (option, value) in [("DEBUG", "0"), ("STRIP", "debuginfo")] {
             command.env(format!("CARGO_PROFILE_RELEASE_{option}"), value);
         }
         Self::run(folder.to_owned(), &mut command)

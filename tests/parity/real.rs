@@ -14,7 +14,7 @@ fn network_parity() {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().join("home");
         let run: crate::support::Run = std::process::Command::new(env!("CARGO_BIN_EXE_orlop"))
-            .args(["install", app, "--linkage", "static", "--home"])
+            .args(["install", app, "--codegen", "app", "--home"])
             .arg(&home)
             .output()
             .unwrap()

@@ -379,21 +379,21 @@ fn keys_are_golden() {
         .map(|step| step.path().to_string() + "\n")
         .collect();
     assert_snapshot!(paths, @r"
-    2x508xm7yjzfj58gdrj57nl5ba24ca9i-leaf-1.0.0-src
-    ha6zk45yrzql6a5g0pbr2pvzsnwxi3if-leaf-1.0.0
-    6nc2iq7m55sxi4drpih0z53l4g9rlgfd-leaf-2.0.0-src
-    jpl4ar5d352fw0ybk1myk3k01h57x5hf-leaf-2.0.0
-    24a9wvcaik3pxd3cxakjy8pgcxxnckjc-macro-1.0.0-src
-    50rz7nzpcxafrz2bkildhqnf3r1r8r4c-macro-1.0.0-macro
-    qbqdxgsf9zl2gwqd98l8kxx686jjv7m6-zed-1.0.0-src
-    vm0c4b9lcgyli9cn0xpshqxwbvvxvgx9-zed-1.0.0-script
-    2haagcp9c66193ir4jji9ixxan3xnkwl-zed-1.0.0-run
-    56761rs69l3bxjvrry17ja099q2480xk-zed-1.0.0
-    y1h2w96l03chgh8i542qhvg80v74wgmc-app-1.0.0-src
-    ypwvrhs73cjrs4dz19zncr7jvmnwfplr-app-1.0.0-script
-    k0pjpgrvjagq2qg2in5ri0h2hbviy5mi-app-1.0.0-run
-    kvckmv1cawszqbx4b5fa5kkhnnkfa9kk-app-1.0.0
-    z4n6gy7xyc9djjm0a1zy4gy80957il61-app-1.0.0-app-linkset
+    7rncwrhhbs6kp0kji6qh3hb6ncnqjh3a-leaf-1.0.0-src
+    15217h327r5viwn35axr8ab0xmigjjjl-leaf-1.0.0
+    yk9jh0bf76hpy6sfabk8fibckjgjw98z-leaf-2.0.0-src
+    bf3s8gsn1bsww521j48fq3rahb90phia-leaf-2.0.0
+    ih3cyrbi215ajshs9l1hrl9mjirhl5hc-macro-1.0.0-src
+    pvd5g1ilzl0byah3zs6h5crgsm41337j-macro-1.0.0-macro
+    82mf9a37xrbbpzx1pmn0sn4dhyzy3d9x-zed-1.0.0-src
+    0drnnm93pya42wydbmqaf9r4607ylv86-zed-1.0.0-script
+    zy6ixjv0z8nidqpq813kkgxza4jcvnx3-zed-1.0.0-run
+    1fi5byzkqhn7kph3n6qn24fk78j3cs53-zed-1.0.0
+    z463gryggxacg5yy5nh46ylp27slvv2q-app-1.0.0-src
+    mh0jbg2pjb95k2fjdx68n47097hhx271-app-1.0.0-script
+    inybcqg17q0sbm6pcqs3k2pijr7ivhaw-app-1.0.0-run
+    d2n5lsyjnm1pjqxpldqi785hsh5makgy-app-1.0.0
+    77j9rbxgc3cx8hfkxzsdazzi2s00r2d8-app-1.0.0-app-linkset
     ");
 }
 

@@ -752,7 +752,17 @@ fn write() {
         fs_err::write("/proc/sys/kernel/core_pattern", "|/tmp/x"),
         Errno::ROFS,
     );
-    for folder in ["/tmp", "/dev/shm", "/orlop/build", own_output().as_str()] {
+    let output = own_output();
+    // Where build scripts look for Cargo's target folder.
+    let above = output.join("out").ancestors().nth(3).unwrap().to_owned();
+    assert_eq!(above, "/orlop");
+    for folder in [
+        "/tmp",
+        "/dev/shm",
+        "/orlop/build",
+        output.as_str(),
+        above.as_str(),
+    ] {
         fs_err::write(Utf8Path::new(folder).join("new"), "text").unwrap();
     }
     fs_err::OpenOptions::new()

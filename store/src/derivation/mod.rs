@@ -26,7 +26,7 @@ use crate::path::StorePath;
 pub const HASH_FORMAT: u64 = 2;
 
 /// Version of what a build can see: mounts, devices, environment, user and host name.
-pub const SANDBOX_CONTRACT: u64 = 2;
+pub const SANDBOX_CONTRACT: u64 = 3;
 
 /// One exact step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

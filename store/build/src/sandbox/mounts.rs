@@ -8,11 +8,16 @@
 //! /orlop/build          the working area             writable
 //! /orlop/bin/orlop-linker  this program              read-only
 //! /orlop/bin/cargo      this program                 read-only
+//! /orlop                what else is put there       writable, thrown away
+//! /orlop/store          nothing else                 read-only
 //! /proc                 of the job's own processes   read-only
 //! /dev                  null zero full random urandom, fd links, shm
 //! /etc                  passwd group hosts           read-only
 //! /tmp                  empty                        writable
 //! ```
+//!
+//! Build scripts that look for Cargo's target folder, to leave completions there for example, take it
+//! to be three above `OUT_DIR`, and find `/orlop`.
 //!
 //! This list is part of every key: a change of it is a new
 //! [`SANDBOX_CONTRACT`](orlop_store::derivation::SANDBOX_CONTRACT).
@@ -75,8 +80,10 @@ fn swap_root(setup: &Setup) -> Result<(), Failure> {
 fn mount_store(setup: &Setup) -> Result<(), Failure> {
     make_folder(STORE)?;
     bind_read_only(&on_host(&setup.store), STORE)?;
-    make_folder("/orlop")?;
-    make_folder(SANDBOX_STORE)?;
+    for folder in ["/orlop", SANDBOX_STORE] {
+        make_folder(folder)?;
+        mount_empty(folder, 0o755)?;
+    }
     for input in &setup.inputs {
         show(input, &format!("{SANDBOX_STORE}/{input}"))?;
     }
@@ -169,6 +176,7 @@ fn close_root() -> Result<(), Failure> {
         rustix::mount::unmount(folder, UnmountFlags::DETACH).step(format!("let {folder} go"))?;
         rustix::fs::rmdir(folder).step(format!("remove {folder}"))?;
     }
+    restrict(SANDBOX_STORE, MountFlags::RDONLY)?;
     restrict("/", MountFlags::RDONLY)
 }
 
