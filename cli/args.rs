@@ -171,6 +171,8 @@ pub(crate) enum Command {
     Du(Du),
     /// Show which object, app and generation a file belongs to
     Which(FileArgument),
+    /// Measure what sharing crates gives and costs for the installed apps: disk, memory, start-up
+    Stats(Stats),
     /// The compilers that apps are compiled with
     #[command(subcommand)]
     Compiler(CompilerCommand),
@@ -453,6 +455,17 @@ pub(crate) struct FileArgument {
     /// A path; links are followed
     #[arg(value_name = "PATH")]
     pub(crate) path: Utf8PathBuf,
+}
+
+/// Arguments of `stats`.
+#[derive(Debug, Args)]
+pub(crate) struct Stats {
+    /// Write a page with charts for a browser
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<Utf8PathBuf>,
+    /// How often to start each program
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) rounds: u16,
 }
 
 /// Arguments of `build`.

@@ -26,6 +26,7 @@ mod pipelining;
 mod recipes;
 mod resolve;
 mod sharing;
+mod stats;
 mod support;
 mod tidy;
 mod traps;

@@ -206,6 +206,7 @@ fn the_page_of_the_command_line_is_what_help_prints() {
         "why-depends",
         "du",
         "which",
+        "stats",
         "compiler",
         "compiler add",
         "compiler list",
@@ -239,9 +240,9 @@ fn the_page_of_the_command_line_is_what_help_prints() {
     if std::env::var_os("ORLOP_BLESS").is_some() {
         std::fs::write(&path, &page).unwrap();
     }
-    assert_eq!(
-        read(&path),
-        page,
+    // Both texts would be pages long.
+    assert!(
+        read(&path) == page,
         "run the test with ORLOP_BLESS=1 to write the page anew"
     );
 }

@@ -14,6 +14,7 @@ mod query;
 mod rebuilt;
 mod resolve;
 mod run;
+mod stats;
 mod store;
 mod verify;
 mod versions;
@@ -59,6 +60,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<(), CommandErro
         Command::WhyDepends(arguments) => store::why_depends(context, &arguments),
         Command::Du(arguments) => store::du(context, &arguments),
         Command::Which(arguments) => store::which(context, &arguments),
+        Command::Stats(arguments) => stats::stats(context, &arguments),
         Command::Compiler(command) => compiler::run(context, command),
         Command::Completions { shell } => {
             let mut out = Vec::new();

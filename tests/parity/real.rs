@@ -29,7 +29,10 @@ fn network_parity() {
         let count: usize = parity.cargo.0.values().map(Vec::len).sum();
         let differences = parity.differences();
         println!("{app}: {count} commands, {} differences", differences.len());
-        all.extend(differences.into_iter().map(|line| format!("{app}: {line}")));
+        for line in differences {
+            println!("  {line}");
+            all.push(format!("{app}: {line}"));
+        }
     }
     assert!(all.is_empty(), "{}", all.join("\n"));
 }

@@ -1,0 +1,84 @@
+//! The installed apps once more, with everything in each program: [`link`].
+
+use std::collections::BTreeMap;
+
+use camino::Utf8PathBuf;
+use orlop_link::{App, Linkage};
+use orlop_store::derivation::{CrateKind, Step};
+use orlop_store::{Generation, GenerationApp, PlannedProgram, Store, StorePath};
+
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::progress::Progress;
+use crate::toolchain;
+
+/// Links all apps that are not `static` already; returns the folder of each one's view.
+pub(super) fn link(
+    context: &Context,
+    store: &Store,
+    generation: &Generation,
+) -> Result<BTreeMap<String, Utf8PathBuf>, CommandError> {
+    let apps = generation.apps.iter();
+    let apps = apps
+        .filter(|app| app.linkage != "static")
+        .map(|app| counterpart(store, app))
+        .collect::<Result<Vec<_>, _>>()?;
+    if apps.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let progress = Progress::new(context.ui.clone());
+    let scratch = store.scratch()?;
+    let runner = context.runner(store, scratch.folder())?;
+    let linked = orlop_link::link(
+        &apps,
+        None,
+        &orlop_link::Context {
+            store,
+            runner: &*runner,
+            c_tools: &toolchain::c_tools(context, store, &progress)?,
+            reporter: &progress,
+            jobs: context.jobs(),
+        },
+    );
+    progress.clear();
+    let views = linked?.views.into_iter();
+    Ok(views
+        .map(|view| (view.app, store.object(&view.path)))
+        .collect())
+}
+
+fn counterpart(store: &Store, app: &GenerationApp) -> Result<App, CommandError> {
+    let mut compiler = None;
+    let mut programs = Vec::new();
+    for link_set in &app.link_sets {
+        let (name, compiled_with) = program(store, link_set)?;
+        compiler = Some(compiled_with);
+        programs.push(PlannedProgram {
+            name,
+            link_set: link_set.clone(),
+        });
+    }
+    programs.sort();
+    Ok(App {
+        name: app.name.clone(),
+        version: app.version.clone(),
+        linkage: Linkage::Static,
+        programs,
+        compiler: compiler
+            .ok_or_else(|| CommandError::failed(format!("`{}` has no programs", app.name)))?,
+    })
+}
+
+/// The name of the program that a link set is of, and its compiler.
+fn program(store: &Store, link_set: &StorePath) -> Result<(String, StorePath), CommandError> {
+    let derivation = store.derivation(link_set)?;
+    if let Some(Step::Rustc(call)) = derivation.map(|derivation| derivation.step)
+        && let CrateKind::Program { name } = call.kind
+    {
+        return Ok((name, call.tools.compiler));
+    }
+    Err(CommandError::failed(format!(
+        "the store does not know which program `{link_set}` is of"
+    ))
+    .hint("run `orlop verify`"))
+}
