@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use orlop_build::sandbox::{Sandbox, Unconfined};
 use orlop_index::{Patience, Progress as IndexProgress, Registry, RegistryOptions, Source};
 use orlop_recipes::RecipeSet;
-use orlop_store::{Profile, Runner, Store};
+use orlop_store::{Profile, Runner, Store, StoreError};
 
 use crate::args::{Global, SandboxChoice};
 use crate::error::{CommandError, Kind};
@@ -89,10 +89,14 @@ impl Context {
     }
 
     pub(crate) fn store(&self) -> Result<Store, CommandError> {
-        Store::open(&self.home, self.now).map_err(|error| {
-            CommandError::from(error)
-                .hint("name another place: `orlop --home DIR …`, or set `ORLOP_HOME`")
-        })
+        Store::open(&self.home, self.now).map_err(elsewhere)
+    }
+
+    /// The store and the profile, for commands that may do with profiles alone: they start sooner.
+    pub(crate) fn open_profile(&self) -> Result<(Store, Profile), CommandError> {
+        let store = Store::open_for_profiles(&self.home, self.now).map_err(elsewhere)?;
+        let profile = self.profile(&store)?;
+        Ok((store, profile))
     }
 
     /// The profile of `--profile`, or `default`.
@@ -199,6 +203,10 @@ impl Context {
             .map(|folder| folder.join(name))
             .find(|path| path.is_file())
     }
+}
+
+fn elsewhere(error: StoreError) -> CommandError {
+    CommandError::from(error).hint("name another place: `orlop --home DIR …`, or set `ORLOP_HOME`")
 }
 
 /// The command line as typed, with quotes where a shell needs them.

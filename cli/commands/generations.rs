@@ -18,7 +18,7 @@ struct Entry {
 }
 
 pub(super) fn history(context: &Context) -> Result<(), CommandError> {
-    let (_store, profile) = super::open(context)?;
+    let (_store, profile) = context.open_profile()?;
     let current = profile.current()?.map(|generation| generation.number);
     let entries: Vec<_> = profile
         .generations()?
@@ -64,7 +64,7 @@ pub(super) fn history(context: &Context) -> Result<(), CommandError> {
 }
 
 pub(super) fn rollback(context: &Context, arguments: &Rollback) -> Result<(), CommandError> {
-    let (store, profile) = super::open(context)?;
+    let (store, profile) = context.open_profile()?;
     let _in_use = store.use_store()?;
     let _lock = profile.lock(&mut |holder| {
         context.ui.status(format!(
@@ -92,11 +92,7 @@ pub(super) fn rollback(context: &Context, arguments: &Rollback) -> Result<(), Co
         ));
         return Ok(());
     }
-    // What the user would edit next is what the generation was made from.
-    let (manifest, lock) = (generation.manifest()?, generation.lock()?);
-    let generation = profile.switch(target)?;
-    orlop_store::replace_file(&profile.manifest_path(), manifest.as_bytes())?;
-    orlop_store::replace_file(&profile.lock_path(), lock.as_bytes())?;
+    profile.restore(&generation)?;
     if context.global.json {
         return context.ui.data_json(&serde_json::json!({
             "profile": profile.name(),
@@ -113,7 +109,7 @@ pub(super) fn rollback(context: &Context, arguments: &Rollback) -> Result<(), Co
 }
 
 pub(super) fn pin(context: &Context, arguments: &GenerationArgument) -> Result<(), CommandError> {
-    let (_store, profile) = super::open(context)?;
+    let (_store, profile) = context.open_profile()?;
     let number = arguments.generation;
     profile.pin(number)?;
     context.ui.success(format!(
@@ -124,7 +120,7 @@ pub(super) fn pin(context: &Context, arguments: &GenerationArgument) -> Result<(
 }
 
 pub(super) fn unpin(context: &Context, arguments: &GenerationArgument) -> Result<(), CommandError> {
-    let (_store, profile) = super::open(context)?;
+    let (_store, profile) = context.open_profile()?;
     let number = arguments.generation;
     if !profile.unpin(number)? {
         return Err(CommandError::failed(format!(

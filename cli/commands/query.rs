@@ -36,7 +36,7 @@ fn entry(app: &GenerationApp) -> Entry {
 }
 
 pub(super) fn list(context: &Context) -> Result<(), CommandError> {
-    let (_store, profile) = super::open(context)?;
+    let (_store, profile) = context.open_profile()?;
     let apps: Vec<_> = profile
         .current()?
         .map(|current| current.apps.iter().map(entry).collect())

@@ -19,6 +19,7 @@ use crate::database::Record;
 use crate::derivation::{Derivation, Isolation};
 use crate::disk;
 use crate::error::{Context as _, StoreError};
+use crate::failpoint;
 use crate::lock::StepLock;
 use crate::path::StorePath;
 use crate::staging::{Scratch, Staged};
@@ -60,8 +61,11 @@ pub(crate) fn add_all(
             return Err(StoreError::AbsentReference { path, reference });
         }
         let tree = Tree::settle(staged.folder(), &scratch)?;
+        failpoint::reached("add.settle")?;
         share(store, staged.folder(), &tree, &scratch, &mut seen)?;
+        failpoint::reached("add.share")?;
         tree.seal(staged.folder())?;
+        failpoint::reached("add.seal")?;
         let info = ObjectInfo {
             path,
             content: tree.digest(),
@@ -82,6 +86,7 @@ pub(crate) fn add_all(
         return Ok(());
     }
     disk::sync_file_system(&store.folder())?;
+    failpoint::reached("add.sync")?;
     publish(store, ready, &scratch)
 }
 
@@ -100,10 +105,10 @@ fn publish(
             continue;
         }
         let object = store.object(path);
-        if disk::exists(&object)? {
-            move_away(&object, scratch)?;
-        }
+        move_away(&object, scratch)?;
+        failpoint::reached("add.replace")?;
         staged.move_to(&object)?;
+        failpoint::reached("add.rename")?;
         // Only now: moving a folder to another one takes the permission to write to it.
         tree::seal_folder(&object)?;
         records.push(record);
@@ -116,16 +121,20 @@ fn publish(
         }
         _ => disk::sync_file_system(&store.folder())?,
     }
-    store.database().register(&records)
+    failpoint::reached("add.names")?;
+    store.database()?.register(&records)?;
+    failpoint::reached("add.register")
 }
 
-/// Moves what is in the way of an object, or is one no more, to where it will be removed.
+/// Moves what is in the way of an object, or is one no more, to where it will be removed; nothing
+/// there is fine.
 pub(crate) fn move_away(object: &Utf8Path, scratch: &Scratch) -> Result<(), StoreError> {
-    if fs_err::symlink_metadata(object)
-        .context("look at", object)?
-        .is_dir()
-    {
-        disk::set_mode(object, 0o755)?;
+    match fs_err::symlink_metadata(object) {
+        // Moving a folder to another one takes the permission to write to it.
+        Ok(metadata) if metadata.is_dir() => disk::set_mode(object, 0o755)?,
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).context("look at", object),
     }
     disk::rename(object, &scratch.unique())
 }
@@ -155,7 +164,7 @@ fn share(
         let other = match seen.get(&key) {
             Some(first) => Some(first.clone()),
             None => store
-                .database()
+                .database()?
                 .file(&content)?
                 .map(|(object, path)| store.object(&object).join(path)),
         };

@@ -3,7 +3,8 @@
 //! Durability follows one rule: what a name leads to is on disk before the name is, and the name
 //! is on disk before anybody is told of it.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,6 +12,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::os::unix::fs::symlink;
 
 use crate::error::{Context as _, StoreError};
+use crate::failpoint;
 
 /// Returns a file name that no other thread or process has.
 pub(crate) fn unique_name() -> String {
@@ -25,6 +27,17 @@ pub(crate) fn unique_name() -> String {
 /// Makes a folder and those above it.
 pub(crate) fn create_folder(path: &Utf8Path) -> Result<(), StoreError> {
     fs_err::create_dir_all(path).context("create the folder", path)
+}
+
+/// Copies an open file to a new one of the same owner: as a reflink where the file system can.
+/// `from` is what it is called, if that fails.
+pub(crate) fn copy(mut file: &File, to: &Utf8Path, from: &Utf8Path) -> Result<(), StoreError> {
+    let copy = fs_err::File::create_new(to).context("create", to)?;
+    let mut copy = copy.into_parts().0;
+    if rustix::fs::ioctl_ficlone(&copy, file).is_err() {
+        io::copy(&mut file, &mut copy).context("copy", from)?;
+    }
+    Ok(())
 }
 
 /// Renames a file, link or folder.
@@ -94,30 +107,76 @@ pub(crate) fn link(path: &Utf8Path, target: &Utf8Path) -> Result<(), StoreError>
 /// Makes a link in place of what was there: everybody sees the old one or the new one. It is on
 /// disk on return.
 pub(crate) fn replace_link(path: &Utf8Path, target: &Utf8Path) -> Result<(), StoreError> {
-    let folder = path.parent().unwrap_or(Utf8Path::new("."));
-    let new = folder.join(format!(".{}", unique_name()));
-    link(&new, target)?;
-    if let Err(error) = rename(&new, path) {
-        remove_file(&new)?;
-        return Err(error);
-    }
-    sync_folder(folder)
+    replace_all(vec![Replacement::link(path, target)?])
 }
 
 /// Writes a file in place of what was there: everybody sees the old one or the new one. It is on
 /// disk on return.
 pub fn replace_file(path: &Utf8Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let folder = path.parent().unwrap_or(Utf8Path::new("."));
-    let new = folder.join(format!(".{}", unique_name()));
-    let written = fs_err::write(&new, bytes)
-        .and_then(|()| fs_err::File::open(&new)?.sync_all())
-        .context("write", &new)
-        .and_then(|()| rename(&new, path));
-    if let Err(error) = written {
-        remove_file(&new)?;
-        return Err(error);
+    replace_all(vec![Replacement::file(path, bytes)?])
+}
+
+/// Lets files and links of one folder take their places, in this order. They are on disk on
+/// return.
+pub(crate) fn replace_all(replacements: Vec<Replacement>) -> Result<(), StoreError> {
+    let mut folder = None;
+    for replacement in replacements {
+        folder = replacement.path.parent().map(ToOwned::to_owned);
+        replacement.take_place()?;
+        failpoint::reached("replace.rename")?;
     }
-    sync_folder(folder)
+    sync_folder(folder.as_deref().unwrap_or(Utf8Path::new(".")))
+}
+
+/// A file or link that is about to take the place of another; removed if it does not.
+pub(crate) struct Replacement {
+    new: Utf8PathBuf,
+    path: Utf8PathBuf,
+}
+
+impl Replacement {
+    fn beside(path: &Utf8Path) -> Self {
+        let folder = path.parent().unwrap_or(Utf8Path::new("."));
+        Self {
+            new: folder.join(format!(".{}", unique_name())),
+            path: path.to_owned(),
+        }
+    }
+
+    pub(crate) fn link(path: &Utf8Path, target: &Utf8Path) -> Result<Self, StoreError> {
+        let replacement = Self::beside(path);
+        link(&replacement.new, target)?;
+        failpoint::reached("replace.link")?;
+        Ok(replacement)
+    }
+
+    /// What is in the file is on disk on return.
+    pub(crate) fn file(path: &Utf8Path, bytes: &[u8]) -> Result<Self, StoreError> {
+        let replacement = Self::beside(path);
+        let new = &replacement.new;
+        let mut file = fs_err::File::create(new).context("create", new)?;
+        file.write_all(bytes)
+            .and_then(|()| file.sync_all())
+            .context("write", new)?;
+        failpoint::reached("replace.file")?;
+        Ok(replacement)
+    }
+
+    fn take_place(mut self) -> Result<(), StoreError> {
+        rename(&self.new, &self.path)?;
+        self.new = Utf8PathBuf::new();
+        Ok(())
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        if !self.new.as_str().is_empty()
+            && let Err(error) = remove_file(&self.new)
+        {
+            tracing::warn!("{error}");
+        }
+    }
 }
 
 /// Removes a file or link; returns whether there was one.

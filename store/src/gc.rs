@@ -3,21 +3,23 @@
 //! Live is what a root reaches, or any generation of any profile (its views and what it keeps), or
 //! a running program. Who uses objects that nothing reaches yet holds a [`crate::UseGuard`].
 //!
-//! 1. Without any lock: generations that are no longer wanted go, what is dead is found, counted,
-//!    and put in an order in which nothing goes before what refers to it.
-//! 2. For a few objects at a time, while nobody uses the store: what has become live since is
+//! 1. Without any lock: generations that are no longer wanted go, what is dead is found, and put
+//!    in an order in which nothing goes before what refers to it.
+//! 2. For some objects at a time, while nobody uses the store: what has become live since is
 //!    taken out, the others are unregistered and renamed. Who wants to use the store waits that
-//!    long at most.
-//! 3. Without any lock: what was renamed is deleted.
+//!    long at most, so how many go at once depends on how long the last ones took.
+//! 3. Without any lock: what was renamed is deleted, and counted.
 //!
 //! Killed anywhere the store is complete: what refers to an object goes with it or before it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::database::{Graph, Id};
+use crate::database::{Graph, Id, Version};
 use crate::error::StoreError;
+use crate::failpoint;
 use crate::live::{self, Generations, Rule};
 use crate::lock::{StepLock, SweepLock};
 use crate::path::StorePath;
@@ -26,8 +28,11 @@ use crate::staging;
 use crate::store::Store;
 use crate::{add, disk, reference, tree};
 
-/// How many objects go while others wait.
-const BATCH: usize = 64;
+/// How many objects go while others wait: at least, and at most.
+const BATCH: (usize, usize) = (64, 512);
+
+/// How long others are to wait for that.
+const HOLD: Duration = Duration::from_millis(10);
 
 /// What may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -83,7 +88,7 @@ pub(crate) fn plan(store: &Store, options: &GcOptions) -> Result<GcPlan, StoreEr
     Ok(GcPlan {
         generations,
         live: store
-            .database()
+            .database()?
             .paths_of(mark.live.iter().copied())?
             .into_iter()
             .chain(mark.roots)
@@ -102,27 +107,26 @@ pub(crate) fn run(
     let _only_one = StepLock::telling(store.home(), "gc", waiting)?;
     staging::remove_leftovers(&store.home().join("staging"))?;
     let generations = remove_generations(store, options.keep, waiting)?;
+    failpoint::reached("gc.generations")?;
     let mark = Mark::new(store, options, Generations::new())?;
-    let (dead, mut bytes) = mark.chosen(store, options.max_freed)?;
-    let mut removed = BTreeSet::new();
-    // What has come alive once stays, even if its root is gone again by the next batch: else it
-    // would be left without what it refers to.
-    let mut revived = BTreeSet::new();
-    for batch in dead.chunks(BATCH) {
-        removed.extend(sweep(store, &mark, &mut revived, batch, waiting)?);
-    }
-    if removed.len() != dead.len() {
-        // Something has come alive: the sum was of more than what went.
-        let mut freed = tree::Freed::default();
-        for path in dead.iter().filter(|path| !removed.contains(*path)) {
-            freed.add(&store.object(path))?;
-        }
-        bytes = bytes.saturating_sub(freed.bytes());
+    failpoint::reached("gc.mark")?;
+    let dead = match options.max_freed {
+        Some(_) => mark.chosen(store, options.max_freed)?.0,
+        None => mark.dead.clone(),
+    };
+    let mut sweep = Sweep::new(store, mark)?;
+    let mut left = dead.as_slice();
+    let mut size = BATCH.0;
+    while !left.is_empty() {
+        let (batch, later) = left.split_at(size.min(left.len()));
+        let held = sweep.remove(batch, waiting)?;
+        left = later;
+        size = if held > HOLD { size / 2 } else { size * 2 }.clamp(BATCH.0, BATCH.1);
     }
     Ok(GcReport {
         generations,
-        removed,
-        bytes,
+        removed: sweep.removed,
+        bytes: sweep.bytes,
     })
 }
 
@@ -149,8 +153,12 @@ fn remove_generations(
 
 /// What was live at one moment.
 struct Mark {
-    rule: Rule,
+    options: GcOptions,
+    /// What the database was then.
+    version: Version,
     registered: BTreeSet<Id>,
+    /// Generations that have been looked at.
+    generations: Generations,
     live: BTreeSet<Id>,
     /// What was kept alive directly.
     roots: BTreeSet<StorePath>,
@@ -164,9 +172,11 @@ impl Mark {
             without,
             drop_build_only: options.drop_build_only,
         };
-        let database = store.database();
-        // In this order: what is registered after this is new, whatever the graph knows of it.
+        let database = store.database()?;
+        // In this order: what comes after this is new, whatever the rest knows of it.
+        let version = database.version()?;
         let registered = database.registered()?;
+        let generations = live::generations(store)?;
         let graph = database.graph()?;
         let mut roots: BTreeSet<_> = live::roots(store, &rule)?.into_keys().collect();
         roots.extend(unregistered_needs(store, &roots, &registered)?);
@@ -183,8 +193,10 @@ impl Mark {
             !known.contains(path) && !roots.contains(path) && !reached.contains(path)
         }));
         Ok(Self {
-            rule,
+            options: *options,
+            version,
             registered,
+            generations,
             live,
             roots,
             dead: paths,
@@ -210,12 +222,28 @@ impl Mark {
         Ok((chosen, freed.bytes()))
     }
 
-    /// Returns what has come alive since, of what was dead. Nobody uses the store meanwhile.
+    /// Returns what has come alive since, of what was dead. Nobody uses the store meanwhile, and
+    /// everybody waits: only what is new is looked at.
     fn revived(&self, store: &Store) -> Result<BTreeSet<StorePath>, StoreError> {
-        let database = store.database();
-        let now = database.registered()?;
-        let mut added: BTreeSet<Id> = now.difference(&self.registered).copied().collect();
-        let roots: BTreeSet<_> = live::roots(store, &self.rule)?.into_keys().collect();
+        let database = store.database()?;
+        let mut added = BTreeSet::new();
+        if database.version()? != self.version {
+            let now = database.registered()?;
+            added.extend(now.difference(&self.registered).copied());
+        }
+        let rule = if self.options.drop_build_only {
+            // Another generation may be the current one by now.
+            Rule {
+                without: Generations::new(),
+                drop_build_only: true,
+            }
+        } else {
+            Rule {
+                without: self.generations.clone(),
+                drop_build_only: false,
+            }
+        };
+        let roots: BTreeSet<_> = live::kept(store, &rule)?.into_keys().collect();
         let roots: BTreeSet<_> = roots.difference(&self.roots).cloned().collect();
         if added.is_empty() && roots.is_empty() {
             return Ok(BTreeSet::new());
@@ -235,7 +263,7 @@ fn unregistered_needs(
 ) -> Result<BTreeSet<StorePath>, StoreError> {
     let mut needs = BTreeSet::new();
     for root in roots {
-        let id = store.database().id(root)?;
+        let id = store.database()?.id(root)?;
         if id.is_some_and(|id| registered.contains(&id)) || !disk::exists(&store.object(root))? {
             continue;
         }
@@ -266,46 +294,85 @@ fn referring_first(graph: &Graph, ids: &BTreeSet<Id>) -> Vec<Id> {
     left
 }
 
-/// Removes those of a few objects that are still dead, and returns them.
-fn sweep(
-    store: &Store,
-    mark: &Mark,
-    revived: &mut BTreeSet<StorePath>,
-    batch: &[StorePath],
-    waiting: &mut dyn FnMut(String),
-) -> Result<BTreeSet<StorePath>, StoreError> {
-    let trash = store.scratch();
-    let nobody_else = SweepLock::new(store.home(), waiting)?;
-    revived.extend(mark.revived(store)?);
-    let going: BTreeSet<_> = batch.iter().cloned().collect();
-    let going: BTreeSet<_> = going.difference(revived).cloned().collect();
-    let forgotten = store.database().forget(&going);
-    match (forgotten, trash) {
-        (Ok(()), Ok(trash)) => {
-            for path in &going {
-                let tree = store.object(path);
-                if disk::exists(&tree)? {
-                    add::move_away(&tree, &trash)?;
+/// The removal of what is still dead.
+struct Sweep<'a> {
+    store: &'a Store,
+    mark: Mark,
+    /// What has come alive once stays, even if its root is gone again by the next batch: else it
+    /// would be left without what it refers to.
+    revived: BTreeSet<StorePath>,
+    /// Names of logs.
+    logs: BTreeSet<String>,
+    removed: BTreeSet<StorePath>,
+    bytes: u64,
+}
+
+impl<'a> Sweep<'a> {
+    fn new(store: &'a Store, mark: Mark) -> Result<Self, StoreError> {
+        Ok(Self {
+            store,
+            mark,
+            revived: BTreeSet::new(),
+            logs: disk::names(&store.home().join("logs"))?
+                .into_iter()
+                .collect(),
+            removed: BTreeSet::new(),
+            bytes: 0,
+        })
+    }
+
+    /// Removes those of some objects that are still dead; returns how long others had to wait.
+    fn remove(
+        &mut self,
+        batch: &[StorePath],
+        waiting: &mut dyn FnMut(String),
+    ) -> Result<Duration, StoreError> {
+        let store = self.store;
+        let trash = store.scratch();
+        // Programs do not wait for anybody: they can be looked for before the lock.
+        let in_use = live::in_use(&store.folder())?.into_keys().collect();
+        let in_use: BTreeSet<_> = store.reachable(in_use)?;
+        let nobody_else = SweepLock::new(store.home(), waiting)?;
+        let began = Instant::now();
+        self.revived.extend(in_use);
+        self.revived.extend(self.mark.revived(store)?);
+        let going = batch.iter().filter(|path| !self.revived.contains(*path));
+        let going: BTreeSet<_> = going.cloned().collect();
+        let forgotten = store.database()?.forget(&going);
+        failpoint::reached("gc.forget")?;
+        let held = match (forgotten, trash) {
+            (Ok(()), Ok(trash)) => {
+                for path in &going {
+                    add::move_away(&store.object(path), &trash)?;
+                    failpoint::reached("gc.move")?;
                 }
+                drop(nobody_else);
+                let held = began.elapsed();
+                self.bytes += trash.empty()?;
+                failpoint::reached("gc.delete")?;
+                held
             }
-            drop(nobody_else);
-            trash.remove()?;
-        }
-        // On a full disk the database cannot even forget, and there is no room for a folder.
-        // Trees without a registration and registrations without a tree are equally invalid, so
-        // the other way round is as good; only that everybody has to wait.
-        (Err(StoreError::DatabaseFull { .. }), _) | (Ok(()), Err(_)) => {
-            for path in &going {
-                tree::remove(&store.object(path))?;
+            // On a full disk the database cannot even forget, and there is no room for a folder.
+            // Trees without a registration and registrations without a tree are equally invalid,
+            // so the other way round is as good; only that everybody has to wait.
+            (Err(StoreError::DatabaseFull { .. }), _) | (Ok(()), Err(_)) => {
+                for path in &going {
+                    self.bytes += tree::remove(&store.object(path))?;
+                }
+                store.database()?.forget(&going)?;
+                began.elapsed()
             }
-            store.database().forget(&going)?;
+            (Err(error), _) => return Err(error),
+        };
+        for path in &going {
+            if self.logs.contains(&format!("{path}.log")) {
+                self.bytes += tree::remove(&store.log_path(path))?;
+                failpoint::reached("gc.log")?;
+            }
         }
-        (Err(error), _) => return Err(error),
+        self.removed.extend(going);
+        Ok(held)
     }
-    for path in &going {
-        disk::remove_file(&store.log_path(path))?;
-    }
-    Ok(going)
 }
 
 #[cfg(test)]

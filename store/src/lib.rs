@@ -20,6 +20,7 @@
 //! | [`verify`] | [`Verification`]: whether everything is what it was when it was made |
 //! | [`question`] | [`Reason`], [`Usage`]: why an object is there, and what it costs |
 //! | [`error`] | [`StoreError`] |
+//! | [`failpoint`] | named steps at which the fault harness strikes |
 //! | `tree` | the canonical form of a tree, its digest, its removal |
 //! | `database` | what is valid; the only module that knows `SQLite` |
 //! | `reference` | what the database knew, found again in the trees |
@@ -36,6 +37,7 @@ pub mod digest;
 mod disk;
 pub mod error;
 pub mod event;
+pub mod failpoint;
 pub mod fetch;
 pub mod gc;
 pub mod job;

@@ -73,12 +73,32 @@ pub(crate) struct Rule {
     pub(crate) drop_build_only: bool,
 }
 
-/// Returns what is kept alive directly, and by what.
-pub(crate) fn roots(
-    store: &Store,
-    rule: &Rule,
-) -> Result<BTreeMap<StorePath, BTreeSet<Root>>, StoreError> {
-    let mut roots: BTreeMap<StorePath, BTreeSet<Root>> = BTreeMap::new();
+/// What is kept alive directly, and by what.
+pub(crate) type Roots = BTreeMap<StorePath, BTreeSet<Root>>;
+
+/// Returns what names, generations and running programs keep alive.
+pub(crate) fn roots(store: &Store, rule: &Rule) -> Result<Roots, StoreError> {
+    let mut roots = kept(store, rule)?;
+    for (path, numbers) in in_use(&store.folder())? {
+        let processes = numbers.into_iter().map(|number| Root::Process { number });
+        roots.entry(path).or_default().extend(processes);
+    }
+    Ok(roots)
+}
+
+/// Returns all generations, complete or not.
+pub(crate) fn generations(store: &Store) -> Result<Generations, StoreError> {
+    let mut generations = Generations::new();
+    for name in store.profiles()? {
+        let numbers = store.profile(&name)?.numbers()?;
+        generations.extend(numbers.into_iter().map(|number| (name.clone(), number)));
+    }
+    Ok(generations)
+}
+
+/// Returns what names and generations keep alive.
+pub(crate) fn kept(store: &Store, rule: &Rule) -> Result<Roots, StoreError> {
+    let mut roots = Roots::new();
     for (name, path) in store.roots()? {
         roots.entry(path).or_default().insert(Root::Named { name });
     }
@@ -104,17 +124,13 @@ pub(crate) fn roots(
             roots.entry(path).or_default().insert(root);
         }
     }
-    for (path, numbers) in in_use(&store.folder())? {
-        let processes = numbers.into_iter().map(|number| Root::Process { number });
-        roots.entry(path).or_default().extend(processes);
-    }
     Ok(roots)
 }
 
 /// Returns the objects that running processes of ours were started from or have files mapped of,
 /// with the numbers of these processes. Others' processes cannot be looked into, and need not be:
 /// they cannot have come by a path that only we know of.
-fn in_use(folder: &Utf8Path) -> Result<BTreeMap<StorePath, BTreeSet<u32>>, StoreError> {
+pub(crate) fn in_use(folder: &Utf8Path) -> Result<BTreeMap<StorePath, BTreeSet<u32>>, StoreError> {
     let folder = folder
         .canonicalize_utf8()
         .unwrap_or_else(|_| folder.to_owned());

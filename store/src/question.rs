@@ -41,7 +41,7 @@ impl Store {
     /// nothing if it is dead.
     pub fn why_live(&self, path: &StorePath) -> Result<Vec<Reason>, StoreError> {
         let roots = live::roots(self, &Rule::default())?;
-        let Some(id) = self.database().id(path)? else {
+        let Some(id) = self.database()?.id(path)? else {
             let own = roots.get(path).into_iter().flatten();
             return Ok(own
                 .map(|root| Reason {
@@ -50,7 +50,7 @@ impl Store {
                 })
                 .collect());
         };
-        let up = self.database().graph()?.reversed();
+        let up = self.database()?.graph()?.reversed();
         let ends = self.numbered(&roots)?;
         let above = up.reached([id], |_| true);
         let mut reasons = Vec::new();
@@ -58,7 +58,7 @@ impl Store {
             // Turned round, the way up is the way down.
             let way = up.way(&BTreeSet::from([id]), &BTreeSet::from([*end]));
             let way = way.unwrap_or_default().into_iter().rev();
-            let way = self.database().paths_of(way)?;
+            let way = self.database()?.paths_of(way)?;
             for root in &roots[*path] {
                 reasons.push(Reason {
                     root: root.clone(),
@@ -74,10 +74,10 @@ impl Store {
     /// Returns in words what keeps an object alive.
     pub(crate) fn users(&self, path: &StorePath) -> Result<Vec<String>, StoreError> {
         let roots = live::roots(self, &Rule::default())?;
-        let above = match self.database().id(path)? {
+        let above = match self.database()?.id(path)? {
             Some(id) => {
-                let up = self.database().graph()?.reversed();
-                self.database().paths_of(up.reached([id], |_| true))?
+                let up = self.database()?.graph()?.reversed();
+                self.database()?.paths_of(up.reached([id], |_| true))?
             }
             None => vec![path.clone()],
         };
@@ -96,7 +96,7 @@ impl Store {
         from: &StorePath,
         to: &StorePath,
     ) -> Result<Option<Vec<StorePath>>, StoreError> {
-        let database = self.database();
+        let database = self.database()?;
         let (Some(from), Some(to)) = (database.id(from)?, database.id(to)?) else {
             return Ok(None);
         };
@@ -113,7 +113,7 @@ impl Store {
         objects: &BTreeSet<StorePath>,
         goes: &dyn Fn(&StorePath, &Root) -> bool,
     ) -> Result<Usage, StoreError> {
-        let database = self.database();
+        let database = self.database()?;
         let graph = database.graph()?;
         let own = database.ids(objects)?;
         let closure = graph.reached(own.iter().copied(), |_| true);
@@ -152,7 +152,7 @@ impl Store {
 
     /// Returns the registered objects whose names begin like this.
     pub fn paths_beginning(&self, text: &str) -> Result<Vec<StorePath>, StoreError> {
-        self.database().paths_beginning(text)
+        self.database()?.paths_beginning(text)
     }
 
     fn numbered<'a>(
@@ -161,7 +161,7 @@ impl Store {
     ) -> Result<BTreeMap<Id, &'a StorePath>, StoreError> {
         let mut numbered = BTreeMap::new();
         for path in roots.keys() {
-            if let Some(id) = self.database().id(path)? {
+            if let Some(id) = self.database()?.id(path)? {
                 numbered.insert(id, path);
             }
         }
@@ -266,7 +266,7 @@ mod tests {
                 )
             })
             .collect();
-        store.database().register(&records).unwrap();
+        store.database().unwrap().register(&records).unwrap();
         paths
     }
 
@@ -309,8 +309,8 @@ mod tests {
             assert!(store.which(&store.object(middle)).unwrap().is_some());
         });
         timed("mark", 10 * most, &|| {
-            let graph = store.database().graph().unwrap();
-            let roots = store.database().ids([top]).unwrap();
+            let graph = store.database().unwrap().graph().unwrap();
+            let roots = store.database().unwrap().ids([top]).unwrap();
             assert!(graph.reached(roots, |_| true).len() > 90_000);
         });
     }

@@ -6,6 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::disk;
 use crate::error::{Context as _, StoreError};
+use crate::failpoint;
 use crate::name;
 use crate::path::StorePath;
 
@@ -18,6 +19,7 @@ pub(crate) fn set(home: &Utf8Path, name: &str, path: &StorePath) -> Result<(), S
             let group = home.join("roots").join(group);
             disk::create_folder(&group)?;
             disk::sync_folder(&home.join("roots"))?;
+            failpoint::reached("root.group")?;
             "../.."
         }
     };
@@ -48,6 +50,7 @@ pub(crate) fn remove(home: &Utf8Path, name: &str) -> Result<bool, StoreError> {
     let link = link(home, name)?;
     let removed = disk::remove_file(&link)?;
     if removed && let Some(folder) = link.parent() {
+        failpoint::reached("root.remove")?;
         disk::sync_folder(folder)?;
     }
     Ok(removed)

@@ -8,11 +8,12 @@ use std::fs::File;
 use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use rayon::prelude::*;
 use rustix::fs::Mode;
 use rustix::io::Errno;
 
 use crate::error::{Context as _, StoreError};
-use crate::{disk, lock, tree};
+use crate::{disk, failpoint, lock, tree};
 
 /// An empty folder that becomes an object; removed with all it holds when dropped before that.
 #[derive(Debug)]
@@ -52,6 +53,7 @@ impl Scratch {
                 Err(Errno::EXIST) => continue,
                 Err(error) => return Err(error).context("create the folder", &folder),
             }
+            failpoint::reached("stage.folder")?;
             // Between these two steps somebody may have taken the folder for a leftover.
             if let Some(lock) = try_lock(&folder)?
                 && lock::is_at(&lock, &folder)?
@@ -71,9 +73,13 @@ impl Scratch {
         self.folder.join(disk::unique_name())
     }
 
-    /// Removes the folder, telling what goes wrong.
-    pub(crate) fn remove(self) -> Result<(), StoreError> {
-        tree::remove(&self.folder)
+    /// Removes what the folder holds, on all cores; returns the bytes on disk that this freed.
+    pub(crate) fn empty(&self) -> Result<u64, StoreError> {
+        let names = disk::names(&self.folder)?;
+        let freed = names
+            .par_iter()
+            .map(|name| tree::remove(&self.folder.join(name)));
+        freed.try_reduce(|| 0, |one, other| Ok(one + other))
     }
 }
 
@@ -92,6 +98,7 @@ pub(crate) fn remove_leftovers(staging: &Utf8Path) -> Result<(), StoreError> {
         let path = staging.join(name);
         if let Some(_lock) = try_lock(&path)? {
             tree::remove(&path)?;
+            failpoint::reached("leftover.remove")?;
         }
     }
     Ok(())

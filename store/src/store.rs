@@ -3,10 +3,12 @@
 //! The home can be moved: nothing in it holds an absolute path.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use rustix::fs::Access;
+use rustix::io::Errno;
 
 use crate::add::{self, Registration};
 use crate::database::Database;
@@ -42,7 +44,8 @@ const RESERVE_BYTES: u64 = 512 << 10;
 pub struct Store {
     home: Utf8PathBuf,
     now: Timestamp,
-    database: Database,
+    /// Opened when it is first needed.
+    database: OnceLock<Database>,
     users: Users,
 }
 
@@ -73,6 +76,18 @@ impl Store {
     }
 
     fn open_with(home: &Utf8Path, now: Timestamp, set_aside: bool) -> Result<Self, StoreError> {
+        let store = Self::open_folders(home, now, set_aside)?;
+        store.database()?;
+        Ok(store)
+    }
+
+    /// As [`Store::open`], for commands that may do with profiles alone: the database is opened
+    /// only if something is asked of it.
+    pub fn open_for_profiles(home: &Utf8Path, now: Timestamp) -> Result<Self, StoreError> {
+        Self::open_folders(home, now, true)
+    }
+
+    fn open_folders(home: &Utf8Path, now: Timestamp, set_aside: bool) -> Result<Self, StoreError> {
         if !home.is_absolute() {
             return Err(StoreError::RelativeHome {
                 home: home.to_owned(),
@@ -82,12 +97,10 @@ impl Store {
             home: home.to_owned(),
             source: Box::new(error),
         })?;
-        let folder = home.join("store");
-        let database = Database::open(home, &|| reference::rebuild(&folder, now))?;
         Ok(Self {
             home: home.to_owned(),
             now,
-            database,
+            database: OnceLock::new(),
             users: Users::default(),
         })
     }
@@ -122,7 +135,7 @@ impl Store {
 
     /// Whether an object is there and complete.
     pub fn contains(&self, path: &StorePath) -> Result<bool, StoreError> {
-        Ok(self.database.contains(path)? && disk::exists(&self.object(path))?)
+        Ok(self.database()?.contains(path)? && disk::exists(&self.object(path))?)
     }
 
     /// Returns those of `paths` that are not there.
@@ -177,7 +190,7 @@ impl Store {
     /// Returns what is known of an object.
     pub fn info(&self, path: &StorePath) -> Result<Option<ObjectInfo>, StoreError> {
         if self.contains(path)? {
-            self.database.info(path)
+            self.database()?.info(path)
         } else {
             Ok(None)
         }
@@ -185,12 +198,12 @@ impl Store {
 
     /// Returns the step that made an object, if one did and it is known.
     pub fn derivation(&self, path: &StorePath) -> Result<Option<Derivation>, StoreError> {
-        self.database.derivation(path)
+        self.database()?.derivation(path)
     }
 
     /// Returns what is known of every object, in the order of their paths.
     pub fn objects(&self) -> Result<Vec<ObjectInfo>, StoreError> {
-        let mut objects = self.database.infos()?;
+        let mut objects = self.database()?.infos()?;
         let trees = reference::trees(&self.folder())?;
         objects.retain(|object| trees.contains(&object.path));
         Ok(objects)
@@ -273,8 +286,14 @@ impl Store {
         gc::run(self, options, waiting)
     }
 
-    pub(crate) fn database(&self) -> &Database {
-        &self.database
+    pub(crate) fn database(&self) -> Result<&Database, StoreError> {
+        if let Some(database) = self.database.get() {
+            return Ok(database);
+        }
+        // Of two threads that get here at once, one opens it for nothing.
+        let rebuild = || reference::rebuild(&self.folder(), self.now);
+        let database = Database::open(&self.home, &rebuild)?;
+        Ok(self.database.get_or_init(|| database))
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -289,7 +308,7 @@ impl Store {
         let mut waiting: Vec<StorePath> = roots.iter().cloned().collect();
         let mut reached = roots;
         while let Some(path) = waiting.pop() {
-            for reference in self.database.references(&path)? {
+            for reference in self.database()?.references(&path)? {
                 if reached.insert(reference.clone()) {
                     waiting.push(reference);
                 }
@@ -303,9 +322,11 @@ impl Store {
 fn prepare(home: &Utf8Path, set_aside: bool) -> Result<(), StoreError> {
     for name in FOLDERS {
         let folder = home.join(name);
-        disk::create_folder(&folder)?;
-        rustix::fs::access(folder.as_str(), Access::WRITE_OK | Access::EXEC_OK)
-            .context("write to", &folder)?;
+        let access = || rustix::fs::access(folder.as_str(), Access::WRITE_OK | Access::EXEC_OK);
+        if access() == Err(Errno::NOENT) {
+            disk::create_folder(&folder)?;
+        }
+        access().context("write to", &folder)?;
     }
     if set_aside && let Err(error) = reserve(&home.join(RESERVE)) {
         tracing::debug!("no room is kept for gc: {error}");

@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use crate::database::Record;
 use crate::error::StoreError;
+use crate::failpoint;
 use crate::live::{self, Rule};
 use crate::lock::{StepLock, SweepLock};
 use crate::path::StorePath;
@@ -99,7 +100,7 @@ impl Store {
     /// nothing.
     pub fn verify(&self) -> Result<Verification, StoreError> {
         let _no_gc = self.use_store()?;
-        if let Some(problem) = self.database().damage()? {
+        if let Some(problem) = self.database()?.damage()? {
             // What is read from it would be no basis for saying what else is wrong.
             let subject = Subject::Database;
             return Ok(Verification {
@@ -113,7 +114,7 @@ impl Store {
             });
         }
         let roots = live::roots(self, &Rule::default())?;
-        let paths: Vec<_> = self.database().paths()?.into_iter().collect();
+        let paths: Vec<_> = self.database()?.paths()?.into_iter().collect();
         let checked: Vec<_> = paths
             .par_iter()
             .map(|path| check(self, path))
@@ -169,7 +170,8 @@ impl Store {
     /// are until somebody adds the objects again: what works in spite of the damage goes on to.
     pub fn distrust(&self, paths: &BTreeSet<StorePath>) -> Result<(), StoreError> {
         let _no_gc = StepLock::new(self.home(), "gc")?;
-        self.database().unregister(paths)
+        self.database()?.unregister(paths)?;
+        failpoint::reached("verify.distrust")
     }
 
     /// Registers an object again from its tree. What cannot be found there is lost: the step that
@@ -177,7 +179,8 @@ impl Store {
     pub fn register_again(&self, path: &StorePath) -> Result<(), StoreError> {
         let _no_gc = self.use_store()?;
         let record = reference::rebuild_one(&self.folder(), path, self.now())?;
-        self.database().register(&[record])
+        self.database()?.register(&[record])?;
+        failpoint::reached("verify.register")
     }
 
     /// Removes the database of a home, so that the next [`Store::open`] makes it again from the
@@ -189,6 +192,7 @@ impl Store {
         };
         for ending in ["", "-wal", "-shm"] {
             disk::remove_file(&home.join(format!("db.sqlite{ending}")))?;
+            failpoint::reached("verify.discard")?;
         }
         Ok(true)
     }
@@ -204,7 +208,7 @@ fn check(store: &Store, path: &StorePath) -> Result<Checked, StoreError> {
     let mut problems = Vec::new();
     let registration = || Subject::Registration { path: path.clone() };
     let object = || Subject::Object { path: path.clone() };
-    let record = match store.database().sealed(path) {
+    let record = match store.database()?.sealed(path) {
         Ok(Some((record, seal))) if record.seal().is_ok_and(|right| right == seal) => Some(record),
         Ok(Some(_)) => {
             problems.push((registration(), "it is not what was registered".to_owned()));
@@ -375,6 +379,7 @@ mod tests {
         let before = store.info(&view).unwrap().unwrap();
         store
             .database()
+            .unwrap()
             .unregister(&BTreeSet::from([view.clone()]))
             .unwrap();
         assert_eq!(findings(&store).len(), 1);

@@ -19,6 +19,7 @@ mod graph;
 mod record;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ pub(crate) use self::record::Record;
 use crate::derivation::Derivation;
 use crate::disk;
 use crate::error::StoreError;
+use crate::failpoint;
 use crate::lock::{StepLock, SweepLock};
 use crate::path::StorePath;
 use crate::store::ObjectInfo;
@@ -82,6 +84,15 @@ const TABLES: &str = "
 pub(crate) struct Database {
     path: Utf8PathBuf,
     connection: Mutex<Connection>,
+    /// How often something was registered through this connection.
+    registrations: AtomicU64,
+}
+
+/// A state of the register: another one if somebody has registered something since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Version {
+    by_others: i64,
+    by_us: u64,
 }
 
 impl Database {
@@ -148,6 +159,7 @@ impl Database {
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let database = Self::connect(path, flags)?;
+        failpoint::reached("database.file")?;
         database.run("create the tables", |connection| {
             // Stays with the file.
             connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -160,6 +172,7 @@ impl Database {
             transaction.pragma_update(None, "user_version", FORMAT)?;
             transaction.commit()
         })?;
+        failpoint::reached("database.tables")?;
         Ok(database)
     }
 
@@ -174,16 +187,29 @@ impl Database {
         Ok(Self {
             path: path.to_owned(),
             connection: Mutex::new(connection),
+            registrations: AtomicU64::new(0),
         })
     }
 
     /// Registers objects, all or none, each in place of what was registered under its path.
     pub(crate) fn register(&self, records: &[Record]) -> Result<(), StoreError> {
-        self.change("register objects", |transaction| {
+        let registered = self.change("register objects", |transaction| {
             records
                 .iter()
                 .try_for_each(|record| record.insert(transaction))
-        })
+        });
+        // Only now: who asks meanwhile is told too much, not too little.
+        self.registrations.fetch_add(1, Ordering::SeqCst);
+        registered
+    }
+
+    /// Returns the version.
+    pub(crate) fn version(&self) -> Result<Version, StoreError> {
+        let by_us = self.registrations.load(Ordering::SeqCst);
+        let by_others = self.run("read the version", |connection| {
+            connection.pragma_query_value(None, "data_version", |row| row.get(0))
+        })?;
+        Ok(Version { by_others, by_us })
     }
 
     /// Makes objects invalid, all or none. What refers to them goes on to do so.
@@ -533,7 +559,12 @@ mod tests {
             END;
             PRAGMA max_page_count = 1;
         ";
-        store.database().connection().execute_batch(full).unwrap();
+        store
+            .database()
+            .unwrap()
+            .connection()
+            .execute_batch(full)
+            .unwrap();
         let error = store
             .gc(&crate::GcOptions::default(), &mut |_| {})
             .unwrap_err();
@@ -543,6 +574,7 @@ mod tests {
         // With what was freed there is room again.
         store
             .database()
+            .unwrap()
             .connection()
             .execute_batch("DROP TRIGGER full")
             .unwrap();
@@ -553,7 +585,7 @@ mod tests {
                 .removed,
             BTreeSet::from([object])
         );
-        assert_eq!(store.database().paths().unwrap(), BTreeSet::new());
+        assert_eq!(store.database().unwrap().paths().unwrap(), BTreeSet::new());
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub(crate) use self::expiry::{Kept, kept};
 use self::generation::Record;
 pub use self::generation::{Generation, GenerationApp, NewGeneration};
 use crate::error::StoreError;
+use crate::failpoint;
 use crate::lock::ProfileLock;
 use crate::{disk, name, tree};
 
@@ -131,13 +132,17 @@ impl Profile {
             .folder
             .join(format!("{number}{UNFINISHED}{}", std::process::id()));
         let built = build::build(&self.home, &unfinished, &record, &manifest, &lock)
+            .and_then(|()| failpoint::reached("commit.build"))
             .and_then(|()| disk::sync_file_system(&unfinished))
+            .and_then(|()| failpoint::reached("commit.sync"))
             .and_then(|()| disk::rename(&unfinished, &self.generation_folder(number)));
         if let Err(error) = built {
             tree::remove(&unfinished)?;
             return Err(error);
         }
+        failpoint::reached("commit.rename")?;
         disk::sync_folder(&self.folder)?;
+        failpoint::reached("commit.names")?;
         self.switch(number)
     }
 
@@ -168,7 +173,9 @@ impl Profile {
             && fs_err::read_to_string(new.join(generation::DIGEST)).ok() == expected.ok();
         if right {
             disk::sync_file_system(&new)?;
+            failpoint::reached("mend.sync")?;
             disk::exchange(&new, &folder)?;
+            failpoint::reached("mend.exchange")?;
             disk::sync_folder(&self.folder)?;
         }
         tree::remove(&new)?;
@@ -187,8 +194,9 @@ impl Profile {
             .folder
             .join(format!("{number}{UNFINISHED}{}", std::process::id()));
         disk::rename(&self.generation_folder(number), &leaving)?;
+        failpoint::reached("remove.rename")?;
         disk::sync_folder(&self.folder)?;
-        tree::remove(&leaving)
+        tree::remove(&leaving).map(drop)
     }
 
     /// Becomes the only writer of the profile, waiting if there is another; `waiting` is told for

@@ -2,8 +2,8 @@
 
 use camino::Utf8Path;
 
-use super::Profile;
-use crate::disk;
+use super::{Generation, Profile};
+use crate::disk::{self, Replacement};
 use crate::error::StoreError;
 
 impl Profile {
@@ -26,9 +26,28 @@ impl Profile {
     /// Makes `current` lead to a generation: whoever looks sees the old one or the new one, and
     /// after a power cut it is one of the two as well.
     pub(super) fn point_to(&self, number: u64) -> Result<(), StoreError> {
-        disk::replace_link(
-            &self.folder.join("current"),
-            Utf8Path::new(&number.to_string()),
-        )
+        disk::replace_all(vec![self.new_link(number)?])
+    }
+
+    /// Makes another generation the current one, and what it was made from the manifest and lock
+    /// file that the user would edit next. The caller holds [`Profile::lock`].
+    pub fn restore(&self, generation: &Generation) -> Result<(), StoreError> {
+        let files = [
+            (self.manifest_path(), generation.manifest()?),
+            (self.lock_path(), generation.lock()?),
+        ];
+        let mut new = vec![self.new_link(generation.number)?];
+        for (path, text) in files {
+            // Most roads back are short: what is the same need not be written.
+            if fs_err::read(&path).ok().as_deref() != Some(text.as_bytes()) {
+                new.push(Replacement::file(&path, text.as_bytes())?);
+            }
+        }
+        disk::replace_all(new)
+    }
+
+    fn new_link(&self, number: u64) -> Result<Replacement, StoreError> {
+        let target = number.to_string();
+        Replacement::link(&self.folder.join("current"), Utf8Path::new(&target))
     }
 }

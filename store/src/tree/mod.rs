@@ -13,21 +13,26 @@
 //! | file | 1 | whether it can be executed, its whole BLAKE3 hash |
 //! | link | 2 | the path it holds |
 //!
+//! | module | holds |
+//! |---|---|
+//! | `remove` | the removal of trees, and what it frees |
+//!
 //! The processes that made a tree have ended before it gets here, so nobody exchanges a folder for
 //! a link between two steps; what is opened is opened without following links all the same.
 
-use std::collections::BTreeMap;
-use std::ffi::CString;
-use std::fs::{File, Metadata};
+mod remove;
+
+use std::fs::{File, FileType, Metadata};
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, Timespec, Timestamps};
+use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
+pub(crate) use self::remove::{Freed, remove};
 use crate::digest::{ContentHash, Digest, Hasher};
 use crate::disk;
 use crate::error::{Context as _, StoreError};
@@ -43,8 +48,8 @@ const TIMES: Timestamps = Timestamps {
     last_modification: TIME,
 };
 
-/// How deep [`remove`] descends before it moves what is deeper to the top.
-const DEPTH: usize = 64;
+/// How much of a file is read at once.
+const BUFFER: usize = 1 << 16;
 
 /// What a folder holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,16 +86,11 @@ pub(crate) struct Content {
 impl Tree {
     /// Reads a tree that is in canonical form already.
     pub(crate) fn read(folder: &Utf8Path) -> Result<Self, StoreError> {
-        if !fs_err::symlink_metadata(folder)
-            .context("look at", folder)?
-            .is_dir()
-        {
-            return Err(refused(folder.as_str(), "it is not a folder"));
-        }
+        let top = Top::open(folder)?;
         let listed = list(folder, &|_, _| Ok(()))?;
-        Self::from_listed(folder, listed, &|path| {
-            let (file, metadata) = open(path)?;
-            content(&file, &metadata, path)
+        Self::from_listed(listed, &|path, buffer| {
+            let (file, metadata) = top.file(path)?;
+            content(&file, &metadata, buffer).context("read", &folder.join(path))
         })
     }
 
@@ -98,24 +98,26 @@ impl Tree {
     /// writable until [`Tree::seal`].
     pub(crate) fn settle(folder: &Utf8Path, scratch: &Scratch) -> Result<Self, StoreError> {
         let listed = list(folder, &make_readable)?;
-        Self::from_listed(folder, listed, &|path| settle_file(path, scratch))
+        let top = Top::open(folder)?;
+        Self::from_listed(listed, &|path, buffer| {
+            settle_file(&top, path, scratch, buffer)
+        })
     }
 
-    fn from_listed(
-        folder: &Utf8Path,
-        listed: Vec<Listed>,
-        content: &(dyn Fn(&Utf8Path) -> Result<Content, StoreError> + Sync),
-    ) -> Result<Self, StoreError> {
+    fn from_listed(listed: Vec<Listed>, content: &ReadFile<'_>) -> Result<Self, StoreError> {
         let entries = listed
             .into_par_iter()
-            .map(|Listed { path, kind }| {
-                let kind = match kind {
-                    ListedKind::Folder => Kind::Folder,
-                    ListedKind::File => Kind::File(content(&folder.join(&path))?),
-                    ListedKind::Link { target } => Kind::Link { target },
-                };
-                Ok(Entry { path, kind })
-            })
+            .map_init(
+                || vec![0; BUFFER],
+                |buffer, Listed { path, kind }| {
+                    let kind = match kind {
+                        ListedKind::Folder => Kind::Folder,
+                        ListedKind::File => Kind::File(content(&path, buffer)?),
+                        ListedKind::Link { target } => Kind::Link { target },
+                    };
+                    Ok(Entry { path, kind })
+                },
+            )
             .collect::<Result<_, StoreError>>()?;
         Ok(Self { entries })
     }
@@ -187,31 +189,64 @@ fn set_time(path: &Utf8Path) -> Result<(), StoreError> {
     .context("set the time of", path)
 }
 
-/// Opens a regular file for reading, and nothing else.
-fn open(path: &Utf8Path) -> Result<(File, Metadata), StoreError> {
+/// Finds out what is in a file: by its path in the tree, with room for a part of it.
+type ReadFile<'a> = dyn Fn(&str, &mut [u8]) -> Result<Content, StoreError> + Sync + 'a;
+
+/// An open folder: what is in it is opened from there, so that the way to it is walked once.
+struct Top<'a> {
+    path: &'a Utf8Path,
+    open: OwnedFd,
+}
+
+impl<'a> Top<'a> {
+    fn open(path: &'a Utf8Path) -> Result<Self, StoreError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match rustix::fs::open(path.as_str(), flags, Mode::empty()) {
+            Ok(open) => Ok(Self { path, open }),
+            Err(Errno::NOTDIR | Errno::LOOP) => Err(refused(path.as_str(), "it is not a folder")),
+            Err(error) => Err(error).context("open the folder", path),
+        }
+    }
+
+    /// Opens a regular file in it for reading, and nothing else.
+    fn file(&self, inside: &str) -> Result<(File, Metadata), StoreError> {
+        open(self.open.as_fd(), inside, &|| self.path.join(inside))
+    }
+}
+
+/// Opens a regular file for reading, and nothing else; `name` tells which, if that fails.
+fn open(
+    folder: BorrowedFd<'_>,
+    path: &str,
+    name: &dyn Fn() -> Utf8PathBuf,
+) -> Result<(File, Metadata), StoreError> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = rustix::fs::open(path.as_str(), flags, Mode::empty());
-    let file = File::from(file.context("open", path)?);
-    let metadata = file.metadata().context("look at", path)?;
+    let file = match rustix::fs::openat(folder, path, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(error) => return Err(error).context("open", &name()),
+    };
+    let metadata = match file.metadata() {
+        Ok(metadata) => metadata,
+        Err(error) => return Err(error).context("look at", &name()),
+    };
     if !metadata.is_file() {
-        return Err(refused(path.as_str(), "it is not a file, folder or link"));
+        return Err(refused(name().as_str(), "it is not a file, folder or link"));
     }
     Ok((file, metadata))
 }
 
 /// Hashes an open file.
-fn content(file: &File, metadata: &Metadata, path: &Utf8Path) -> Result<Content, StoreError> {
+fn content(mut file: &File, metadata: &Metadata, buffer: &mut [u8]) -> io::Result<Content> {
     let mut hasher = blake3::Hasher::new();
-    let mut reader = file;
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match reader.read(&mut buffer) {
+    // Most files are small: one read gives all that the file is said to have.
+    while hasher.count() == 0 || hasher.count() != metadata.len() {
+        match file.read(buffer) {
             Ok(0) => break,
             Ok(count) => {
                 hasher.update(&buffer[..count]);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error).context("read", path),
+            Err(error) => return Err(error),
         }
     }
     let executable = metadata.mode() & 0o100 != 0;
@@ -224,19 +259,24 @@ fn content(file: &File, metadata: &Metadata, path: &Utf8Path) -> Result<Content,
 
 /// Gives a file its canonical form, and an inode of its own: what else is linked to it may be
 /// outside the tree, and must not change its mode.
-fn settle_file(path: &Utf8Path, scratch: &Scratch) -> Result<Content, StoreError> {
-    let (mut file, metadata) = open(path)?;
+fn settle_file(
+    top: &Top<'_>,
+    inside: &str,
+    scratch: &Scratch,
+    buffer: &mut [u8],
+) -> Result<Content, StoreError> {
+    let (mut file, metadata) = top.file(inside)?;
+    let path = top.path.join(inside);
     if metadata.nlink() > 1 {
         let copy = scratch.unique();
-        let mut target = fs_err::File::create_new(&copy).context("create", &copy)?;
-        io::copy(&mut file, &mut target).context("copy", path)?;
-        disk::rename(&copy, path)?;
-        file = open(path)?.0;
+        disk::copy(&file, &copy, &path)?;
+        disk::rename(&copy, &path)?;
+        file = top.file(inside)?.0;
     }
-    let content = content(&file, &metadata, path)?;
+    let content = content(&file, &metadata, buffer).context("read", &path)?;
     rustix::fs::fchmod(&file, Mode::from_raw_mode(file_mode(content.executable)))
-        .context("set the mode of", path)?;
-    rustix::fs::futimens(&file, &TIMES).context("set the time of", path)?;
+        .context("set the mode of", &path)?;
+    rustix::fs::futimens(&file, &TIMES).context("set the time of", &path)?;
     Ok(content)
 }
 
@@ -246,11 +286,11 @@ fn file_mode(executable: bool) -> u32 {
 
 /// Whether a file is what an object holds for `expected`: canonical form and all.
 pub(crate) fn is_intact(path: &Utf8Path, expected: &Content) -> Result<bool, StoreError> {
-    let (file, metadata) = open(path)?;
+    let (file, metadata) = open(rustix::fs::CWD, path.as_str(), &|| path.to_owned())?;
     Ok(metadata.len() == expected.length
         && metadata.mode() & 0o7777 == file_mode(expected.executable)
         && metadata.mtime() == TIME.tv_sec
-        && content(&file, &metadata, path)? == *expected)
+        && content(&file, &metadata, &mut vec![0; BUFFER]).context("read", path)? == *expected)
 }
 
 /// An entry before its content is read.
@@ -268,7 +308,7 @@ enum ListedKind {
 /// Lists a tree, sorted. `prepare` is called for every file and folder before it is opened.
 fn list(
     top: &Utf8Path,
-    prepare: &dyn Fn(&Utf8Path, &Metadata) -> Result<(), StoreError>,
+    prepare: &dyn Fn(&Utf8Path, FileType) -> Result<(), StoreError>,
 ) -> Result<Vec<Listed>, StoreError> {
     let mut listed = Vec::new();
     let mut folders = vec![String::new()];
@@ -283,15 +323,14 @@ fn list(
                 format!("{folder}/{name}")
             };
             let absolute = top.join(&path);
-            let metadata = fs_err::symlink_metadata(&absolute).context("look at", &absolute)?;
-            let kind = if metadata.is_dir() {
-                prepare(&absolute, &metadata)?;
+            let kind = entry.file_type().context("look at", &absolute)?;
+            prepare(&absolute, kind)?;
+            let kind = if kind.is_dir() {
                 folders.push(path.clone());
                 ListedKind::Folder
-            } else if metadata.is_file() {
-                prepare(&absolute, &metadata)?;
+            } else if kind.is_file() {
                 ListedKind::File
-            } else if metadata.is_symlink() {
+            } else if kind.is_symlink() {
                 let target = fs_err::read_link(&absolute).context("read the link", &absolute)?;
                 let target = target.into_os_string().into_string();
                 let target = target.map_err(|_| refused(&path, "it leads to no UTF-8 path"))?;
@@ -307,7 +346,11 @@ fn list(
 }
 
 /// Makes it possible to open what a build has closed to its own owner.
-fn make_readable(path: &Utf8Path, metadata: &Metadata) -> Result<(), StoreError> {
+fn make_readable(path: &Utf8Path, kind: FileType) -> Result<(), StoreError> {
+    if !kind.is_dir() && !kind.is_file() {
+        return Ok(());
+    }
+    let metadata = fs_err::symlink_metadata(path).context("look at", path)?;
     let mode = metadata.permissions().mode();
     if metadata.is_dir() && mode & 0o700 != 0o700 {
         disk::set_mode(path, 0o700)?;
@@ -341,150 +384,6 @@ fn refused(path: &str, reason: &'static str) -> StoreError {
         path: path.trim_start_matches('/').escape_debug().to_string(),
         reason,
     }
-}
-
-/// Counts the bytes on disk that are freed when trees are removed: a file that has a name
-/// elsewhere stays.
-#[derive(Debug, Default)]
-pub(crate) struct Freed {
-    /// By device and inode, how many names are left.
-    names_left: BTreeMap<(u64, u64), u64>,
-    bytes: u64,
-}
-
-impl Freed {
-    /// Counts one more tree or file; nothing there is nothing freed.
-    pub(crate) fn add(&mut self, top: &Utf8Path) -> Result<(), StoreError> {
-        for entry in walkdir::WalkDir::new(top) {
-            let metadata = match entry
-                .and_then(|entry| entry.metadata())
-                .map_err(io::Error::from)
-            {
-                Ok(metadata) => metadata,
-                // Closed to us, or just removed: what cannot be counted is not promised.
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound
-                    ) =>
-                {
-                    continue;
-                }
-                Err(error) => return Err(error).context("look into", top),
-            };
-            let names = if metadata.is_dir() {
-                1
-            } else {
-                metadata.nlink()
-            };
-            let left = self
-                .names_left
-                .entry((metadata.dev(), metadata.ino()))
-                .or_insert(names);
-            *left = left.saturating_sub(1);
-            if *left == 0 {
-                self.bytes += metadata.blocks() * 512;
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns the bytes.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
-    }
-}
-
-/// Removes a file or a whole tree, whatever the modes in it and however deep it is; nothing there
-/// is fine. Works on open folders, so that it never leaves the tree.
-pub(crate) fn remove(path: &Utf8Path) -> Result<(), StoreError> {
-    match remove_tree(path) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(error) => Err(error).context("remove", path),
-    }
-}
-
-fn remove_tree(path: &Utf8Path) -> Result<(), Errno> {
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(Errno::INVAL);
-    };
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let parent = rustix::fs::open(parent.as_str(), flags, Mode::empty())?;
-    let name = CString::new(name).map_err(|_| Errno::INVAL)?;
-    if is_unlinked(parent.as_fd(), &name)? {
-        return Ok(());
-    }
-    let top = open_folder(parent.as_fd(), &name)?;
-    // What was too deep is moved to the top, and goes in a later round.
-    loop {
-        empty(&top, top.as_fd(), 0)?;
-        if names_in(&top)?.is_empty() {
-            return rustix::fs::unlinkat(&parent, &name, AtFlags::REMOVEDIR);
-        }
-    }
-}
-
-/// Removes all that a folder holds.
-fn empty(folder: &OwnedFd, top: BorrowedFd<'_>, depth: usize) -> Result<(), Errno> {
-    for name in names_in(folder)? {
-        if is_unlinked(folder.as_fd(), &name)? {
-            continue;
-        }
-        let inner = open_folder(folder.as_fd(), &name)?;
-        if depth == DEPTH {
-            move_to_top(folder, &name, top)?;
-        } else {
-            empty(&inner, top, depth + 1)?;
-            rustix::fs::unlinkat(folder, &name, AtFlags::REMOVEDIR)?;
-        }
-    }
-    Ok(())
-}
-
-fn move_to_top(folder: &OwnedFd, name: &CString, top: BorrowedFd<'_>) -> Result<(), Errno> {
-    loop {
-        match rustix::fs::renameat(folder, name, top, disk::unique_name()) {
-            Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => {}
-            result => return result,
-        }
-    }
-}
-
-/// Removes a name that is not a folder's; returns false for a folder's.
-fn is_unlinked(parent: BorrowedFd<'_>, name: &CString) -> Result<bool, Errno> {
-    match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
-        Ok(()) => Ok(true),
-        Err(Errno::ISDIR) => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-/// Opens a folder whose content is to be removed.
-fn open_folder(parent: BorrowedFd<'_>, name: &CString) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let opened = match rustix::fs::openat(parent, name, flags, Mode::empty()) {
-        Err(Errno::ACCESS) => {
-            // Closed to its owner. By name, for want of an open folder; what is not a folder
-            // has been unlinked before.
-            rustix::fs::chmodat(parent, name, Mode::RWXU, AtFlags::empty())?;
-            rustix::fs::openat(parent, name, flags, Mode::empty())?
-        }
-        result => result?,
-    };
-    rustix::fs::fchmod(&opened, Mode::RWXU)?;
-    Ok(opened)
-}
-
-fn names_in(folder: &OwnedFd) -> Result<Vec<CString>, Errno> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(folder)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if name != c"." && name != c".." {
-            names.push(name.to_owned());
-        }
-    }
-    Ok(names)
 }
 
 #[cfg(test)]
@@ -645,62 +544,5 @@ mod tests {
         `d/\u{1b}[2J` may not be in a store object: its name has a newline or control character
         `caf�` may not be in a store object: its name is not UTF-8
         "#);
-    }
-
-    #[test]
-    fn removal_takes_closed_and_deep_trees() {
-        let home = Home::new();
-        let store = home.open();
-        let scratch = store.scratch().unwrap();
-        let top = scratch.folder().join("top");
-        fs_err::create_dir(&top).unwrap();
-        // Deeper than a path can be long, so it takes open folders to make it.
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let mut folder = rustix::fs::open(top.as_str(), flags, Mode::empty()).unwrap();
-        for _ in 0..3000 {
-            rustix::fs::mkdirat(&folder, "folder", Mode::RWXU).unwrap();
-            let inner = rustix::fs::openat(&folder, "folder", flags, Mode::empty()).unwrap();
-            rustix::fs::fchmod(&folder, Mode::empty()).unwrap();
-            folder = inner;
-        }
-        remove(&top).unwrap();
-        assert!(!disk::exists(&top).unwrap());
-        remove(&top).unwrap();
-    }
-
-    #[test]
-    fn removal_does_not_follow_links() {
-        let home = Home::new();
-        let store = home.open();
-        let outside = home.path().join("logs/outside");
-        fs_err::create_dir(&outside).unwrap();
-        fs_err::write(outside.join("file"), "x").unwrap();
-        let scratch = store.scratch().unwrap();
-        disk::link(&scratch.folder().join("link"), &outside).unwrap();
-        let link = scratch.unique();
-        disk::link(&link, &outside).unwrap();
-        remove(&link).unwrap();
-        scratch.remove().unwrap();
-        assert!(outside.join("file").exists());
-    }
-
-    #[test]
-    fn bytes_of_shared_files_are_freed_with_their_last_name() {
-        let home = Home::new();
-        let _store = home.open();
-        let folder = home.path().join("logs");
-        write_files(&folder, &[("a/one", &"x".repeat(100_000))]);
-        fs_err::create_dir(folder.join("b")).unwrap();
-        fs_err::hard_link(folder.join("a/one"), folder.join("b/two")).unwrap();
-        let freed = |names: &[&str]| {
-            let mut freed = Freed::default();
-            for name in names {
-                freed.add(&folder.join(name)).unwrap();
-            }
-            freed.bytes()
-        };
-        assert!(freed(&["a"]) < 100_000, "{}", freed(&["a"]));
-        assert!(freed(&["b"]) < 100_000, "{}", freed(&["b"]));
-        assert!(freed(&["a", "b"]) >= 100_000, "{}", freed(&["a", "b"]));
     }
 }
