@@ -219,3 +219,44 @@ fn a_build_sees_no_network_no_home_and_no_foreign_environment() {
     let out = env.program("spy").success().stdout;
     assert!(out.starts_with("/orlop/store/"), "{out}");
 }
+
+#[test]
+fn an_install_goes_on_wherever_it_was_killed() {
+    let env = Env::new();
+    let shared = Package::new("shared", "1.0.0");
+    env.registry
+        .publish(shared.lib("pub fn text() -> &'static str { \"shared\" }"));
+    let app = Package::new("app", "1.0.0").needs("shared", "1");
+    env.registry
+        .publish(app.main("fn main() { println!(\"{}\", shared::text()); }"));
+    let installed = |env: &Env| {
+        let list = env.run("list --json").success().json();
+        list.as_array().unwrap().len()
+    };
+    let mut kills = 0;
+    // At the first step, at the fourth, …: what was done before stays done, so each run gets
+    // further than the one before.
+    for step in (1..).step_by(3) {
+        let output = env
+            .command()
+            .args(["install", "app"])
+            .env("ORLOP_FAILPOINT", format!("*=kill@{step}"))
+            .output()
+            .unwrap();
+        if output.status.success() {
+            break;
+        }
+        assert_eq!(output.status.code(), None, "step {step}: not killed");
+        kills += 1;
+        // The old profile, which was empty, or the new one; nothing between.
+        if installed(&env) == 1 {
+            assert_eq!(env.program("app").success().stdout, "shared\n");
+        }
+    }
+    println!("killed {kills} times");
+    assert!(kills >= 10, "killed {kills} times");
+    assert_eq!(env.program("app").success().stdout, "shared\n");
+    env.run("verify").success();
+    let staging = env.home().join("staging");
+    assert_eq!(std::fs::read_dir(staging).unwrap().count(), 0);
+}

@@ -176,9 +176,9 @@ fn share(
     Ok(())
 }
 
-/// Makes `file` another name of `other`'s inode, if that has the expected content indeed. Where
-/// that is not possible (too many links, another file system, a file that somebody changed), the
-/// file stays what it is: sharing saves space, and no more.
+/// Makes `file` another name of `other`'s inode, if that has the expected content indeed. Where an
+/// inode cannot have one more name, it shares the other's blocks, if the file system can. Where
+/// that is not possible either, the file stays what it is: sharing saves space, and no more.
 fn replace_by_link(
     file: &Utf8Path,
     other: &Utf8Path,
@@ -187,9 +187,16 @@ fn replace_by_link(
 ) -> Result<(), StoreError> {
     // What is checked is the link, not the other name, which somebody might exchange meanwhile.
     let link = scratch.unique();
-    if let Err(error) = fs_err::hard_link(other, &link) {
-        tracing::debug!("{error}; {file} is not shared");
-        return Ok(());
+    let linked = fs_err::hard_link(other, &link)
+        .context("link", &link)
+        .and_then(|()| failpoint::reached("share.link"));
+    if let Err(error) = linked {
+        disk::remove_file(&link)?;
+        if let Err(further) = tree::reflink(other, &link, content) {
+            disk::remove_file(&link)?;
+            tracing::debug!("{error}; {further}; {file} is not shared");
+            return Ok(());
+        }
     }
     if matches!(tree::is_intact(&link, content), Ok(true)) {
         return disk::rename(&link, file);

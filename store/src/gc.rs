@@ -561,6 +561,41 @@ mod tests {
     }
 
     #[test]
+    fn nobody_waits_long_for_gc() {
+        let home = Home::new();
+        let store = home.open();
+        // The best of some: others use the machine as well.
+        let longest = (0..5).map(|round| {
+            let add = |number: usize| {
+                let object = path(&format!("dead-{round}-{number}"));
+                let staged = store.stage().unwrap();
+                testing::write_files(staged.folder(), &[("folder/file", "x")]);
+                (staged, object, testing::registration(&[]))
+            };
+            store.add_all((0..300).map(add).collect()).unwrap();
+            let other = home.open();
+            let mut longest = Duration::ZERO;
+            let mut uses = 0;
+            std::thread::scope(|scope| {
+                let gc = scope.spawn(|| store.gc(&GcOptions::default(), &mut |_| {}).unwrap());
+                while !gc.is_finished() {
+                    let began = Instant::now();
+                    drop(other.use_store().unwrap());
+                    longest = longest.max(began.elapsed());
+                    uses += 1;
+                    std::thread::sleep(Duration::from_micros(200));
+                }
+                assert_eq!(gc.join().unwrap().removed.len(), 300);
+            });
+            assert!(uses > 0);
+            longest
+        });
+        let longest = longest.min().unwrap();
+        println!("waited for {longest:?} at most");
+        assert!(longest < Duration::from_millis(50), "{longest:?}");
+    }
+
+    #[test]
     fn views_of_a_damaged_generation_stay() {
         let home = Home::new();
         let store = home.open();

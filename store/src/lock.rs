@@ -5,6 +5,7 @@
 //! however it ends, so no lock is ever stale; the number of the process that the file holds is
 //! only there to be shown.
 
+use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -93,8 +94,7 @@ impl SweepLock {
                 return Ok(lock);
             }
             if !told {
-                // Those who share a lock do not say who they are.
-                waiting("the processes that use the store".to_owned());
+                waiting(users(&store_lock(home)));
                 told = true;
             }
             std::thread::sleep(4 * GATE);
@@ -265,10 +265,41 @@ fn holder(file: &mut File) -> String {
         .read_to_string(&mut text)
         .ok()
         .and_then(|_| text.parse::<u32>().ok());
-    number.map_or_else(
+    let name = number.map_or_else(
         || "another process".to_owned(),
         |number| format!("process {number}"),
-    )
+    );
+    // The file was written when the lock was taken.
+    let modified = file.metadata().and_then(|metadata| metadata.modified());
+    match modified.map(|time| time.elapsed()) {
+        Ok(Ok(age)) => format!("{name} (at work for {} s)", age.as_secs()),
+        _ => name,
+    }
+}
+
+/// Returns who holds a shared lock, in words. They do not say so in the file, but the kernel does.
+fn users(path: &Utf8Path) -> String {
+    let numbers = holders(path).unwrap_or_default();
+    let named: Vec<_> = numbers.iter().map(ToString::to_string).collect();
+    match named.as_slice() {
+        [] => "the processes that use the store".to_owned(),
+        [one] => format!("process {one}, which uses the store"),
+        many => format!("processes {}, which use the store", many.join(", ")),
+    }
+}
+
+/// Reads `/proc/locks`: `1: FLOCK ADVISORY READ 4711 08:01:123456 0 EOF`.
+fn holders(path: &Utf8Path) -> Option<BTreeSet<u32>> {
+    let inode = format!(":{}", fs_err::metadata(path).ok()?.ino());
+    let locks = fs_err::read_to_string("/proc/locks").ok()?;
+    let fields = locks
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let numbers = fields.filter_map(|fields| match fields.as_slice() {
+        [_, "FLOCK", _, _, number, file, ..] if file.ends_with(&inode) => number.parse().ok(),
+        _ => None,
+    });
+    Some(numbers.collect())
 }
 
 #[cfg(test)]
@@ -296,7 +327,8 @@ mod tests {
                 waits
             });
             let holder = heard.recv().unwrap();
-            assert_eq!(holder, format!("process {}", std::process::id()));
+            let expected = format!("process {} (at work for 0 s)", std::process::id());
+            assert_eq!(holder, expected);
             drop(first);
             assert_eq!(waiter.join().unwrap().len(), 1);
         });
@@ -334,6 +366,9 @@ mod tests {
         let one = store.use_store().unwrap();
         let two = store.use_store().unwrap();
         assert!(SweepLock::try_new(store.home()).unwrap().is_none());
+        let named = users(&store_lock(store.home()));
+        let expected = format!("process {}, which uses the store", std::process::id());
+        assert_eq!(named, expected);
         drop((one, two));
         let sweep = SweepLock::try_new(store.home()).unwrap();
         assert!(sweep.is_some());

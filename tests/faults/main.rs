@@ -4,16 +4,18 @@
 //!
 //! | module | breaks |
 //! |---|---|
+//! | `steps` | strikes at every named step |
 //! | `calls` | kills at the n-th system call that changes something; lets such a call fail |
 //! | `power` | cuts the power under an ext4 (root only) |
+//! | `reflink` | nothing; it looks whether blocks are shared on a btrfs (root only) |
 //! | `full` | fills the disk, at every size |
 //! | `flip` | flips single bits in files of every class |
 //! | `storm` | many processes on one store, killed at random |
 //! | `operation` | what is done meanwhile |
 //! | `invariant` | what must hold afterwards |
 //!
-//! The short form, run by `cargo test`, tries a part of the points; `--full` tries the numbers
-//! that the book promises, `--long` ten times as many random ones.
+//! The short form, run by `cargo test`, tries the numbers that the book promises; `--full` tries
+//! every point, `--long` ten times as many random ones.
 
 #![expect(
     clippy::disallowed_methods,
@@ -28,6 +30,8 @@ mod full;
 mod invariant;
 mod operation;
 mod power;
+mod reflink;
+mod steps;
 mod storm;
 
 use std::process::ExitCode;
@@ -45,11 +49,11 @@ pub(crate) struct Size {
 }
 
 const SHORT: Size = Size {
-    stride: 12,
-    cuts: 10,
-    disks: 8,
-    flips: 100,
-    storm: Duration::from_secs(5),
+    stride: 2,
+    cuts: 100,
+    disks: 18,
+    flips: 300,
+    storm: Duration::from_mins(1),
 };
 const FULL: Size = Size {
     stride: 1,
@@ -91,10 +95,12 @@ fn main() -> ExitCode {
         .iter()
         .filter(|argument| !argument.starts_with('-'))
         .collect();
-    let sections: [(&str, Section); 6] = [
+    let sections: [(&str, Section); 8] = [
+        ("step", steps::strike),
         ("kill", calls::kill),
         ("error", calls::error),
         ("power", power::cut),
+        ("reflink", reflink::share),
         ("full", full::fill),
         ("flip", |size| Ok(flip::flip(size))),
         ("storm", |size| Ok(storm::rage(size))),

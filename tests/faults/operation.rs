@@ -43,9 +43,16 @@ pub(crate) fn command(operation: &str, home: &Utf8Path) -> Command {
 
 /// The other half of [`command`].
 pub(crate) fn main(operation: &str, home: &Utf8Path, rest: &[String]) -> ExitCode {
-    if operation == "cuts" {
-        crate::power::inside(rest[0].parse().unwrap());
-        return ExitCode::SUCCESS;
+    match operation {
+        "cuts" => {
+            crate::power::print(crate::power::inside(rest[0].parse().unwrap()));
+            return ExitCode::SUCCESS;
+        }
+        "reflinks" => {
+            crate::power::print(crate::reflink::inside());
+            return ExitCode::SUCCESS;
+        }
+        _ => {}
     }
     // System calls are counted per thread: one thread makes them all.
     let pool = rayon::ThreadPoolBuilder::new()

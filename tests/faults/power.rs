@@ -18,41 +18,48 @@ const SHUTDOWN: rustix::ioctl::Opcode = 0x8004_587d;
 const NO_LOG_FLUSH: u32 = 2;
 
 pub(crate) fn cut(size: Size) -> Outcome {
-    if !rustix::process::geteuid().is_root() {
-        return Err("only root can mount a file system to cut the power of".to_owned());
-    }
-    // Where no other process can have a copy of the mount: that would keep the file system alive.
-    let output = Command::new("unshare")
-        .args(["--mount", "--propagation", "private"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["operation", "cuts", "/", &size.cuts.to_string()])
-        .stderr(std::process::Stdio::inherit())
-        .output();
-    let output = output.map_err(|error| format!("`unshare`: {error}"))?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    if let Some(reason) = said.trim().strip_prefix("skipped: ") {
-        return Err(reason.to_owned());
-    }
-    assert!(output.status.success(), "{}", output.status);
-    let acknowledged = said.trim().parse().unwrap();
+    let acknowledged = in_namespace("cuts", &size.cuts.to_string())?;
+    let acknowledged = acknowledged.parse().unwrap();
     Ok(vec![
         (size.cuts, "power cuts"),
         (acknowledged, "of them after success was reported"),
     ])
 }
 
-/// Cuts the power so often, in a namespace of its own; prints how often after success was reported.
-pub(crate) fn inside(cuts: u64) {
-    match cuts_inside(cuts) {
-        Ok(acknowledged) => println!("{acknowledged}"),
+/// Lets this program do something where it can mount; returns what it printed. Nobody else has a
+/// copy of the mounts: that would keep the file system alive.
+pub(crate) fn in_namespace(what: &str, argument: &str) -> Result<String, String> {
+    if !rustix::process::geteuid().is_root() {
+        return Err("only root can mount a file system".to_owned());
+    }
+    let output = Command::new("unshare")
+        .args(["--mount", "--propagation", "private"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["operation", what, "/", argument])
+        .stderr(std::process::Stdio::inherit())
+        .output();
+    let output = output.map_err(|error| format!("`unshare`: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if let Some(reason) = said.strip_prefix("skipped: ") {
+        return Err(reason.to_owned());
+    }
+    assert!(output.status.success(), "{}", output.status);
+    Ok(said)
+}
+
+/// Prints what was found out in a namespace of its own.
+pub(crate) fn print(found: Result<u64, String>) {
+    match found {
+        Ok(count) => println!("{count}"),
         Err(reason) => println!("skipped: {reason}"),
     }
 }
 
-fn cuts_inside(cuts: u64) -> Result<u64, String> {
+/// Cuts the power so often; returns how often after success was reported.
+pub(crate) fn inside(cuts: u64) -> Result<u64, String> {
     let template = Folder::new();
     operation::prepare(&template.path().join("home"));
-    let disk = Disk::new(&template.path())?;
+    let disk = Disk::new(&template.path(), "mkfs.ext4", 64)?;
     let cases: Vec<_> = OPERATIONS
         .iter()
         .map(|operation| {
@@ -86,24 +93,25 @@ fn cuts_inside(cuts: u64) -> Result<u64, String> {
     Ok(acknowledged)
 }
 
-/// An ext4 in a file.
-struct Disk {
+/// A file system in a file.
+pub(crate) struct Disk {
     image: Utf8PathBuf,
     place: Utf8PathBuf,
 }
 
 impl Disk {
-    fn new(folder: &Utf8Path) -> Result<Self, String> {
+    pub(crate) fn new(folder: &Utf8Path, make: &str, megabytes: u64) -> Result<Self, String> {
         let disk = Self {
             image: folder.join("disk"),
             place: folder.join("mounted"),
         };
         File::create(&disk.image)
             .unwrap()
-            .set_len(64 << 20)
+            .set_len(megabytes << 20)
             .unwrap();
         std::fs::create_dir(&disk.place).unwrap();
-        run("mkfs.ext4", &["-q", "-F", disk.image.as_str()])?;
+        let force = if make == "mkfs.ext4" { "-F" } else { "-f" };
+        run(make, &["-q", force, disk.image.as_str()])?;
         disk.mount()?;
         Ok(disk)
     }
@@ -115,7 +123,7 @@ impl Disk {
         )
     }
 
-    fn home(&self) -> Utf8PathBuf {
+    pub(crate) fn home(&self) -> Utf8PathBuf {
         self.place.join("home")
     }
 
@@ -125,6 +133,10 @@ impl Disk {
             run("rm", &["-rf", self.home().as_str()]).unwrap();
         }
         operation::copy(template, &self.home());
+        self.sync();
+    }
+
+    pub(crate) fn sync(&self) {
         rustix::fs::syncfs(File::open(&self.place).unwrap()).unwrap();
     }
 

@@ -87,7 +87,7 @@ impl Tree {
     /// Reads a tree that is in canonical form already.
     pub(crate) fn read(folder: &Utf8Path) -> Result<Self, StoreError> {
         let top = Top::open(folder)?;
-        let listed = list(folder, &|_, _| Ok(()))?;
+        let listed = list(folder, |_, _| Ok(()))?;
         Self::from_listed(listed, &|path, buffer| {
             let (file, metadata) = top.file(path)?;
             content(&file, &metadata, buffer).context("read", &folder.join(path))
@@ -97,7 +97,7 @@ impl Tree {
     /// Reads a staged tree and gives its files and links their canonical form. Its folders stay
     /// writable until [`Tree::seal`].
     pub(crate) fn settle(folder: &Utf8Path, scratch: &Scratch) -> Result<Self, StoreError> {
-        let listed = list(folder, &make_readable)?;
+        let listed = list(folder, make_readable)?;
         let top = Top::open(folder)?;
         Self::from_listed(listed, &|path, buffer| {
             settle_file(&top, path, scratch, buffer)
@@ -274,10 +274,22 @@ fn settle_file(
         file = top.file(inside)?.0;
     }
     let content = content(&file, &metadata, buffer).context("read", &path)?;
-    rustix::fs::fchmod(&file, Mode::from_raw_mode(file_mode(content.executable)))
-        .context("set the mode of", &path)?;
-    rustix::fs::futimens(&file, &TIMES).context("set the time of", &path)?;
+    make_canonical(&file, content.executable).context("set mode and time of", &path)?;
     Ok(content)
+}
+
+fn make_canonical(file: &File, executable: bool) -> Result<(), Errno> {
+    rustix::fs::fchmod(file, Mode::from_raw_mode(file_mode(executable)))?;
+    rustix::fs::futimens(file, &TIMES)
+}
+
+/// Makes a new file of the blocks of another, in canonical form.
+pub(crate) fn reflink(from: &Utf8Path, to: &Utf8Path, as_is: &Content) -> Result<(), StoreError> {
+    let (file, _) = open(rustix::fs::CWD, from.as_str(), &|| from.to_owned())?;
+    let new = fs_err::File::create_new(to).context("create", to)?;
+    rustix::fs::ioctl_ficlone(&new, &file)
+        .and_then(|()| make_canonical(&new.into_parts().0, as_is.executable))
+        .context("copy the blocks to", to)
 }
 
 fn file_mode(executable: bool) -> u32 {
@@ -305,43 +317,62 @@ enum ListedKind {
     Link { target: String },
 }
 
-/// Lists a tree, sorted. `prepare` is called for every file and folder before it is opened.
-fn list(
-    top: &Utf8Path,
-    prepare: &dyn Fn(&Utf8Path, FileType) -> Result<(), StoreError>,
-) -> Result<Vec<Listed>, StoreError> {
+/// What is done to every file and folder before it is opened.
+type Prepare = fn(&Utf8Path, FileType) -> Result<(), StoreError>;
+
+/// Lists a tree, sorted, on all cores.
+fn list(top: &Utf8Path, prepare: Prepare) -> Result<Vec<Listed>, StoreError> {
     let mut listed = Vec::new();
+    // Level by level: how deep a tree is is for whoever made it to say.
     let mut folders = vec![String::new()];
-    while let Some(folder) = folders.pop() {
-        let absolute = top.join(&folder);
-        for entry in fs_err::read_dir(&absolute).context("read the folder", &absolute)? {
-            let entry = entry.context("read the folder", &absolute)?;
-            let name = valid_name(entry.file_name(), &folder)?;
-            let path = if folder.is_empty() {
-                name
-            } else {
-                format!("{folder}/{name}")
-            };
-            let absolute = top.join(&path);
-            let kind = entry.file_type().context("look at", &absolute)?;
-            prepare(&absolute, kind)?;
-            let kind = if kind.is_dir() {
-                folders.push(path.clone());
-                ListedKind::Folder
-            } else if kind.is_file() {
-                ListedKind::File
-            } else if kind.is_symlink() {
-                let target = fs_err::read_link(&absolute).context("read the link", &absolute)?;
-                let target = target.into_os_string().into_string();
-                let target = target.map_err(|_| refused(&path, "it leads to no UTF-8 path"))?;
-                ListedKind::Link { target }
-            } else {
-                return Err(refused(&path, "it is not a file, folder or link"));
-            };
-            listed.push(Listed { path, kind });
-        }
+    while !folders.is_empty() {
+        let level: Vec<_> = match folders.as_slice() {
+            [one] => vec![list_folder(top, one, prepare)?],
+            many => many
+                .par_iter()
+                .map(|folder| list_folder(top, folder, prepare))
+                .collect::<Result<_, StoreError>>()?,
+        };
+        let level: Vec<_> = level.into_iter().flatten().collect();
+        let inner = level
+            .iter()
+            .filter(|entry| matches!(entry.kind, ListedKind::Folder));
+        folders = inner.map(|entry| entry.path.clone()).collect();
+        listed.extend(level);
     }
-    listed.sort_by(|one, other| one.path.cmp(&other.path));
+    listed.sort_unstable_by(|one, other| one.path.cmp(&other.path));
+    Ok(listed)
+}
+
+/// Lists one folder of a tree.
+fn list_folder(top: &Utf8Path, folder: &str, prepare: Prepare) -> Result<Vec<Listed>, StoreError> {
+    let mut listed = Vec::new();
+    let absolute = top.join(folder);
+    for entry in fs_err::read_dir(&absolute).context("read the folder", &absolute)? {
+        let entry = entry.context("read the folder", &absolute)?;
+        let name = valid_name(entry.file_name(), folder)?;
+        let path = if folder.is_empty() {
+            name
+        } else {
+            format!("{folder}/{name}")
+        };
+        let absolute = top.join(&path);
+        let kind = entry.file_type().context("look at", &absolute)?;
+        prepare(&absolute, kind)?;
+        let kind = if kind.is_dir() {
+            ListedKind::Folder
+        } else if kind.is_file() {
+            ListedKind::File
+        } else if kind.is_symlink() {
+            let target = fs_err::read_link(&absolute).context("read the link", &absolute)?;
+            let target = target.into_os_string().into_string();
+            let target = target.map_err(|_| refused(&path, "it leads to no UTF-8 path"))?;
+            ListedKind::Link { target }
+        } else {
+            return Err(refused(&path, "it is not a file, folder or link"));
+        };
+        listed.push(Listed { path, kind });
+    }
     Ok(listed)
 }
 
