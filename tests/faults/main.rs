@@ -49,7 +49,7 @@ pub(crate) struct Size {
 }
 
 const SHORT: Size = Size {
-    stride: 2,
+    stride: 1,
     cuts: 100,
     disks: 18,
     flips: 300,
