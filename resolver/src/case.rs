@@ -153,6 +153,15 @@ impl<'i> Recorder<'i> {
         }
     }
 
+    /// Remembers a package that another index has over this one.
+    pub fn note(&self, over: &dyn Index, name: &PackageName, version: &Version) {
+        if let (Ok(releases), Ok(package)) = (over.releases(name), over.package(name, version)) {
+            let mut seen = self.seen.borrow_mut();
+            seen.releases.insert(name.clone(), releases);
+            seen.packages.push(package);
+        }
+    }
+
     /// Returns the case so far. `orlop` is the version of the program.
     pub fn case(&self, orlop: &str, requests: Vec<CaseRequest>) -> Case {
         Case {

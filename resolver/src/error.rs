@@ -29,9 +29,8 @@ pub enum ResolveError {
     NoFeature(Box<NoFeature>),
     /// Two packages link one native library.
     #[error(
-        "the native library `{library}` would be linked twice: by `{}` ({first}) and by `{}` \
-         ({second})",
-        .first.last(), .second.last()
+        "the native library `{library}` would be linked twice:\n  because {first} links it\n      \
+         and {second} links it;\n  therefore no program can hold both"
     )]
     Links {
         /// The library.
@@ -42,7 +41,7 @@ pub enum ResolveError {
         second: Box<Chain>,
     },
     /// Requirements contradict each other.
-    #[error("no set of versions fits `{app} {version}`:{}", lines(.facts))]
+    #[error("no set of versions fits `{app} {version}`:{}", argument(.facts, .contested))]
     Conflict {
         /// The app.
         app: PackageName,
@@ -50,6 +49,8 @@ pub enum ResolveError {
         version: Version,
         /// The requirements that cannot hold together, from the app inwards.
         facts: Vec<String>,
+        /// The packages they are about, nearest to the app first.
+        contested: Vec<PackageName>,
     },
     /// What was chosen needs a newer compiler.
     #[error("rustc {compiler} is too old for {}", too_new(.packages))]
@@ -104,16 +105,6 @@ pub enum ResolveError {
 pub struct Chain(pub Vec<String>);
 
 impl Chain {
-    /// Returns the name of the app, where the way begins.
-    fn app(&self) -> Option<&str> {
-        self.0.first()?.split(' ').next()
-    }
-
-    /// Returns the end of the way.
-    pub(crate) fn last(&self) -> &str {
-        self.0.last().map_or("", String::as_str)
-    }
-
     /// Whether the user asked for it, rather than a package.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -156,7 +147,12 @@ pub enum Instead {
         snapshot: Timestamp,
     },
     /// Releases that match, all yanked by their owner; newest first.
-    Yanked(Vec<Version>),
+    Yanked {
+        /// They.
+        versions: Vec<Version>,
+        /// The newest release that may be chosen, if there is one.
+        newest: Option<Version>,
+    },
     /// A pre-release that would match if it was asked for.
     PreRelease(Version),
     /// Releases that do not match: the newest, and others next to what was asked for.
@@ -205,6 +201,8 @@ pub struct TooNew {
     pub version: Version,
     /// The oldest compiler it works with, as it says.
     pub needs: String,
+    /// The way from the app to it.
+    pub chain: Chain,
 }
 
 impl fmt::Display for NoVersion {
@@ -230,7 +228,7 @@ impl fmt::Display for NoVersion {
                 published.strftime("%F"),
                 snapshot.strftime("%F")
             ),
-            Instead::Yanked(versions) => {
+            Instead::Yanked { versions, .. } => {
                 write!(f, "all that do are yanked ({})", list(versions))
             }
             Instead::PreRelease(version) => write!(f, "only the pre-release {version} comes close"),
@@ -271,6 +269,22 @@ impl fmt::Display for NoFeature {
 }
 
 impl ResolveError {
+    /// Whether the app that was asked for is there, and cannot be had for a reason inside it.
+    pub(crate) fn is_inside(&self) -> bool {
+        match self {
+            Self::UnknownPackage { chain, .. } => !chain.is_empty(),
+            Self::NoVersion(error) => !error.chain.is_empty(),
+            Self::NoFeature(error) => !error.chain.is_empty(),
+            Self::Links { .. }
+            | Self::Conflict { .. }
+            | Self::NeedsCompiler { .. }
+            | Self::Cycle { .. }
+            | Self::Platform { .. }
+            | Self::FeatureName { .. } => true,
+            Self::PublishedLock(_) | Self::Index(_) => false,
+        }
+    }
+
     /// Returns what the user can do, with commands that work, best first.
     pub fn hints(&self) -> Vec<String> {
         let hint = match self {
@@ -284,23 +298,21 @@ impl ResolveError {
             Self::NoVersion(error) => error.hint(),
             Self::NoFeature(error) => error.hint(),
             Self::NeedsCompiler { packages, .. } => newest_need(packages).map(|needs| {
-                format!("import rustc {needs} or newer: `orlop compiler add {needs}`")
+                format!(
+                    "import rustc {needs} or newer: `rustup toolchain install {needs} && orlop \
+                     compiler add {needs} && orlop compiler default {needs}`"
+                )
             }),
             Self::PublishedLock(error) => Some(error.hint()),
-            Self::Links { first, .. } => first.app().map(tested),
-            Self::Conflict { app, .. } => Some(tested(app.as_str())),
-            Self::Cycle { .. }
+            Self::Links { .. }
+            | Self::Conflict { .. }
+            | Self::Cycle { .. }
             | Self::Platform { .. }
             | Self::FeatureName { .. }
             | Self::Index(_) => None,
         };
         hint.into_iter().collect()
     }
-}
-
-/// What may help when the newest versions do not go together.
-fn tested(app: &str) -> String {
-    format!("take the versions its author tested with: `orlop install {app} --policy locked`")
 }
 
 impl NoFeature {
@@ -349,7 +361,11 @@ impl NoVersion {
             Instead::PreRelease(version) if self.chain.is_empty() => Some(format!(
                 "ask for the pre-release: `orlop install {name}@{version}`"
             )),
-            Instead::Other { newest, .. } if self.chain.is_empty() => Some(format!(
+            Instead::Other { newest, .. }
+            | Instead::Yanked {
+                newest: Some(newest),
+                ..
+            } if self.chain.is_empty() => Some(format!(
                 "take the newest: `orlop install {name}@{}`",
                 short(newest)
             )),
@@ -368,18 +384,20 @@ fn short(version: &Version) -> String {
     }
 }
 
-fn newest_need(packages: &[TooNew]) -> Option<&str> {
-    let number =
-        |text: &str| -> Vec<u64> { text.split('.').map_while(|p| p.parse().ok()).collect() };
-    packages
-        .iter()
-        .map(|package| package.needs.as_str())
-        .max_by_key(|text| number(text))
+/// Returns the newest compiler that is asked for, as the whole name of a release.
+fn newest_need(packages: &[TooNew]) -> Option<String> {
+    let number = |text: &str| {
+        let mut parts = text.split('.').map_while(|part| part.parse::<u64>().ok());
+        let mut next = || parts.next().unwrap_or(0);
+        (next(), next(), next())
+    };
+    let newest = packages.iter().map(|package| number(&package.needs)).max();
+    newest.map(|(major, minor, patch)| format!("{major}.{minor}.{patch}"))
 }
 
 fn too_new(packages: &[TooNew]) -> String {
     const SHOWN: usize = 5;
-    let one = |p: &TooNew| format!("`{} {}` (needs {})", p.package, p.version, p.needs);
+    let one = |package: &TooNew| format!("`{}` (needs {})", package.chain, package.needs);
     let text = packages
         .iter()
         .take(SHOWN)
@@ -392,13 +410,23 @@ fn too_new(packages: &[TooNew]) -> String {
     }
 }
 
-fn lines(facts: &[String]) -> String {
+/// Says because of what there is no choice of packages left.
+fn argument(facts: &[String], contested: &[PackageName]) -> String {
     let mut text = String::new();
-    for fact in facts {
-        text.push_str("\n  ");
+    for (place, fact) in facts.iter().enumerate() {
+        let word = if place == 0 { "  because" } else { "      and" };
+        text.push('\n');
+        text.push_str(word);
+        text.push(' ');
         text.push_str(fact);
     }
-    text
+    let packages: Vec<String> = contested.iter().map(|name| format!("`{name}`")).collect();
+    let left = match packages.as_slice() {
+        [] => "nothing is left to choose".to_owned(),
+        [one] => format!("no release of {one} is left that suits all"),
+        many => format!("no choice of {} is left that suits all", many.join(", ")),
+    };
+    text + ";\n  therefore " + &left
 }
 
 /// Lists a few versions.

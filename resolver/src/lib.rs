@@ -16,6 +16,7 @@
 //! | [`package`] | what one published package says of itself |
 //! | `platform` | whether a dependency is for a platform |
 //! | [`published`] | policy `locked`: the `Cargo.lock` of the app |
+//! | `remedy` | what can be had instead |
 //! | [`request`] | what is asked |
 //! | [`resolution`] | the answer |
 //! | [`sharing`] | policy `shared`: answers of which more can be shared |
@@ -34,6 +35,7 @@ pub mod memory;
 pub mod package;
 mod platform;
 pub mod published;
+mod remedy;
 pub mod request;
 pub mod resolution;
 pub mod sharing;
@@ -43,6 +45,7 @@ mod toolchain;
 mod variants;
 mod versions;
 
+pub(crate) use crate::published::exactly;
 use crate::sharing::Extras;
 pub use codegen::{CodegenOptions, PublishedCodegen, PublishedLto};
 pub use error::ResolveError;
@@ -52,9 +55,11 @@ pub use index::{
 pub use lock::{Lock, LockError, LockedApp, LockedDependency, LockedVariant};
 pub use package::{About, BinaryTarget, LibraryTarget, Package, ResolverVersion, ScriptTarget};
 pub use published::resolve_locked;
+pub use remedy::ways_out;
 pub use request::{Platform, Request};
 pub use resolution::{ChosenPackage, Dependency, Resolution, Side, Variant};
-pub use sharing::{Cost, Shared, Votes, share};
+pub use sharing::{Cost, Shared, Votes, distinct_variants_by, share};
+pub use toolchain::passed_over;
 
 /// Finds the variants an app is compiled from: first a version of each package, as
 /// `cargo install` picks them, then the features of each, as Cargo activates them.

@@ -122,7 +122,8 @@ pub fn resolve_locked(request: &Request, index: &dyn Index) -> Result<Resolution
     }
 }
 
-fn exactly(version: &Version) -> VersionReq {
+/// Returns the requirement that one version matches.
+pub(crate) fn exactly(version: &Version) -> VersionReq {
     let comparator = semver::Comparator {
         op: semver::Op::Exact,
         major: version.major,

@@ -313,6 +313,14 @@ fn features(resolution: &Resolution) -> impl Iterator<Item = (Place, BTreeSet<Fe
 
 /// Counts the variants of some answers, those that are equal with all they use only once.
 pub fn distinct_variants(resolutions: &[&Resolution]) -> usize {
+    distinct_variants_by(resolutions, &|_, _| String::new())
+}
+
+/// Counts variants as [`distinct_variants`] does, where equal ones must also be of one class.
+pub fn distinct_variants_by(
+    resolutions: &[&Resolution],
+    class: &dyn Fn(&Resolution, NodeIndex) -> String,
+) -> usize {
     let mut known: BTreeMap<Identity<'_>, usize> = BTreeMap::new();
     for resolution in resolutions {
         let mut numbers: BTreeMap<NodeIndex, usize> = BTreeMap::new();
@@ -324,6 +332,7 @@ pub fn distinct_variants(resolutions: &[&Resolution]) -> usize {
                 version: &variant.version,
                 features: &variant.features,
                 side: variant.side,
+                class: class(resolution, node),
                 uses: uses
                     .map(|(used, edge)| (edge.kind, edge.extern_name.as_str(), numbers[&used]))
                     .collect(),
@@ -342,5 +351,6 @@ struct Identity<'r> {
     version: &'r Version,
     features: &'r BTreeSet<FeatureName>,
     side: Side,
+    class: String,
     uses: BTreeSet<(DependencyKind, &'r str, usize)>,
 }

@@ -2,7 +2,37 @@
 
 use orlop_recipes::Version;
 
-use crate::index::Release;
+use crate::error::{Chain, TooNew};
+use crate::index::{Index, IndexError, Release};
+use crate::request::Request;
+use crate::versions::visible;
+
+/// Returns the newest release of the app that was passed over for `chosen` because it needs a
+/// newer compiler.
+pub fn passed_over(
+    request: &Request,
+    chosen: &Version,
+    index: &dyn Index,
+) -> Result<Option<TooNew>, IndexError> {
+    let releases = index.releases(&request.app)?;
+    let newer = releases.iter().rev().find(|release| {
+        release.version > *chosen
+            && request.requirement.matches(&release.version)
+            && !release.yanked
+            && visible(release, request)
+            && needs_newer(release, &request.rust_version)
+    });
+    Ok(newer.map(|release| TooNew {
+        package: release.name.clone(),
+        version: release.version.clone(),
+        needs: release
+            .rust_version
+            .as_deref()
+            .unwrap_or_default()
+            .to_owned(),
+        chain: Chain::default(),
+    }))
+}
 
 /// Whether a release says that it needs a newer compiler.
 ///

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use orlop_recipes::FeatureName;
 use petgraph::graph::{DiGraph, NodeIndex};
 
-use crate::error::{ResolveError, TooNew};
+use crate::error::{Chain, ResolveError, TooNew};
 use crate::features::{Activation, Asked, Key, Rules, activate, holds};
 use crate::index::{DependencyKind, Index, IndexError};
 use crate::package::Package;
@@ -65,7 +65,7 @@ pub(crate) fn build(
     })?;
     let (nodes, edges) = Walk::new(selection, &conditions, &active, Some(&manifests)).run()?;
     if !request.allow_newer_compiler {
-        check_compiler(selection, request, &nodes)?;
+        check_compiler(selection, request, &edges)?;
     }
     let resolution = assemble(&manifests, request, &active, &nodes, &edges)?;
     match cycle(&resolution.graph) {
@@ -205,14 +205,19 @@ impl<'w> Walk<'w> {
 fn check_compiler(
     selection: &Selection,
     request: &Request,
-    nodes: &BTreeSet<Key>,
+    edges: &Edges,
 ) -> Result<(), ResolveError> {
-    let places: BTreeSet<usize> = nodes.iter().map(|(place, _)| *place).collect();
-    let packages: Vec<TooNew> = places
-        .into_iter()
-        .map(|place| selection.packages[place].release())
-        .filter(|release| needs_newer(release, &request.rust_version))
-        .map(|release| TooNew {
+    let mut packages = Vec::new();
+    for (place, way) in ways(selection.app, edges) {
+        let release = selection.packages[place].release();
+        if !needs_newer(release, &request.rust_version) {
+            continue;
+        }
+        let title = |place: &usize| {
+            let release = selection.packages[*place].release();
+            format!("{} {}", release.name, release.version)
+        };
+        packages.push(TooNew {
             package: release.name.clone(),
             version: release.version.clone(),
             needs: release
@@ -220,8 +225,9 @@ fn check_compiler(
                 .as_deref()
                 .unwrap_or_default()
                 .to_owned(),
-        })
-        .collect();
+            chain: Chain(way.iter().map(title).collect()),
+        });
+    }
     if packages.is_empty() {
         return Ok(());
     }
@@ -229,6 +235,29 @@ fn check_compiler(
         compiler: request.rust_version.clone(),
         packages,
     })
+}
+
+/// Returns everything in reach of the app, in order, each with a shortest way to it.
+fn ways(app: usize, edges: &Edges) -> BTreeMap<usize, Vec<usize>> {
+    let pairs: BTreeSet<(usize, usize)> = edges
+        .iter()
+        .map(|((user, _), (used, _), _)| (*user, *used))
+        .collect();
+    let mut ways = BTreeMap::from([(app, vec![app])]);
+    let mut wave = BTreeSet::from([app]);
+    while !wave.is_empty() {
+        let mut next = BTreeSet::new();
+        for (user, used) in pairs.iter().filter(|(user, _)| wave.contains(user)) {
+            if !ways.contains_key(used) {
+                let mut way = ways[user].clone();
+                way.push(*used);
+                ways.insert(*used, way);
+                next.insert(*used);
+            }
+        }
+        wave = next;
+    }
+    ways
 }
 
 fn assemble(

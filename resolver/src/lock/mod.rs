@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`error`] | why a lock file cannot be used |
 //! | `read` | text to types, everything checked |
-//! | `write` | types to text: one table per variant, in a fixed order |
+//! | `write` | types to text: one table per package and one per variant, in a fixed order |
 //!
 //! An app's entry holds its whole graph, so that using it needs no solver and no index, only the
 //! manifests of the packages.
@@ -29,7 +29,7 @@ use crate::sharing::Votes;
 pub use error::LockError;
 
 /// The newest form of the file that this version of Orlop reads, and the one it writes.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// The content of a lock file.
 #[derive(Debug, Clone, PartialEq, Eq)]

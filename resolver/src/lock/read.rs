@@ -27,8 +27,21 @@ struct RawLock {
     #[serde(default)]
     votes: Votes,
     #[serde(default)]
+    package: Vec<RawPackage>,
+    #[serde(default)]
     app: Vec<RawApp>,
 }
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPackage {
+    name: PackageName,
+    version: Version,
+    checksum: String,
+}
+
+/// The checksums of all releases.
+type Checksums = BTreeMap<(PackageName, Version), String>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -51,7 +64,8 @@ struct RawApp {
 struct RawVariant {
     name: PackageName,
     version: Version,
-    checksum: String,
+    /// Where it is not that of the package: always in schema 1.
+    checksum: Option<String>,
     side: Side,
     features: BTreeSet<FeatureName>,
     #[serde(default)]
@@ -74,6 +88,10 @@ pub(super) fn lock(file: &str, text: &str) -> Result<Lock, LockError> {
         });
     }
     let raw: RawLock = toml::from_str(text).map_err(syntax)?;
+    let packages = raw.package.into_iter();
+    let checksums: Checksums = packages
+        .map(|package| ((package.name, package.version), package.checksum))
+        .collect();
     let mut apps = BTreeMap::new();
     for raw in raw.app {
         let name = raw.name.clone();
@@ -81,7 +99,7 @@ pub(super) fn lock(file: &str, text: &str) -> Result<Lock, LockError> {
             app: name.clone(),
             reason,
         };
-        let app = app(raw).map_err(entry)?;
+        let app = app(raw, &checksums).map_err(entry)?;
         if apps.insert(app.app.clone(), app).is_some() {
             return Err(entry("it is there twice".to_owned()));
         }
@@ -93,12 +111,14 @@ pub(super) fn lock(file: &str, text: &str) -> Result<Lock, LockError> {
     })
 }
 
-fn app(raw: RawApp) -> Result<LockedApp, String> {
+fn app(raw: RawApp, checksums: &Checksums) -> Result<LockedApp, String> {
     let policy = raw
         .policy
         .parse()
         .map_err(|error| format!("its policy is unknown: {error}"))?;
-    let (variants, uses): (Vec<_>, Vec<_>) = raw.variant.into_iter().map(variant).unzip();
+    let read = raw.variant.into_iter().map(|raw| variant(raw, checksums));
+    let (variants, uses): (Vec<_>, Vec<_>) =
+        read.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     for (place, variant) in variants.iter().enumerate() {
         check_checksum(variant)?;
@@ -136,7 +156,10 @@ fn app(raw: RawApp) -> Result<LockedApp, String> {
     Ok(locked)
 }
 
-fn variant(raw: RawVariant) -> (LockedVariant, Vec<(DependencyKind, String)>) {
+/// What a variant uses, as it is written.
+type Uses = Vec<(DependencyKind, String)>;
+
+fn variant(raw: RawVariant, checksums: &Checksums) -> Result<(LockedVariant, Uses), String> {
     let normal = raw
         .uses
         .into_iter()
@@ -146,15 +169,20 @@ fn variant(raw: RawVariant) -> (LockedVariant, Vec<(DependencyKind, String)>) {
         .into_iter()
         .map(|text| (DependencyKind::Build, text));
     let uses = normal.chain(build).collect();
+    let release = (raw.name, raw.version);
+    let checksum = raw
+        .checksum
+        .or_else(|| checksums.get(&release).cloned())
+        .ok_or_else(|| format!("the package `{} {}` is missing", release.0, release.1))?;
     let variant = LockedVariant {
-        name: raw.name,
-        version: raw.version,
-        checksum: raw.checksum,
+        name: release.0,
+        version: release.1,
+        checksum,
         features: raw.features,
         side: raw.side,
         dependencies: Vec::new(),
     };
-    (variant, uses)
+    Ok((variant, uses))
 }
 
 /// Reads `EXTERN = NAME VERSION [host]`.

@@ -3,7 +3,10 @@
 //! By hand rather than through serde: the order, one line per dependency and no indices, so that
 //! a change shows as a small difference, and an unchanged variant as none.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write};
+
+use orlop_recipes::{PackageName, Version};
 
 use crate::index::DependencyKind;
 use crate::lock::{Lock, LockedApp, LockedVariant, SCHEMA};
@@ -13,6 +16,11 @@ const HEADER: &str = "\
 # Orlop writes this file: the exact variants of every app of the profile.
 # Edit orlop.toml instead and run `orlop sync`.
 ";
+
+const PACKAGES: &str =
+    "\n# Every release that any app is compiled from, with the SHA-256 of its archive.\n";
+
+const APPS: &str = "\n# Each app, and how its variants use each other.\n";
 
 pub(super) fn lock(lock: &Lock, out: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(
@@ -26,10 +34,32 @@ pub(super) fn lock(lock: &Lock, out: &mut fmt::Formatter<'_>) -> fmt::Result {
             writeln!(out, "{name} = {}", list(versions))?;
         }
     }
-    lock.apps.values().try_for_each(|locked| app(locked, out))
+    if lock.apps.is_empty() {
+        return Ok(());
+    }
+    out.write_str(PACKAGES)?;
+    let packages = packages(lock);
+    for ((name, version), checksum) in &packages {
+        writeln!(out, "[[package]]\nname = {}", quoted(name))?;
+        writeln!(out, "version = {}", quoted(version))?;
+        writeln!(out, "checksum = {}\n", quoted(checksum))?;
+    }
+    out.write_str(APPS.trim_start())?;
+    let mut apps = lock.apps.values();
+    apps.try_for_each(|locked| app(locked, &packages, out))
 }
 
-fn app(app: &LockedApp, out: &mut impl Write) -> fmt::Result {
+type Packages<'l> = BTreeMap<(&'l PackageName, &'l Version), &'l String>;
+
+/// Returns the releases of all apps with their checksums, each once.
+fn packages(lock: &Lock) -> Packages<'_> {
+    let variants = lock.apps.values().flat_map(LockedApp::variants);
+    variants
+        .map(|variant| ((&variant.name, &variant.version), &variant.checksum))
+        .collect()
+}
+
+fn app(app: &LockedApp, packages: &Packages<'_>, out: &mut impl Write) -> fmt::Result {
     writeln!(out, "\n[[app]]")?;
     writeln!(out, "name = {}", quoted(&app.app))?;
     writeln!(out, "package = {}", quoted(&app.package))?;
@@ -43,14 +73,22 @@ fn app(app: &LockedApp, out: &mut impl Write) -> fmt::Result {
     writeln!(out, "platform = {}", quoted(&app.platform))?;
     app.variants
         .iter()
-        .try_for_each(|one| variant(app, one, out))
+        .try_for_each(|one| variant(app, one, packages, out))
 }
 
-fn variant(app: &LockedApp, variant: &LockedVariant, out: &mut impl Write) -> fmt::Result {
+fn variant(
+    app: &LockedApp,
+    variant: &LockedVariant,
+    packages: &Packages<'_>,
+    out: &mut impl Write,
+) -> fmt::Result {
     writeln!(out, "\n[[app.variant]]")?;
     writeln!(out, "name = {}", quoted(&variant.name))?;
     writeln!(out, "version = {}", quoted(&variant.version))?;
-    writeln!(out, "checksum = {}", quoted(&variant.checksum))?;
+    // An app may have a release of its own under a name that others have from the registry.
+    if packages.get(&(&variant.name, &variant.version)) != Some(&&variant.checksum) {
+        writeln!(out, "checksum = {}", quoted(&variant.checksum))?;
+    }
     writeln!(out, "side = {}", quoted(side(variant.side)))?;
     writeln!(out, "features = {}", list(&variant.features))?;
     for (key, kind) in [

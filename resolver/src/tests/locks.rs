@@ -50,8 +50,31 @@ fn a_lock_reads_well() {
     insta::assert_snapshot!(lock().to_string(), @r#"
     # Orlop writes this file: the exact variants of every app of the profile.
     # Edit orlop.toml instead and run `orlop sync`.
-    schema = 1
+    schema = 2
     snapshot = "2026-11-22T00:00:00Z"
+
+    # Every release that any app is compiled from, with the SHA-256 of its archive.
+    [[package]]
+    name = "app"
+    version = "1.0.0"
+    checksum = "000000000000000000000000000000000000000000000000000000000000024e"
+
+    [[package]]
+    name = "cc"
+    version = "1.2.0+meta"
+    checksum = "00000000000000000000000000000000000000000000000000000000000003a7"
+
+    [[package]]
+    name = "macros"
+    version = "1.0.0"
+    checksum = "0000000000000000000000000000000000000000000000000000000000000392"
+
+    [[package]]
+    name = "syn"
+    version = "2.0.0"
+    checksum = "0000000000000000000000000000000000000000000000000000000000000268"
+
+    # Each app, and how its variants use each other.
 
     [[app]]
     name = "tool"
@@ -68,7 +91,6 @@ fn a_lock_reads_well() {
     [[app.variant]]
     name = "app"
     version = "1.0.0"
-    checksum = "000000000000000000000000000000000000000000000000000000000000024e"
     side = "target"
     features = ["default", "x"]
     uses = [
@@ -83,21 +105,18 @@ fn a_lock_reads_well() {
     [[app.variant]]
     name = "cc"
     version = "1.2.0+meta"
-    checksum = "00000000000000000000000000000000000000000000000000000000000003a7"
     side = "host"
     features = []
 
     [[app.variant]]
     name = "cc"
     version = "1.2.0+meta"
-    checksum = "00000000000000000000000000000000000000000000000000000000000003a7"
     side = "target"
     features = ["parallel"]
 
     [[app.variant]]
     name = "macros"
     version = "1.0.0"
-    checksum = "0000000000000000000000000000000000000000000000000000000000000392"
     side = "host"
     features = []
     uses = [
@@ -107,14 +126,12 @@ fn a_lock_reads_well() {
     [[app.variant]]
     name = "syn"
     version = "2.0.0"
-    checksum = "0000000000000000000000000000000000000000000000000000000000000268"
     side = "host"
     features = ["full"]
 
     [[app.variant]]
     name = "syn"
     version = "2.0.0"
-    checksum = "0000000000000000000000000000000000000000000000000000000000000268"
     side = "target"
     features = []
     "#);
@@ -186,14 +203,28 @@ fn damaged_locks() {
             other => panic!("{other:?}"),
         }
     };
-    insta::assert_snapshot!(refused("schema = 1", "schema = 2\nnew = true"), @"the lock file `orlop.lock` was written by a newer Orlop: it has schema 2, and this one reads up to 1");
+    insta::assert_snapshot!(refused("schema = 2", "schema = 3\nnew = true"), @"the lock file `orlop.lock` was written by a newer Orlop: it has schema 3, and this one reads up to 2");
     insta::assert_snapshot!(refused("\"m = macros 1.0.0 host\"", "\"m = macros 1.0.1 host\""), @"the lock file's entry for `tool` is damaged: it uses `macros 1.0.1 host`, which is not there");
     insta::assert_snapshot!(refused("\"m = macros", "\"m-x = macros"), @"the lock file's entry for `tool` is damaged: `m-x` is not a name in Rust code");
     insta::assert_snapshot!(refused("\"m = macros 1.0.0 host\"", "\"macros\""), @"the lock file's entry for `tool` is damaged: `macros` does not read `NAME = PACKAGE VERSION`");
-    insta::assert_snapshot!(refused("version = \"1.0.0\"", "version = \"1.0.1\""), @"the lock file's entry for `tool` is damaged: its own variant, `app 1.0.1`, is missing");
+    insta::assert_snapshot!(refused("name = \"app\"\nversion = \"1.0.0\"", "name = \"app\"\nversion = \"1.0.1\""), @"the lock file's entry for `tool` is damaged: the package `app 1.0.0` is missing");
     insta::assert_snapshot!(refused("side = \"target\"", "side = \"host\""), @"the lock file's entry for `tool` is damaged: its own variant, `app 1.0.0`, is missing");
     insta::assert_snapshot!(refused("policy = \"latest\"", "policy = \"newest\""), @"the lock file's entry for `tool` is damaged: its policy is unknown: `newest` is not one of `latest`, `locked`, `shared`");
     insta::assert_snapshot!(refused("checksum = \"0", "checksum = \"g"), @"the lock file's entry for `tool` is damaged: the checksum of `app 1.0.0` is not a SHA-256");
+}
+
+#[test]
+fn a_checksum_that_only_one_app_has_stands_with_its_variant() {
+    let mut lock = lock();
+    let text = lock
+        .to_string()
+        .replace("name = \"tool\"", "name = \"twin\"");
+    let text = text.replace("00268\"", "00269\"");
+    let other = Lock::parse("orlop.lock", &text).unwrap();
+    lock.set(other.app_by_name("twin").unwrap().clone());
+    let text = lock.to_string();
+    assert_eq!(text.matches("checksum = ").count(), 4 + 2);
+    assert_eq!(Lock::parse("orlop.lock", &text).unwrap(), lock);
 }
 
 #[test]
@@ -219,8 +250,8 @@ fn no_lock_at_all() {
 #[test]
 fn a_circle_in_a_lock_is_refused() {
     let text = lock().to_string().replace(
-        "name = \"syn\"\nversion = \"2.0.0\"\n",
-        "name = \"syn\"\nversion = \"2.0.0\"\nuses = [\"app = app 1.0.0\"]\n",
+        "version = \"2.0.0\"\nside",
+        "version = \"2.0.0\"\nuses = [\"app = app 1.0.0\"]\nside",
     );
     let lock = Lock::parse("orlop.lock", &text).unwrap();
     let error = lock

@@ -5,6 +5,7 @@
 //! | [`cases`] | failures saved and played again |
 //! | [`errors`] | why there is no answer |
 //! | [`features`] | which features are active, on which side |
+//! | [`hard`] | registries made to lead a solver astray |
 //! | [`locks`] | answers written down |
 //! | [`policies`] | `locked` and `shared` |
 //! | [`random`] | random registries against a brute-force oracle |
@@ -14,6 +15,7 @@
 mod cases;
 mod errors;
 mod features;
+mod hard;
 mod locks;
 mod policies;
 mod random;
@@ -25,7 +27,7 @@ use std::fmt::Write as _;
 use crate::index::DependencyKind;
 use crate::memory::MemoryIndex;
 use crate::resolution::{Resolution, Side};
-use crate::{Request, ResolveError, resolve};
+use crate::{Request, ResolveError, resolve, ways_out};
 
 /// Solves for `app` and shows the graph.
 fn solve(index: &MemoryIndex) -> String {
@@ -42,7 +44,12 @@ fn fail(index: &MemoryIndex) -> String {
 
 /// Shows an error as the command line does: the message, its causes, the hints.
 fn fail_request(index: &MemoryIndex, request: &Request) -> String {
-    show_error(&resolve(request, index).unwrap_err())
+    let error = resolve(request, index).unwrap_err();
+    let mut text = show_error(&error);
+    for way in ways_out(&request.app, request, &error, index) {
+        write!(text, "\nhint: {way}").unwrap();
+    }
+    text
 }
 
 fn show_error(error: &ResolveError) -> String {

@@ -180,33 +180,48 @@ impl Oracle<'_> {
     }
 }
 
+fn index(wishes: &[Wish], packages: &[Vec<Draft>]) -> MemoryIndex {
+    let app = Draft {
+        present: true,
+        links: false,
+        has_feature: false,
+        wishes: wishes.to_vec(),
+    };
+    let mut releases = vec![build("app 1.0.0", &app)];
+    for (name, drafts) in NAMES.iter().zip(packages) {
+        for (version, draft) in VERSIONS
+            .iter()
+            .zip(drafts)
+            .filter(|(_, draft)| draft.present)
+        {
+            releases.push(build(&format!("{name} {version}"), draft));
+        }
+    }
+    MemoryIndex::new(releases)
+}
+
+/// Solves, and returns what was chosen beside the app.
+fn choose(wishes: &[Wish], packages: &[Vec<Draft>]) -> Result<BTreeSet<Id>, ResolveError> {
+    let index = index(wishes, packages);
+    let selection = versions::solve(&index.request("app"), &index)?;
+    let place = |text: &str, all: &[&str]| all.iter().position(|known| *known == text);
+    let chosen = selection.packages.iter().filter_map(|selected| {
+        let release = selected.release();
+        let name = place(release.name.as_str(), &NAMES)?;
+        Some((name, place(&release.version.to_string(), &VERSIONS)?))
+    });
+    Ok(chosen.collect())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     /// There is an answer exactly if brute force finds one, and the answer is one.
     #[test]
     fn answers_are_valid_and_found((wishes, packages) in registry()) {
-        let app = Draft { present: true, links: false, has_feature: false, wishes: wishes.clone() };
-        let mut releases = vec![build("app 1.0.0", &app)];
-        for (name, drafts) in NAMES.iter().zip(&packages) {
-            for (version, draft) in VERSIONS.iter().zip(drafts).filter(|(_, draft)| draft.present) {
-                releases.push(build(&format!("{name} {version}"), draft));
-            }
-        }
-        let index = MemoryIndex::new(releases);
         let oracle = Oracle { wishes: &wishes, packages: &packages };
-        match versions::solve(&index.request("app"), &index) {
-            Ok(selection) => {
-                let place = |text: &str, all: &[&str]| all.iter().position(|known| *known == text);
-                let chosen: BTreeSet<Id> = selection
-                    .packages
-                    .iter()
-                    .filter_map(|selected| {
-                        let release = selected.release();
-                        let name = place(release.name.as_str(), &NAMES)?;
-                        Some((name, place(&release.version.to_string(), &VERSIONS)?))
-                    })
-                    .collect();
+        match choose(&wishes, &packages) {
+            Ok(chosen) => {
                 let buckets: BTreeSet<(usize, bool)> =
                     chosen.iter().map(|(name, version)| (*name, *version == 2)).collect();
                 prop_assert_eq!(buckets.len(), chosen.len());
@@ -215,8 +230,53 @@ proptest! {
             Err(ResolveError::Index(error)) => prop_assert!(false, "{}", error),
             Err(error) => {
                 prop_assert!(!oracle.is_solvable(), "{}", error);
-                prop_assert!(error.to_string().lines().count() <= 20);
+                prop_assert!(error.to_string().lines().count() <= 16, "{}", error);
             }
         }
+    }
+
+    /// Who asks for less gets an answer all the more.
+    #[test]
+    fn removing_a_dependency_never_breaks((wishes, packages) in registry()) {
+        prop_assume!(choose(&wishes, &packages).is_ok());
+        for place in 0..wishes.len() {
+            let mut fewer = wishes.clone();
+            fewer.remove(place);
+            prop_assert!(choose(&fewer, &packages).is_ok());
+        }
+        for package in 0..packages.len() {
+            for version in 0..VERSIONS.len() {
+                for place in 0..packages[package][version].wishes.len() {
+                    let mut fewer = packages.clone();
+                    fewer[package][version].wishes.remove(place);
+                    prop_assert!(choose(&wishes, &fewer).is_ok());
+                }
+            }
+        }
+    }
+
+    /// A release that is not chosen may as well not be there, and one that does not help does not
+    /// help by going away.
+    #[test]
+    fn irrelevant_versions_never_matter((wishes, packages) in registry()) {
+        let answer = choose(&wishes, &packages);
+        for package in 0..packages.len() {
+            for version in 0..VERSIONS.len() {
+                let is_chosen = matches!(&answer, Ok(chosen) if chosen.contains(&(package, version)));
+                if is_chosen || !packages[package][version].present {
+                    continue;
+                }
+                let mut fewer = packages.clone();
+                fewer[package][version].present = false;
+                prop_assert_eq!(choose(&wishes, &fewer).is_ok(), answer.is_ok());
+            }
+        }
+    }
+
+    /// The order in which releases list what they need is none of the user's business.
+    #[test]
+    fn an_answer_is_an_answer_whatever_the_order((wishes, packages) in registry()) {
+        let turned: Vec<Wish> = wishes.iter().rev().cloned().collect();
+        prop_assert_eq!(choose(&wishes, &packages).is_ok(), choose(&turned, &packages).is_ok());
     }
 }

@@ -19,7 +19,10 @@ use crate::versions::provider::Provider;
 use crate::versions::refusal;
 
 /// How many facts a message lists.
-const MAX_FACTS: usize = 16;
+const MAX_FACTS: usize = 11;
+
+/// How many requirements of one package on another are told one by one.
+const MAX_REQUIREMENTS: usize = 2;
 
 type Tree = DerivationTree<Node, Positions, Unusable>;
 
@@ -254,28 +257,89 @@ impl Explanation<'_, '_> {
         })
     }
 
-    /// Lists the facts, the app's first.
+    /// Lists the facts: the ways to each package that is wanted in several ways, then the rest.
     fn conflict(&self) -> Result<ResolveError, IndexError> {
+        let contested = self.contested();
+        let mut edges: Vec<(&Bucket, &Bucket)> = Vec::new();
+        let ways = contested
+            .iter()
+            .flat_map(|target| self.users(target).map(move |user| (user, *target)));
+        let rest = self.order.iter().flat_map(|(user, _)| {
+            let needs = self.facts.needs.keys();
+            needs
+                .filter(move |(from, _)| from == user)
+                .map(|(from, to)| (from, to))
+        });
+        for (user, target) in ways.chain(rest) {
+            for edge in self.way(user).into_iter().chain([(user, target)]) {
+                if !edges.contains(&edge) {
+                    edges.push(edge);
+                }
+            }
+        }
+        let mut facts = Vec::new();
+        for (user, target) in edges {
+            let range = &self.facts.needs[&(user.clone(), target.clone())];
+            facts.extend(self.needs(user, range, &target.package)?);
+        }
+        facts.extend(self.unusable()?);
+        let mut seen = BTreeSet::new();
+        facts.retain(|fact| seen.insert(fact.clone()));
+        if facts.len() > MAX_FACTS {
+            let more = facts.len() - MAX_FACTS;
+            facts.truncate(MAX_FACTS);
+            facts.push(format!("{more} more requirements are as they are"));
+        }
+        let (app, position) = &self.provider.app;
+        let candidates = self.provider.candidates(&app.package)?;
+        let names: BTreeSet<_> = contested
+            .iter()
+            .map(|bucket| bucket.package.clone())
+            .collect();
+        Ok(ResolveError::Conflict {
+            app: app.package.clone(),
+            version: candidates.release(*position).version.clone(),
+            facts,
+            contested: names.into_iter().collect(),
+        })
+    }
+
+    /// Returns the packages that several others need, nearest to the app first.
+    fn contested(&self) -> Vec<&Bucket> {
+        let in_reach = self.order.iter().map(|(bucket, _)| bucket);
+        in_reach
+            .filter(|bucket| self.users(bucket).count() > 1)
+            .collect()
+    }
+
+    /// Returns who needs a package, nearest to the app first.
+    fn users<'s>(&'s self, needed: &'s Bucket) -> impl Iterator<Item = &'s Bucket> {
+        let in_reach = self.order.iter().map(|(bucket, _)| bucket);
+        in_reach.filter(|user| {
+            let key = ((*user).clone(), needed.clone());
+            self.facts.needs.contains_key(&key)
+        })
+    }
+
+    /// Returns the way from the app to a package, as pairs of who needs whom.
+    fn way<'s>(&'s self, bucket: &'s Bucket) -> Vec<(&'s Bucket, &'s Bucket)> {
+        let mut way = Vec::new();
+        let mut at = bucket;
+        while let Some((_, Some(user))) = self.order.iter().find(|(known, _)| known == at) {
+            way.push((user, at));
+            at = user;
+        }
+        way.reverse();
+        way
+    }
+
+    /// Says what can never be used, and why.
+    fn unusable(&self) -> Result<Vec<String>, IndexError> {
         let mut facts = Vec::new();
         for (bucket, _) in self.order {
-            let needs = self
-                .facts
-                .needs
-                .iter()
-                .filter(|((user, _), _)| user == bucket);
-            let mut needed: BTreeMap<&PackageName, Positions> = BTreeMap::new();
-            for ((_, target), range) in needs {
-                let known = needed
-                    .entry(&target.package)
-                    .or_insert_with(Positions::empty);
-                *known = known.union(range);
-            }
-            for (package, range) in needed {
-                facts.extend(self.needs(bucket, &range, package)?);
-            }
             for (_, range, reason) in self.facts.unusable.iter().filter(|(of, ..)| of == bucket) {
                 let who = self.describe(bucket, range)?;
-                let fact = match reason {
+                facts.push(match reason {
                     Unusable::NoMatch {
                         package,
                         requirement,
@@ -288,27 +352,10 @@ impl Explanation<'_, '_> {
                         format!("{who} needs the feature {feature} of {package}, which has none")
                     }
                     Unusable::Missing { feature } => format!("{who} has no feature {feature}"),
-                };
-                facts.push(fact);
+                });
             }
         }
-        if facts.len() > MAX_FACTS {
-            let more = facts.len() - MAX_FACTS;
-            facts.truncate(MAX_FACTS);
-            facts.push(format!("… and {more} more"));
-        }
-        let (app, position) = &self.provider.app;
-        let version = self
-            .provider
-            .candidates(&app.package)?
-            .release(*position)
-            .version
-            .clone();
-        Ok(ResolveError::Conflict {
-            app: app.package.clone(),
-            version,
-            facts,
-        })
+        Ok(facts)
     }
 
     /// Says what a package needs of another, once for each requirement among its releases.
@@ -329,6 +376,17 @@ impl Explanation<'_, '_> {
                 Some((_, positions)) => positions.push(position),
                 None => by_requirement.push((requirement, vec![position])),
             }
+        }
+        if by_requirement.len() > MAX_REQUIREMENTS {
+            let who = self.describe(user, range)?;
+            let (first, last) = (
+                &by_requirement[0].0,
+                &by_requirement[by_requirement.len() - 1].0,
+            );
+            let ways = by_requirement.len();
+            return Ok(vec![format!(
+                "{who} needs {needed} in {ways} ways, from {first} to {last}"
+            )]);
         }
         let line = |(requirement, positions): (String, Vec<u32>)| {
             let who = self.describe(user, &Positions::collect(positions))?;

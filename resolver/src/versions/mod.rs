@@ -34,7 +34,7 @@ use crate::feature_values::has_feature;
 use crate::index::{Index, IndexError, Release, ReleaseDependency};
 use crate::request::Request;
 use crate::versions::candidates::Candidates;
-pub(crate) use crate::versions::candidates::bucket;
+pub(crate) use crate::versions::candidates::{bucket, visible};
 use crate::versions::node::{Bucket, Node, Wide};
 use crate::versions::provider::Provider;
 

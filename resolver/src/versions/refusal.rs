@@ -57,10 +57,14 @@ fn instead(releases: &[Release], requirement: &VersionReq, request: &Request) ->
         };
     }
     let yanked: Vec<Version> = matching().rev().map(|r| r.version.clone()).collect();
-    if !yanked.is_empty() {
-        return Instead::Yanked(yanked);
-    }
     let usable = || releases.iter().filter(|r| !r.yanked && visible(r, request));
+    if !yanked.is_empty() {
+        let newest = usable().rev().find(|r| r.version.pre.is_empty());
+        return Instead::Yanked {
+            versions: yanked,
+            newest: newest.map(|r| r.version.clone()),
+        };
+    }
     // What a requirement says of 2.0.0 it would say of 2.0.0-beta.4, had it been asked to.
     let nearly = |r: &&Release| {
         let Version {
