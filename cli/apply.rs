@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use orlop_link::{Linkage, Linked, View};
 use orlop_plan::{AppRequest, Surroundings};
@@ -26,6 +27,8 @@ use crate::toolchain;
 pub(crate) struct Change {
     /// The text of the manifest, as it will be recorded.
     pub(crate) manifest: String,
+    /// The file of the user that the manifest is from.
+    pub(crate) file: Utf8PathBuf,
     /// Which apps are to be solved anew.
     pub(crate) renew: Renew,
     /// Whether the lock file must stay as it is.
@@ -312,11 +315,13 @@ impl Work<'_> {
         )?;
         let mut request = wanted.request(&compiler.compiler, snapshot)?;
         let locked = before.app(&wanted.name);
+        let index = &wanted.locals.over(index);
         let is_kept = |locked: &&LockedApp| {
             let pinned = self.manifest.snapshot;
             !self.change.renew.covers(&wanted.name)
                 && locked.policy == wanted.policy
                 && locked.answers(&request)
+                && wanted.locals.agrees(locked)
                 && pinned.is_none_or(|pinned| pinned == locked.snapshot)
         };
         let answer = match locked.filter(is_kept) {
@@ -334,10 +339,12 @@ impl Work<'_> {
             {
                 request.preferred = locked.preferred();
             }
+            wanted.locals.prefer(&mut request);
             Question {
                 app: name.clone(),
                 policy: wanted.policy,
                 request,
+                locals: wanted.locals.clone(),
                 origin: self.origin(name),
             }
         });
@@ -350,10 +357,16 @@ impl Work<'_> {
         Ok((app, question))
     }
 
-    /// The place in the manifest that asks for an app.
+    /// The line of a file that asks for an app, unless only the command line does.
     fn origin(&self, app: &PackageName) -> Option<String> {
-        let line = request::line(&self.change.manifest, app)?;
-        Some(format!("{}:{line}", self.profile.manifest_path()))
+        let file = &self.change.file;
+        let text = fs_err::read_to_string(file).ok()?;
+        let written = Manifest::parse(file.as_str(), &text).ok()?;
+        if written.packages.get(app) != self.manifest.packages.get(app) {
+            return None;
+        }
+        let line = request::line(&text, app)?;
+        Some(format!("{file}:{line}"))
     }
 
     /// The state of the index that apps are solved on: what the manifest pins, else the lock's,

@@ -325,6 +325,9 @@ pub(crate) struct Resolve {
     /// Choose for this release of the compiler [default: that of the default compiler]
     #[arg(long, value_name = "VERSION")]
     pub(crate) rust_version: Option<Version>,
+    /// Tell instead how many variants all these apps are compiled from, by policy
+    #[arg(long, conflicts_with_all = ["policy", "case"])]
+    pub(crate) compare: bool,
     /// Play a case again that `--save-case` wrote
     #[arg(long, value_name = "FILE", conflicts_with_all = ["apps", "features", "policy", "snapshot"])]
     pub(crate) case: Option<Utf8PathBuf>,

@@ -4,7 +4,9 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use orlop_build::sandbox::{Sandbox, Unconfined};
-use orlop_index::{Patience, Progress as IndexProgress, Registry, RegistryOptions, Source};
+use orlop_index::{
+    Patience, Progress as IndexProgress, Registry, RegistryOptions, Source, Workshop,
+};
 use orlop_recipes::RecipeSet;
 use orlop_store::{Profile, Runner, Store, StoreError};
 
@@ -149,6 +151,15 @@ impl Context {
             patience: Patience::default(),
             progress,
         })?)
+    }
+
+    /// What packs packages that do not come from a registry.
+    pub(crate) fn workshop(&self) -> Workshop {
+        Workshop {
+            home: self.home.clone(),
+            git: self.find_program("git"),
+            offline: self.global.offline,
+        }
     }
 
     /// The registry: `--index`, else what the user's Cargo configuration puts in the place of

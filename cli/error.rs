@@ -8,7 +8,7 @@ use miette::Diagnostic;
 use orlop_build::BuildError;
 use orlop_build::compiler::ImportError;
 use orlop_build::sandbox::SandboxRefused;
-use orlop_index::{DownloadError, OpenError, Reason, SourceError};
+use orlop_index::{DownloadError, LocalError, OpenError, Reason, SourceError};
 use orlop_link::LinkError;
 use orlop_loader::Refusal;
 use orlop_plan::{MissingTool, PlanError};
@@ -176,14 +176,33 @@ impl From<RecipeError> for CommandError {
     }
 }
 
+impl Kind {
+    /// The class of a question without an answer.
+    pub(crate) fn of(error: &ResolveError) -> Self {
+        match error {
+            ResolveError::Index(source) => transfer_kind(source),
+            _ => Self::Unsatisfiable,
+        }
+    }
+}
+
 impl From<ResolveError> for CommandError {
     fn from(error: ResolveError) -> Self {
-        let kind = match &error {
-            ResolveError::Index(source) => transfer_kind(source),
-            _ => Kind::Unsatisfiable,
-        };
         let hints = error.hints();
-        Self::new(kind, error).hints(hints)
+        Self::new(Kind::of(&error), error).hints(hints)
+    }
+}
+
+impl From<LocalError> for CommandError {
+    fn from(error: LocalError) -> Self {
+        let kind = match &error {
+            LocalError::Offline { .. } => Kind::Refused,
+            LocalError::Manifest { .. }
+            | LocalError::Package { .. }
+            | LocalError::OtherPackage { .. } => Kind::Usage,
+            _ => Kind::Failed,
+        };
+        Self::new(kind, error)
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8Path;
 use jiff::Timestamp;
+use orlop_index::Locals;
 use orlop_recipes::{
     CodegenChoice, FeatureName, LinkageChoice, Manifest, PackageName, PackageRequest, Policy,
     Recipe, RecipeSet, Version, VersionReq,
@@ -31,6 +32,8 @@ pub(crate) struct Wanted {
     pub(crate) compiler: Option<String>,
     /// The programs to build; none means all.
     pub(crate) programs: Option<BTreeSet<String>>,
+    /// Packages that its recipe takes from elsewhere than the registry.
+    pub(crate) locals: Locals,
 }
 
 impl Wanted {
@@ -93,7 +96,14 @@ pub(crate) fn read_recipe(context: &Context, path: &str) -> Result<Recipe, Comma
     let path = context.absolute(Utf8Path::new(path))?;
     let text =
         fs_err::read_to_string(&path).map_err(|error| CommandError::new(Kind::Failed, error))?;
-    Ok(Recipe::parse(path.as_str(), &text)?)
+    let mut recipe = Recipe::parse(path.as_str(), &text)?;
+    if let Recipe::App(app) = &mut recipe {
+        let folder = path.parent().unwrap_or(Utf8Path::new("/")).as_str();
+        for source in app.source.iter_mut().chain(app.patch.values_mut()) {
+            *source = source.seen_from(folder);
+        }
+    }
+    Ok(recipe)
 }
 
 /// The apps of a manifest.
@@ -132,6 +142,14 @@ fn one(
     let recipe = own.as_ref().or_else(|| recipes.app(name));
     let request = recipe.map_or_else(|| asked.clone(), |recipe| recipe.request(&asked));
     let linkage = linkage(name, manifest, &request)?;
+    let locals = match recipe {
+        Some(recipe) => {
+            context
+                .workshop()
+                .pack(&recipe.package, recipe.source.as_ref(), &recipe.patch)?
+        }
+        None => Locals::default(),
+    };
     Ok(Wanted {
         name: name.clone(),
         package: recipe.map_or_else(|| name.clone(), |recipe| recipe.package.clone()),
@@ -145,6 +163,7 @@ fn one(
         programs: recipe
             .map(|recipe| recipe.binaries.clone())
             .filter(|binaries| !binaries.is_empty()),
+        locals,
     })
 }
 

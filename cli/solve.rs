@@ -1,10 +1,15 @@
 //! Questions to the resolver, by policy; its failures with the line that asked, and on request
 //! with a file to play them again.
 
+use std::error::Error as StdError;
+use std::fmt;
+
+use orlop_index::Locals;
 use orlop_recipes::{PackageName, Policy};
 use orlop_resolver::case::{CaseRequest, Recorder};
 use orlop_resolver::{
-    Cost, Index, Request, Resolution, ResolveError, Votes, resolve, resolve_locked, share,
+    Cost, Index, IndexError, Request, Resolution, ResolveError, Votes, passed_over, resolve,
+    resolve_locked, share, ways_out,
 };
 use serde::Serialize;
 
@@ -17,7 +22,9 @@ pub(crate) struct Question {
     pub(crate) app: PackageName,
     pub(crate) policy: Policy,
     pub(crate) request: Request,
-    /// The line that asks, `orlop.toml:4`, if it is in a file.
+    /// Packages that come from elsewhere than the registry.
+    pub(crate) locals: Locals,
+    /// The line that asks, `orlop.toml:4`, if it stands in a file.
     pub(crate) origin: Option<String>,
 }
 
@@ -47,16 +54,21 @@ pub(crate) fn solve(
     earlier: &Votes,
     index: &dyn Index,
 ) -> Result<Answers, CommandError> {
-    let answers = if context.global.save_case.is_some() {
-        let recorder = Recorder::new(index);
-        attempt(questions, fixed, earlier, &recorder).map_err(|(place, error)| {
-            failure(&questions[place], error).hints(save(context, &recorder, questions))
-        })
-    } else {
-        attempt(questions, fixed, earlier, index)
-            .map_err(|(place, error)| failure(&questions[place], error))
-    };
-    answers.inspect(|answers| report(context, questions, answers))
+    let recorder = context
+        .global
+        .save_case
+        .is_some()
+        .then(|| Recorder::new(index));
+    let index = recorder.as_ref().map_or(index, |recorder| recorder);
+    let answers = attempt(questions, fixed, earlier, index).map_err(|(place, error)| {
+        let failure = failure(&questions[place], error, index);
+        match &recorder {
+            Some(recorder) => failure.hints(save(context, recorder, questions)),
+            None => failure,
+        }
+    })?;
+    report(context, questions, &answers, index)?;
+    Ok(answers)
 }
 
 fn attempt(
@@ -69,9 +81,9 @@ fn attempt(
     for (place, question) in questions.iter().enumerate() {
         let failed = |error| (place, error);
         answers.push(match question.policy {
-            Policy::Latest => Some(resolve(&question.request, index).map_err(failed)?),
-            Policy::Locked => Some(resolve_locked(&question.request, index).map_err(failed)?),
-            Policy::Shared => None,
+            // Who has packages of its own shares what others settle on without it.
+            Policy::Shared if question.locals.is_empty() => None,
+            _ => Some(alone(question, index).map_err(failed)?),
         });
     }
     let sharers: Vec<usize> = (0..questions.len())
@@ -105,9 +117,42 @@ fn attempt(
     })
 }
 
+fn alone(question: &Question, index: &dyn Index) -> Result<Resolution, ResolveError> {
+    let overlay;
+    let index = if question.locals.is_empty() {
+        index
+    } else {
+        overlay = question.locals.over(index);
+        &overlay
+    };
+    match question.policy {
+        Policy::Locked => resolve_locked(&question.request, index),
+        Policy::Latest | Policy::Shared => resolve(&question.request, index),
+    }
+}
+
 /// Says what deserves attention in answers.
-fn report(context: &Context, questions: &[Question], answers: &Answers) {
+fn report(
+    context: &Context,
+    questions: &[Question],
+    answers: &Answers,
+    index: &dyn Index,
+) -> Result<(), IndexError> {
     for (question, resolution) in questions.iter().zip(&answers.resolutions) {
+        for (name, version) in question.locals.unused(resolution) {
+            context.ui.warning(format!(
+                "the patch of `{name}` for `{}` is not used: nothing takes {version}",
+                question.app
+            ));
+        }
+        let chosen = &resolution.app().version;
+        let index = &question.locals.over(index);
+        if let Some(newer) = passed_over(&question.request, chosen, index)? {
+            context.ui.warning(format!(
+                "`{}` is {chosen}: {} needs rustc {} or newer, and this is {}",
+                question.app, newer.version, newer.needs, question.request.rust_version
+            ));
+        }
         for package in resolution.packages.iter().filter(|package| package.yanked) {
             context.ui.warning(format!(
                 "`{} {}` is yanked; the lock file of `{}` holds on to it",
@@ -128,14 +173,49 @@ fn report(context: &Context, questions: &[Question], answers: &Answers) {
             together.extra_features
         );
     }
+    Ok(())
 }
 
-fn failure(question: &Question, error: ResolveError) -> CommandError {
-    let origin = question
-        .origin
-        .as_ref()
-        .map(|origin| format!("`{}` is asked for at {origin}", question.app));
-    CommandError::from(error).hints(origin)
+/// A line in a file of the user that asks for what cannot be had.
+#[derive(Debug)]
+struct Refused {
+    wish: String,
+    origin: String,
+    source: ResolveError,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} asks for `{}`, which cannot be had",
+            self.origin, self.wish
+        )
+    }
+}
+
+impl StdError for Refused {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&self.source)
+    }
+}
+
+fn failure(question: &Question, error: ResolveError, index: &dyn Index) -> CommandError {
+    let Question { app, request, .. } = question;
+    let ways = ways_out(app, request, &error, &question.locals.over(index));
+    let failure = match question.origin.clone() {
+        None => CommandError::from(error),
+        Some(origin) => {
+            let hints = error.hints();
+            let refused = Refused {
+                wish: format!("{app} {}", request.requirement),
+                origin,
+                source: error,
+            };
+            CommandError::new(Kind::of(&refused.source), refused).hints(hints)
+        }
+    };
+    failure.hints(ways)
 }
 
 /// Writes down what the resolver saw; returns what to say of it.
@@ -143,6 +223,9 @@ fn save(context: &Context, recorder: &Recorder<'_>, questions: &[Question]) -> V
     let Some(path) = &context.global.save_case else {
         return Vec::new();
     };
+    for question in questions {
+        question.locals.record(recorder);
+    }
     let requests = questions.iter().map(|question| CaseRequest {
         policy: question.policy.to_string(),
         request: question.request.clone(),

@@ -264,14 +264,32 @@ fn a_failure_names_the_line_and_can_be_saved() {
     env.run("install app").success();
     let case = env.path("case.json");
     let case = case.to_str().unwrap();
+    let typed = env.run("install broken").fails(4);
+    assert!(!typed.stderr.contains("orlop.toml"), "{typed}");
+    let manifest = env.home().join("profiles/default/orlop.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::write(&manifest, text + "broken = \"1\"\n").unwrap();
     let first = env
-        .orlop(["install", "broken", "--save-case", case])
+        .orlop(["sync", "--save-case", case])
         .fails(4)
-        .says("`broken` is asked for at")
-        .says("orlop.toml:5")
         .says("orlop resolve --case");
-    let shared = "broken 1.0.0 needs shared =1.0.0";
+    let start = format!(
+        "error: {}:5 asks for `broken ^1`, which cannot be had\n",
+        manifest.display()
+    );
+    assert!(
+        first.stderr.starts_with(&start) || first.stderr.contains(&start),
+        "{first}"
+    );
+    assert!(first.stderr.lines().count() <= 20, "{first}");
+    let shared = "because broken 1.0.0 needs shared =1.0.0";
     assert!(first.stderr.contains(shared), "{first}");
+    assert!(
+        first
+            .stderr
+            .contains("therefore no release of `shared` is left"),
+        "{first}"
+    );
     // Nothing but the file is needed to see it again.
     let home = env.path("elsewhere");
     env.orlop([
@@ -285,6 +303,136 @@ fn a_failure_names_the_line_and_can_be_saved() {
     .fails(4)
     .says(shared);
     env.run("resolve --case orlop.toml").fails(2);
+}
+
+#[test]
+fn hints_are_commands_that_work() {
+    let env = with_graph();
+    let registry = &env.registry;
+    registry.publish(Package::new("tool", "1.0.0").main("fn main() { println!(\"old\"); }"));
+    registry.publish(
+        Package::new("tool", "1.1.0")
+            .main("fn main() {}")
+            .needs("gone", "^1"),
+    );
+    let refused = env.run("install tool").fails(4);
+    let hint = refused
+        .stderr
+        .lines()
+        .rfind(|line| line.starts_with("hint: "))
+        .unwrap();
+    let command = hint.split('`').nth(1).unwrap();
+    assert_eq!(command, "orlop install tool@=1.0.0");
+    env.run(command.strip_prefix("orlop ").unwrap()).success();
+    assert_eq!(env.program("tool").success().stdout, "old\n");
+}
+
+#[test]
+fn an_older_app_for_an_older_compiler_is_told() {
+    let env = with_graph();
+    let registry = &env.registry;
+    registry.publish(Package::new("tool", "1.0.0").main("fn main() {}"));
+    registry.publish(
+        Package::new("tool", "1.1.0")
+            .main("fn main() {}")
+            .rust_version("1.999"),
+    );
+    env.run("resolve tool")
+        .success()
+        .says("`tool` is 1.0.0: 1.1.0 needs rustc 1.999 or newer, and this is 1.");
+    let quiet = env.run("resolve tool --rust-version 1.999.0").success();
+    assert!(!quiet.stderr.contains("needs rustc"), "{quiet}");
+}
+
+#[test]
+fn policies_are_compared() {
+    let env = with_graph();
+    for (name, features) in [("one", vec!["big"]), ("two", vec![])] {
+        env.registry.publish(
+            Package::new(name, "1.0.0")
+                .main("fn main() {}")
+                .needs_with("shared", "^1", &features),
+        );
+    }
+    let rows = env.run("resolve one two --compare --json").success().json();
+    let distinct = |policy: &str, codegen: &str| {
+        let mut rows = rows.as_array().unwrap().iter();
+        let row = rows.find(|row| row["policy"] == policy && row["codegen"] == codegen);
+        row.unwrap()["distinct"].as_u64().unwrap()
+    };
+    assert_eq!(distinct("latest", "shared"), 4);
+    assert_eq!(distinct("shared", "shared"), 3);
+    assert_eq!(distinct("latest", "app"), 4);
+    env.run("resolve one two --compare")
+        .success()
+        .prints("0.75");
+}
+
+#[test]
+fn an_app_from_a_folder_with_a_patch() {
+    let env = with_graph();
+    let folder = env.path("work");
+    let write = |name: &str, text: &str| {
+        let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write(
+        "Cargo.toml",
+        "[workspace]\nmembers = [\"mine\"]\n[workspace.package]\nversion = \"0.3.0\"\nedition = \"2021\"\n",
+    );
+    write(
+        "mine/Cargo.toml",
+        "[package]\nname = \"mine\"\nversion.workspace = true\nedition.workspace = true\n\
+         [dependencies]\nshared = \"1\"\nnear = { path = \"../near\" }\n",
+    );
+    write(
+        "mine/src/main.rs",
+        "fn main() { println!(\"{} {}\", shared::N, near::N); }",
+    );
+    write(
+        "near/Cargo.toml",
+        "[package]\nname = \"near\"\nversion = \"1.0.0\"\n[workspace]\n",
+    );
+    write("near/src/lib.rs", "pub const N: u8 = 7;");
+    write(
+        "fork/Cargo.toml",
+        "[package]\nname = \"shared\"\nversion = \"1.0.5\"\n[workspace]\n",
+    );
+    write("fork/src/lib.rs", "pub const N: u8 = 42;");
+    write(
+        "mine.toml",
+        "schema = 1\n[app]\nname = \"mine\"\nsource = { path = \"mine\" }\n",
+    );
+    let recipe = folder.join("mine.toml");
+    let recipe = recipe.to_str().unwrap();
+    env.orlop(["install", recipe]).success();
+    assert_eq!(env.program("mine").success().stdout, "2 7\n");
+    env.run("sync --locked").success();
+    // What the folder holds is what counts.
+    write("near/src/lib.rs", "pub const N: u8 = 8;");
+    env.run("lock --check").fails(6);
+    env.run("sync").success();
+    assert_eq!(env.program("mine").success().stdout, "2 8\n");
+    write(
+        "mine.toml",
+        "schema = 1\n[app]\nname = \"mine\"\nsource = { path = \"mine\" }\n\
+         [app.patch]\nshared = { path = \"fork\" }\n",
+    );
+    env.run("upgrade mine").success();
+    assert_eq!(env.program("mine").success().stdout, "42 8\n");
+    // Others have the one of the registry.
+    env.run("install app").success();
+    assert_eq!(env.program("app").success().stdout, "2\n");
+    env.run("remove app").success();
+    write(
+        "mine.toml",
+        "schema = 1\n[app]\nname = \"mine\"\nsource = { path = \"mine\" }\n\
+         [app.patch]\nnear = { path = \"near\" }\nmiddle = { path = \"fork\" }\n",
+    );
+    env.run("upgrade mine")
+        .fails(2)
+        .says("holds the package `shared`, not `middle`");
 }
 
 #[test]

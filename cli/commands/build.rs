@@ -31,6 +31,7 @@ pub(super) fn build(context: &Context, arguments: &Build) -> Result<(), CommandE
     editor.set(name, &request);
     let change = Change {
         manifest: editor.to_string(),
+        file: path.clone(),
         renew: Renew::Nothing,
         locked: false,
         borders: Borders::Keep,

@@ -133,6 +133,7 @@ pub(super) fn install(context: &Context, arguments: &Install) -> Result<(), Comm
         context,
         &Change {
             manifest: editor.to_string(),
+            file: session.profile.manifest_path(),
             renew: Renew::Nothing,
             locked: false,
             borders: Borders::Keep,
@@ -251,6 +252,7 @@ pub(super) fn remove(context: &Context, arguments: &Remove) -> Result<(), Comman
         context,
         &Change {
             manifest: editor.to_string(),
+            file: session.profile.manifest_path(),
             renew: Renew::Nothing,
             locked: false,
             borders: Borders::Keep,
@@ -265,6 +267,7 @@ pub(super) fn make_again(context: &Context) -> Result<(), CommandError> {
     let current = super::current(&session.profile)?;
     let change = Change {
         manifest: current.manifest()?,
+        file: session.profile.manifest_path(),
         renew: Renew::Nothing,
         locked: true,
         borders: Borders::Keep,
@@ -280,6 +283,7 @@ pub(super) fn upgrade(context: &Context, arguments: &Upgrade) -> Result<(), Comm
         &Change {
             renew: session.renew(&arguments.apps)?,
             manifest: session.manifest_with(arguments.snapshot)?,
+            file: session.profile.manifest_path(),
             locked: false,
             borders: Borders::Keep,
             until: Until::Committed,
@@ -292,6 +296,7 @@ pub(super) fn sync(context: &Context, arguments: &Sync) -> Result<(), CommandErr
         let session = Session::begin(context)?;
         let change = Change {
             manifest: session.manifest_with(arguments.snapshot)?,
+            file: session.profile.manifest_path(),
             renew: Renew::Nothing,
             locked: arguments.locked,
             borders: Borders::Keep,
@@ -319,6 +324,7 @@ pub(super) fn sync(context: &Context, arguments: &Sync) -> Result<(), CommandErr
     }
     let change = Change {
         manifest: editor.to_string(),
+        file: path.clone(),
         renew: Renew::Nothing,
         locked: arguments.locked,
         borders: Borders::Keep,

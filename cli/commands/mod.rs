@@ -3,6 +3,7 @@
 mod answer;
 mod build;
 mod change;
+mod compare;
 mod compiler;
 mod diff;
 mod generations;

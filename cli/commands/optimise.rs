@@ -33,6 +33,7 @@ pub(super) fn optimise(context: &Context) -> Result<(), CommandError> {
     let before = Size::of(&session.store, &current)?;
     let change = Change {
         manifest: session.text.clone(),
+        file: session.profile.manifest_path(),
         renew: Renew::Nothing,
         locked: false,
         borders: Borders::Anew,

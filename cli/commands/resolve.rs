@@ -4,6 +4,7 @@ use std::mem::ManuallyDrop;
 
 use camino::Utf8Path;
 use jiff::Timestamp;
+use orlop_index::Locals;
 use orlop_recipes::{
     AppSpec, ChoiceError, FeatureName, Manifest, PackageRequest, Recipe, RecipeSet,
 };
@@ -11,7 +12,7 @@ use orlop_resolver::case::Case;
 use orlop_resolver::{LockedApp, Resolution, Votes};
 
 use crate::args::Resolve;
-use crate::commands::{answer, query};
+use crate::commands::{answer, compare, query};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::fetch::Fetching;
@@ -32,6 +33,11 @@ pub(super) fn resolve(context: &Context, arguments: &Resolve) -> Result<(), Comm
     // The program ends here: to free what the registry holds, piece by piece, would take a tenth
     // of the time of a warm answer.
     let registry = ManuallyDrop::new(context.registry(snapshot, &recipes, &fetching)?);
+    if arguments.compare {
+        let done = compare::compare(context, &questions, &*registry);
+        progress.clear();
+        return done;
+    }
     let answers = solve(context, &questions, &[], &Votes::new(), &*registry);
     progress.clear();
     show(context, &questions, &answers?)
@@ -51,6 +57,7 @@ fn replay(context: &Context, file: &Utf8Path) -> Result<(), CommandError> {
                 .parse()
                 .map_err(|error: ChoiceError| CommandError::new(Kind::Usage, error))?,
             request: asked.request.clone(),
+            locals: Locals::default(),
             origin: None,
         });
     }
@@ -98,10 +105,12 @@ fn questions(
         if let Some(release) = &arguments.rust_version {
             request.rust_version = release.clone();
         }
+        wanted.locals.prefer(&mut request);
         questions.push(Question {
             app: wanted.name,
             policy: wanted.policy,
             request,
+            locals: wanted.locals,
             origin: None,
         });
     }

@@ -48,6 +48,7 @@ pub(super) fn update(context: &Context, arguments: &Update) -> Result<(), Comman
     let change = Change {
         renew: session.renew(&arguments.apps)?,
         manifest: editor.to_string(),
+        file: session.profile.manifest_path(),
         locked: false,
         borders: Borders::Keep,
         until: Until::Committed,
@@ -72,6 +73,7 @@ pub(super) fn lock(context: &Context, arguments: &LockArguments) -> Result<(), C
     let session = Session::begin(context)?;
     let change = Change {
         manifest: session.editor()?.to_string(),
+        file: session.profile.manifest_path(),
         renew: Renew::Nothing,
         locked: arguments.check,
         borders: Borders::Keep,
@@ -202,7 +204,7 @@ pub(super) fn outdated(context: &Context) -> Result<(), CommandError> {
         let Some(locked) = lock.app(&wanted.name) else {
             continue;
         };
-        let releases = registry.releases(&wanted.package)?;
+        let releases = wanted.locals.over(&registry).releases(&wanted.package)?;
         let newest = |fits: &dyn Fn(&Version) -> bool| {
             let releases = releases.iter().filter(|release: &&Release| !release.yanked);
             let mut versions = releases.map(|release| &release.version);

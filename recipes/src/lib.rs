@@ -31,7 +31,8 @@ pub use manifest::{
 };
 pub use name::{FeatureName, NameError, PackageName};
 pub use recipe::{
-    AppRecipe, CrateOverride, LibraryRecipe, LibrarySource, Recipe, RecipeKind, RecipeSet, Tool,
+    AppRecipe, CrateOverride, CrateSource, LibraryRecipe, LibrarySource, Recipe, RecipeKind,
+    RecipeSet, Tool,
 };
 pub use semver::{Version, VersionReq};
 pub use spec::{AppSpec, SpecError};

@@ -111,6 +111,30 @@ pub(crate) fn address(text: &str) -> Result<String, RecipeErrorKind> {
     )
 }
 
+/// Reads the address of a Git repository. Never an option, and no program behind the address.
+pub(crate) fn repository(text: &str) -> Result<String, RecipeErrorKind> {
+    let known = ["https://", "http://", "ssh://", "git://", "file:///"];
+    let valid = known.iter().any(|start| text.starts_with(start))
+        && text.chars().all(|c| c.is_ascii_graphic());
+    rule(
+        valid,
+        text,
+        "the address of a Git repository",
+        "it starts with `https://`, `ssh://` or `file:///`",
+    )
+}
+
+/// Reads the name of a commit.
+pub(crate) fn commit(text: &str) -> Result<String, RecipeErrorKind> {
+    let valid = text.len() == 40 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    rule(
+        valid,
+        text,
+        "a commit",
+        "all 40 digits are needed: `git rev-parse HEAD` tells them",
+    )
+}
+
 /// Reads the path of a folder inside an archive. The rule is narrow so that a shell reads it as
 /// one word.
 pub(crate) fn folder(text: &str) -> Result<String, RecipeErrorKind> {

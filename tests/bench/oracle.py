@@ -7,9 +7,10 @@
 The second form makes the small archive that `cargo test` compares with: whole entries of all
 packages that Orlop looks at for these apps.
 
-INDEX is a folder in the layout of a sparse index, ANSWERS a folder with, for each app,
-APP.install.json (sorted [name, version, checksum]) and APP.install.units.json (Cargo's unit graph),
-and apps.json (version, edition, resolver).
+INDEX is a folder in the layout of a sparse index, or `-` for the usual registry as it was at `--at`.
+ANSWERS is a folder with, for each app, APP.install.json (sorted [name, version, checksum]) and
+APP.install.units.json (Cargo's unit graph), and apps.json (version, edition, resolver);
+`tests/bench/answers.py` makes such a folder.
 
 Which packages are proc macros or have build scripts is not in an index. It is taken from the unit
 graphs, so that no archive is needed; with `--download` it is read from the archives instead, which
@@ -46,7 +47,7 @@ def facts(answers, home, only=()):
     folder.mkdir(parents=True, exist_ok=True)
     for (name, version), fact in known.items():
         kinds, app = fact["kinds"], apps.get(name)
-        file = {"format": 1, "checksum": fact["checksum"], "package": package(name, version, kinds, app)}
+        file = {"format": 2, "checksum": fact["checksum"], "package": package(name, version, kinds, app)}
         (folder / f"{name}-{version}-{fact['checksum'][:16]}.json").write_text(json.dumps(file))
 
 
@@ -102,8 +103,10 @@ def cpu_time():
     return used.ru_utime + used.ru_stime
 
 
-def orlop(program, home, index, app, version):
-    command = [program, "--home", str(home), "--index", str(index), "--json", "--quiet", "resolve"]
+def orlop(program, home, index, app, version, at=None):
+    command = [program, "--home", str(home), "--json", "--quiet"]
+    command += ["--index", str(index)] if index else []
+    command += ["resolve", *(["--snapshot", at] if at else [])]
     # `cargo install` does not ask what releases the compiler is new enough for.
     command += ["--rust-version", "1.999.0"]
     start, before = time.perf_counter(), cpu_time()
@@ -155,24 +158,28 @@ def main():
     parser.add_argument("--home", type=pathlib.Path)
     parser.add_argument("--download", action="store_true")
     parser.add_argument("--extract", type=pathlib.Path)
+    parser.add_argument("--at", help="see the registry as it was then")
     parser.add_argument("--times", type=int, default=3)
     given = parser.parse_intermixed_args()
     if given.extract:
         return extract(given)
     temporary = tempfile.TemporaryDirectory()
     home = given.home or pathlib.Path(temporary.name)
+    if str(given.index) == "-":
+        given.index, given.download = None, True
     if not given.download:
         facts(given.answers, home)
     wrong, walls, cpus = 0, 0.0, 0.0
     for app, about in read(given.answers / "apps.json").items():
         if given.apps and app not in given.apps:
             continue
-        if not entry(given.index, app).exists():
+        if given.index and not entry(given.index, app).exists():
             print(f"{app:14} is not in the index")
             continue
         expected = cargo(given.answers, app)
         runs = [
-            orlop(given.orlop, home, given.index, app, about["vers"]) for _ in range(given.times + 1)
+            orlop(given.orlop, home, given.index, app, about["vers"], about.get("at") or given.at)
+            for _ in range(given.times + 1)
         ]
         # The first run fills the cache.
         warm = runs[1:] or runs

@@ -26,6 +26,7 @@ pub(crate) struct Package {
     links: Option<String>,
     yanked: bool,
     published: Option<String>,
+    rust_version: Option<String>,
 }
 
 struct Dependency {
@@ -88,6 +89,11 @@ impl Package {
     pub(crate) fn published(mut self, time: &str) -> Self {
         self.published = Some(time.into());
         self
+    }
+
+    pub(crate) fn rust_version(mut self, release: &str) -> Self {
+        self.rust_version = Some(release.into());
+        self.package(&format!("rust-version = \"{release}\""))
     }
 
     pub(crate) fn needs(self, name: &str, requirement: &str) -> Self {
@@ -239,6 +245,7 @@ impl Package {
             "yanked": self.yanked,
             "links": self.links,
             "pubtime": self.published,
+            "rust_version": self.rust_version,
         })
         .to_string()
     }

@@ -57,7 +57,7 @@ choice! {
     }
 }
 
-/// An app out of a package of the registry.
+/// An app: a package of the registry, or of a folder or a Git repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct AppRecipe {
@@ -77,10 +77,34 @@ pub struct AppRecipe {
     pub binaries: BTreeSet<String>,
     /// Other names by which people look for it.
     pub aliases: BTreeSet<PackageName>,
+    /// Where the package comes from, if not from the registry.
+    pub source: Option<CrateSource>,
+    /// Packages that come from elsewhere than the registry wherever the app needs them.
+    pub patch: BTreeMap<PackageName, CrateSource>,
     /// What it is, in one line.
     pub summary: Option<String>,
     /// A shell line that succeeds if it works.
     pub test: Option<String>,
+}
+
+/// Where a package comes from that is not taken from the registry.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(untagged, rename_all = "kebab-case")]
+pub enum CrateSource {
+    /// A folder.
+    Path {
+        /// Its path; a relative one begins at the folder of the recipe.
+        path: String,
+    },
+    /// A commit of a Git repository.
+    Git {
+        /// The address of the repository.
+        git: String,
+        /// The commit: all 40 digits, as names move.
+        rev: String,
+        /// The folder of the package in it; none means the top.
+        folder: Option<String>,
+    },
 }
 
 /// What a crate needs to be built, beyond what Cargo gives it.
@@ -186,6 +210,19 @@ impl AppRecipe {
         request.features.dedup();
         request.default_features &= self.default_features;
         request
+    }
+}
+
+impl CrateSource {
+    /// Returns the source as seen from `base`, the folder that a relative path begins at.
+    #[must_use]
+    pub fn seen_from(&self, base: &str) -> Self {
+        match self {
+            Self::Path { path } if !path.starts_with('/') => Self::Path {
+                path: format!("{base}/{path}"),
+            },
+            other => other.clone(),
+        }
     }
 }
 

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use semver::VersionReq;
 
-use super::{AppRecipe, CrateOverride, LibraryRecipe, LibrarySource, Recipe, RecipeKind, Tool};
+use super::{
+    AppRecipe, CrateOverride, CrateSource, LibraryRecipe, LibrarySource, Recipe, RecipeKind, Tool,
+};
 use crate::choice::Choice as _;
 use crate::error::{RecipeError, RecipeErrorKind};
 use crate::name::PackageName;
@@ -56,11 +58,43 @@ fn app(mut table: Table<'_>) -> Result<AppRecipe, RecipeError> {
             .into_iter()
             .collect(),
         aliases: packages(&mut table, "aliases")?,
+        source: table.table("source")?.map(crate_source).transpose()?,
+        patch: patch(&mut table)?,
         summary: table.text("summary", text::line)?,
         test: table.text("test", text::line)?,
     };
     table.finish()?;
     Ok(app)
+}
+
+fn patch(table: &mut Table<'_>) -> Result<BTreeMap<PackageName, CrateSource>, RecipeError> {
+    let Some(patches) = table.table("patch")? else {
+        return Ok(BTreeMap::new());
+    };
+    patches
+        .into_values()
+        .map(|value| Ok((value.key(package)?, crate_source(value.table()?)?)))
+        .collect()
+}
+
+fn crate_source(mut table: Table<'_>) -> Result<CrateSource, RecipeError> {
+    let source = if let Some(git) = table.text("git", text::repository)? {
+        CrateSource::Git {
+            git,
+            rev: table
+                .required("rev", "rev = \"0123456789abcdef0123456789abcdef01234567\"")?
+                .text(text::commit)?,
+            folder: table.text("folder", text::folder)?,
+        }
+    } else {
+        CrateSource::Path {
+            path: table
+                .required("path", "path = \"../hello\"")?
+                .text(text::line)?,
+        }
+    };
+    table.finish()?;
+    Ok(source)
 }
 
 fn crate_override(mut table: Table<'_>) -> Result<CrateOverride, RecipeError> {
@@ -196,6 +230,8 @@ mod tests {
             default_features: false,
             binaries: BTreeSet::from(["hello".to_owned()]),
             aliases: names(&["hi"]),
+            source: None,
+            patch: BTreeMap::new(),
             summary: Some("Says hello".to_owned()),
             test: Some("hello --version".to_owned()),
         };

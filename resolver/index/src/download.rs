@@ -39,7 +39,8 @@ impl Archive<'_> {
             .collect()
     }
 
-    fn file_name(&self) -> Result<String, DownloadError> {
+    /// Returns its name among the downloads.
+    pub(crate) fn file_name(&self) -> Result<String, DownloadError> {
         let Self {
             name,
             version,

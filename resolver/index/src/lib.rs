@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`registry`] | [`Registry`], [`RegistryOptions`]: everything below put together |
 //! | [`source`] | [`Source`]: which registry; Cargo's configuration |
+//! | [`local`] | packages from folders and Git repositories |
 //! | [`progress`] | [`Progress`]: who is told about transfers |
 //! | [`error`] | what can go wrong |
 //! | `entry` | one index entry: lines of JSON to releases, and where it lies |
@@ -30,6 +31,7 @@ pub mod error;
 mod facts;
 mod files;
 mod http;
+pub mod local;
 mod manifest;
 mod prefetch;
 pub mod progress;
@@ -46,6 +48,7 @@ pub use error::{
     TemplateError,
 };
 pub use http::Patience;
+pub use local::{LocalError, Locals, Overlay, Workshop};
 pub use progress::{Progress, Silent};
 pub use registry::{Registry, RegistryOptions};
 pub use source::{Source, SourceError};

@@ -17,10 +17,11 @@ mod tests;
 use std::collections::BTreeSet;
 
 use orlop_recipes::{Choice as _, CodegenChoice, RecipeSet, Tool};
-use orlop_resolver::Resolution;
+use orlop_resolver::{Resolution, distinct_variants_by};
 use orlop_store::derivation::{Step, Tools};
 use orlop_store::{Fetcher, Plan, Store, StoreError, StorePath};
 
+use crate::codegen::CodegenRules;
 use crate::lower::Derivations;
 use crate::native::Natives;
 
@@ -49,6 +50,16 @@ pub struct Surroundings<'a> {
     pub store: &'a Store,
     /// What is downloaded.
     pub fetcher: &'a dyn Fetcher,
+}
+
+/// Counts the variants that apps are compiled from if crates are compiled with these codegen
+/// options, those that come out the same only once.
+pub fn distinct_variants(resolutions: &[&Resolution], choice: CodegenChoice) -> usize {
+    distinct_variants_by(resolutions, &|resolution, node| {
+        let rules = CodegenRules::new(resolution, choice, true);
+        let codegen = rules.library(&resolution.graph[node], node == resolution.root);
+        format!("{codegen:?}")
+    })
 }
 
 /// Why apps cannot be planned.

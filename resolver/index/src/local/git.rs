@@ -1,0 +1,90 @@
+//! A commit of a repository as a folder.
+
+use std::process::{Command, Stdio};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use sha2::{Digest as _, Sha256};
+
+use super::{LocalError, Workshop};
+use crate::download::hex;
+
+/// Returns the folder with the files of a commit; it is fetched if it is not here.
+pub(super) fn checkout(
+    workshop: &Workshop,
+    address: &str,
+    rev: &str,
+) -> Result<Utf8PathBuf, LocalError> {
+    let place = hex(&Sha256::digest(address)[..8]);
+    let all = workshop.home.join("downloads/git");
+    let folder = all.join(format!("{place}-{rev}"));
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    let address = address.to_owned();
+    if workshop.offline && !address.starts_with("file:") {
+        let rev = rev.to_owned();
+        return Err(LocalError::Offline { address, rev });
+    }
+    let Some(git) = &workshop.git else {
+        return Err(LocalError::NoGit { address });
+    };
+    fs_err::create_dir_all(&all)?;
+    let scratch = tempfile::Builder::new().prefix(".new-").tempdir_in(&all)?;
+    let work = Utf8Path::from_path(scratch.path()).expect("the folder around it is UTF-8");
+    let run = |arguments: &[&str]| run(git, work, arguments);
+    let fetched = run(&["init", "--quiet"])
+        // Servers may refuse to give out single commits; then everything is asked for.
+        .and_then(|()| {
+            run(&["fetch", "--quiet", "--depth=1", "--", &address, rev])
+                .or_else(|_| run(&["fetch", "--quiet", "--", &address, "+refs/*:refs/all/*"]))
+        })
+        .and_then(|()| run(&["checkout", "--quiet", "--detach", rev]));
+    if let Err(reason) = fetched {
+        let rev = rev.to_owned();
+        return Err(LocalError::Git {
+            address,
+            rev,
+            reason,
+        });
+    }
+    fs_err::rename(scratch.keep(), &folder)?;
+    Ok(folder)
+}
+
+/// Runs Git with no configuration but its own, no question, and no program from an address.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "Git alone knows how to talk to repositories"
+)]
+fn run(git: &Utf8Path, folder: &Utf8Path, arguments: &[&str]) -> Result<(), String> {
+    let done = Command::new(git)
+        .args([
+            "-c",
+            "protocol.ext.allow=never",
+            "-c",
+            "core.symlinks=false",
+        ])
+        .args([
+            "-c",
+            "core.hooksPath=/dev/null",
+            "-c",
+            "core.autocrlf=false",
+        ])
+        .args(arguments)
+        .current_dir(folder)
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| error.to_string())?;
+    if done.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&done.stderr);
+    let last = said.lines().rfind(|line| !line.trim().is_empty());
+    Err(last
+        .unwrap_or("it says nothing")
+        .escape_debug()
+        .take(300)
+        .collect())
+}

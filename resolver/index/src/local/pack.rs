@@ -1,0 +1,97 @@
+//! A folder as an archive: the same files give the same bytes, on every machine.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use flate2::{Compression, GzBuilder};
+
+use super::LocalError;
+use super::normal::Normal;
+
+/// The manifest, which is written anew.
+const MANIFEST: &str = "Cargo.toml";
+
+/// The lock file.
+const LOCK: &str = "Cargo.lock";
+
+/// What is never a part of a package.
+const LEFT_OUT: [&str; 2] = [".git", "target"];
+
+/// The largest folder that is packed: more is a mistake in the path.
+const LARGEST: u64 = 512 * 1024 * 1024;
+
+/// Packs the files of a package into `top`.
+pub(super) fn archive(
+    folder: &Utf8Path,
+    top: &str,
+    normal: &Normal,
+) -> Result<Vec<u8>, LocalError> {
+    let mut files = BTreeMap::new();
+    walk(folder, folder, &mut files)?;
+    files.remove(Utf8Path::new(MANIFEST));
+    files.remove(Utf8Path::new(LOCK));
+    let packed = GzBuilder::new()
+        .mtime(0)
+        .write(Vec::new(), Compression::fast());
+    let mut archive = tar::Builder::new(packed);
+    append(&mut archive, top, MANIFEST, normal.text.as_bytes(), false)?;
+    if let Some(lock) = &normal.lock {
+        append(&mut archive, top, LOCK, lock.as_bytes(), false)?;
+    }
+    let mut total = 0;
+    for (name, path) in files {
+        let runs = fs_err::metadata(&path)?.permissions().mode() & 0o100 != 0;
+        let bytes = fs_err::read(&path)?;
+        total += bytes.len() as u64;
+        if total > LARGEST {
+            let text = format!("`{folder}` holds more than {LARGEST} bytes");
+            return Err(LocalError::File(io::Error::other(text)));
+        }
+        append(&mut archive, top, name.as_str(), &bytes, runs)?;
+    }
+    let mut packed = archive.into_inner()?;
+    packed.flush()?;
+    Ok(packed.finish()?)
+}
+
+fn append(
+    archive: &mut tar::Builder<impl io::Write>,
+    top: &str,
+    name: &str,
+    bytes: &[u8],
+    runs: bool,
+) -> io::Result<()> {
+    let mut header = tar::Header::new_gnu();
+    header.set_size(bytes.len() as u64);
+    header.set_mode(if runs { 0o755 } else { 0o644 });
+    header.set_mtime(1);
+    archive.append_data(&mut header, format!("{top}/{name}"), bytes)
+}
+
+/// Lists the files below a folder. Links count as what they lead to, unless that is a folder; a
+/// folder with a manifest of its own is another package.
+fn walk(
+    root: &Utf8Path,
+    folder: &Utf8Path,
+    files: &mut BTreeMap<Utf8PathBuf, Utf8PathBuf>,
+) -> Result<(), LocalError> {
+    for entry in folder.read_dir_utf8()? {
+        let entry = entry?;
+        let path = entry.path().to_owned();
+        let kind = entry.file_type()?;
+        if LEFT_OUT.contains(&entry.file_name()) && (kind.is_dir() || entry.file_name() == ".git") {
+            continue;
+        }
+        if kind.is_dir() {
+            if !path.join(MANIFEST).is_file() {
+                walk(root, &path, files)?;
+            }
+        } else if path.is_file() {
+            let name = path.strip_prefix(root).expect("the walk begins there");
+            files.insert(name.to_owned(), path);
+        }
+    }
+    Ok(())
+}

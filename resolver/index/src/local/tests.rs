@@ -1,0 +1,318 @@
+//! Folders and repositories as packages.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use orlop_recipes::CrateSource;
+use orlop_resolver::memory::{MemoryIndex, need, release};
+use orlop_resolver::{Index as _, resolve};
+
+use super::{LocalError, Locals, Workshop};
+use crate::testing::name;
+
+struct Ground {
+    folder: tempfile::TempDir,
+}
+
+impl Ground {
+    fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn path(&self, name: &str) -> Utf8PathBuf {
+        Utf8Path::from_path(self.folder.path()).unwrap().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(path, text).unwrap();
+    }
+
+    fn workshop(&self) -> Workshop {
+        Workshop {
+            home: self.path("home"),
+            git: Some("git".into()),
+            offline: false,
+        }
+    }
+
+    fn source(&self, path: &str) -> CrateSource {
+        let path = self.path(path).into_string();
+        CrateSource::Path { path }
+    }
+
+    fn pack(&self, app: &str, path: &str) -> Result<Locals, LocalError> {
+        let source = self.source(path);
+        self.workshop()
+            .pack(&name(app), Some(&source), &BTreeMap::new())
+    }
+
+    /// A workspace with an app and a library that it inherits.
+    fn workspace(&self) {
+        self.write(
+            "ws/Cargo.toml",
+            r#"
+            [workspace]
+            members = ["app", "lib"]
+            resolver = "3"
+            [workspace.package]
+            version = "1.2.3"
+            edition = "2021"
+            readme = "README.md"
+            [workspace.dependencies]
+            lib = { path = "lib", default-features = false, features = ["x"] }
+            log = "0.4"
+            [profile.release]
+            lto = true
+            [profile.release.package.lib]
+            opt-level = "s"
+            "#,
+        );
+        self.write("ws/README.md", "");
+        self.write(
+            "ws/app/Cargo.toml",
+            r#"
+            [package]
+            name = "app"
+            version.workspace = true
+            edition.workspace = true
+            readme.workspace = true
+            [dependencies]
+            lib = { workspace = true, features = ["y"] }
+            [target.'cfg(unix)'.dependencies]
+            logger = { package = "log", version = "0.4", optional = true }
+            [target.'cfg(unix)'.dev-dependencies]
+            gone = "1"
+            [build-dependencies]
+            log.workspace = true
+            [dev-dependencies]
+            gone = "1"
+            [features]
+            default = ["logger"]
+            [lints]
+            workspace = true
+            "#,
+        );
+        self.write("ws/app/src/main.rs", "fn main() {}");
+        self.write("ws/app/target/debug/big", "");
+        self.write("ws/app/.git/HEAD", "");
+        self.write("ws/app/build.rs", "fn main() {}");
+        self.write(
+            "ws/lib/Cargo.toml",
+            "package.name = \"lib\"\npackage.version.workspace = true\n[features]\ndefault = []\nx = []\ny = []\n",
+        );
+        self.write("ws/lib/src/lib.rs", "");
+        self.write("ws/lib/nested/Cargo.toml", "");
+        self.write("ws/lib/nested/src/lib.rs", "");
+    }
+}
+
+fn log() -> MemoryIndex {
+    MemoryIndex::new([
+        release("log 0.4.1"),
+        release("lib 1.9.0"),
+        release("app 9.0.0"),
+    ])
+}
+
+#[test]
+fn a_member_of_a_workspace_becomes_a_release() {
+    let ground = Ground::new();
+    ground.workspace();
+    let locals = ground.pack("app", "ws/app").unwrap();
+    let registry = log();
+    let index = locals.over(&registry);
+    let resolution = resolve(&registry.request("app"), &index).unwrap();
+    let variants = resolution.graph.node_weights().map(|variant| {
+        let features: Vec<&str> = variant.features.iter().map(AsRef::as_ref).collect();
+        format!("{} {} {features:?}", variant.name, variant.version)
+    });
+    assert_eq!(
+        variants.collect::<Vec<_>>(),
+        [
+            "app 1.2.3 [\"default\", \"logger\"]",
+            "lib 1.2.3 [\"x\", \"y\"]",
+            "log 0.4.1 []",
+            "log 0.4.1 []",
+        ]
+    );
+    let app = &resolution.app().package;
+    assert_eq!(app.binaries.len(), 1);
+    assert!(app.build_script.is_some());
+    assert_eq!(app.about.readme, "");
+    assert_eq!(app.codegen.packages.len(), 1);
+    assert_eq!(resolution.packages.len(), 3);
+}
+
+#[test]
+fn the_same_files_give_the_same_archive_and_no_others_count() {
+    let ground = Ground::new();
+    ground.workspace();
+    let checksums = |locals: &Locals| -> Vec<String> {
+        let packages = locals.packages.values();
+        packages
+            .map(|local| local.release.checksum.to_string())
+            .collect()
+    };
+    let first = checksums(&ground.pack("app", "ws/app").unwrap());
+    ground.write("ws/app/target/debug/more", "");
+    ground.write("ws/lib/nested/src/more.rs", "");
+    assert_eq!(checksums(&ground.pack("app", "ws/app").unwrap()), first);
+    let archives = fs_err::read_dir(ground.path("home/downloads"))
+        .unwrap()
+        .count();
+    assert_eq!(archives, 2);
+    ground.write("ws/lib/src/lib.rs", "// changed");
+    let second = checksums(&ground.pack("app", "ws/app").unwrap());
+    assert_eq!(second[0], first[0]);
+    assert_ne!(second[1], first[1]);
+}
+
+#[test]
+fn a_patch_is_taken_where_it_fits() {
+    let ground = Ground::new();
+    ground.write(
+        "log/Cargo.toml",
+        "[package]\nname = \"log\"\nversion = \"0.4.0\"\n",
+    );
+    ground.write("log/src/lib.rs", "");
+    let patches = BTreeMap::from([(name("log"), ground.source("log"))]);
+    let locals = ground
+        .workshop()
+        .pack(&name("app"), None, &patches)
+        .unwrap();
+    let registry = MemoryIndex::new([
+        release("app 1.0.0").needs([need("log ^0.4")]),
+        release("other 1.0.0").needs([need("log ^0.4.1")]),
+        release("log 0.4.0"),
+        release("log 0.4.1"),
+    ]);
+    let index = locals.over(&registry);
+    assert_eq!(index.releases(&name("log")).unwrap().len(), 2);
+    let solved = |app: &str| {
+        let mut request = registry.request(app);
+        locals.prefer(&mut request);
+        resolve(&request, &index).unwrap()
+    };
+    let patched = solved("app");
+    assert_eq!(patched.packages[1].version.to_string(), "0.4.0");
+    assert_ne!(
+        patched.packages[1].checksum,
+        registry.releases(&name("log")).unwrap()[0].checksum
+    );
+    assert_eq!(locals.unused(&patched).count(), 0);
+    assert_eq!(locals.unused(&solved("other")).count(), 1);
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests make repositories")]
+fn git(folder: &Utf8Path, arguments: &[&str]) -> String {
+    let done = Command::new("git")
+        .args(["-c", "user.name=n", "-c", "user.email=e@example.test"])
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    String::from_utf8(done.stdout).unwrap().trim().to_owned()
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests make repositories")]
+fn has_git() -> bool {
+    Command::new("git").arg("--version").output().is_ok()
+}
+
+#[test]
+fn a_commit_of_a_repository_is_a_package() {
+    if !has_git() {
+        return;
+    }
+    let ground = Ground::new();
+    ground.workspace();
+    fs_err::remove_dir_all(ground.path("ws/app/.git")).unwrap();
+    let folder = ground.path("ws");
+    git(&folder, &["init", "--quiet"]);
+    git(&folder, &["add", "."]);
+    git(&folder, &["commit", "--quiet", "-m", "first"]);
+    let rev = git(&folder, &["rev-parse", "HEAD"]);
+    ground.write("ws/lib/src/lib.rs", "broken");
+    git(&folder, &["commit", "--quiet", "-a", "-m", "second"]);
+    let source = CrateSource::Git {
+        git: format!("file://{folder}"),
+        rev: rev.clone(),
+        folder: Some("app".to_owned()),
+    };
+    let pack =
+        |workshop: &Workshop, source| workshop.pack(&name("app"), Some(source), &BTreeMap::new());
+    let workshop = ground.workshop();
+    let locals = pack(&workshop, &source).unwrap();
+    assert_eq!(locals.packages.len(), 2);
+    // Once it is here, neither the repository nor Git is needed.
+    fs_err::remove_dir_all(&folder).unwrap();
+    let without = Workshop {
+        git: None,
+        offline: true,
+        ..workshop
+    };
+    assert_eq!(pack(&without, &source).unwrap().packages.len(), 2);
+    let CrateSource::Git { git, .. } = &source else {
+        panic!()
+    };
+    let other = CrateSource::Git {
+        git: git.clone(),
+        rev: "0".repeat(40),
+        folder: None,
+    };
+    let error = pack(&ground.workshop(), &other).unwrap_err();
+    assert!(matches!(error, LocalError::Git { .. }), "{error}");
+    let error = pack(&without, &other).unwrap_err();
+    assert!(matches!(error, LocalError::NoGit { .. }), "{error}");
+}
+
+#[test]
+fn what_is_no_package_is_told() {
+    let ground = Ground::new();
+    ground.write(
+        "bad/Cargo.toml",
+        "[package]\nname = \"bad\"\nversion.workspace = true\n",
+    );
+    ground.write(
+        "git/Cargo.toml",
+        "[package]\nname = \"git\"\n[dependencies]\na = { git = \"https://example.test/a\" }\n",
+    );
+    ground.write("other/Cargo.toml", "[package]\nname = \"other\"\n");
+    ground.write("other/src/lib.rs", "");
+    ground.write(
+        "far/Cargo.toml",
+        "[package]\nname = \"far\"\n[dependencies]\na = { version = \"1\", registry = \"own\" }\n",
+    );
+    let said = |app: &str, path: &str| {
+        let error = ground.pack(app, path).unwrap_err().to_string();
+        error.replace(ground.path("").as_str(), "")
+    };
+    ground.write("a/Cargo.toml", "[package]\nname = \"a\"\n");
+    ground.write("git/src/main.rs", "");
+    ground.write("a/src/lib.rs", "");
+    let patches = BTreeMap::from([(name("a"), ground.source("a"))]);
+    let source = ground.source("git");
+    let locals = ground
+        .workshop()
+        .pack(&name("git"), Some(&source), &patches);
+    assert_eq!(locals.unwrap().packages.len(), 2);
+    insta::assert_snapshot!(
+        [said("bad", "bad"), said("git", "git"), said("x", "other"), said("far", "far")].join("\n"),
+        @r"
+    understand `bad/Cargo.toml`: `package.version` is inherited, and `bad/Cargo.toml` has none
+    understand `git/Cargo.toml`: `a` comes from `https://example.test/a` without a whole `rev`: name its source in the recipe's `[app.patch]`
+    `other` holds the package `other`, not `x`
+    understand `far/Cargo.toml`: `a` is of another registry
+    "
+    );
+}
