@@ -72,6 +72,7 @@ pub(super) fn du(context: &Context, arguments: &Du) -> Result<(), CommandError> 
             .collect::<Result<Vec<_>, _>>()?
     };
     let all = profile.generations()?;
+    let ledger = store.ledger()?;
     let mut usages = Vec::new();
     for app in apps {
         let objects = BTreeSet::from([app.view.clone()]);
@@ -88,7 +89,7 @@ pub(super) fn du(context: &Context, arguments: &Du) -> Result<(), CommandError> 
         usages.push(AppUsage {
             app: app.name.clone(),
             version: app.version.clone(),
-            usage: store.usage(&objects, &goes)?,
+            usage: ledger.usage(&objects, &goes)?,
         });
     }
     if context.global.json {

@@ -18,7 +18,7 @@
 //! | [`live`] | [`Root`]: why objects are alive |
 //! | [`profile`] | [`Profile`], [`Generation`]: what users see, and the way back |
 //! | [`verify`] | [`Verification`]: whether everything is what it was when it was made |
-//! | [`question`] | [`Reason`], [`Usage`]: why an object is there, and what it costs |
+//! | [`question`] | [`Reason`], [`Ledger`]: why an object is there, and what it costs |
 //! | [`error`] | [`StoreError`] |
 //! | [`failpoint`] | named steps at which the fault harness strikes |
 //! | `tree` | the canonical form of a tree, its digest, its removal |
@@ -72,7 +72,7 @@ pub use lock::{ObjectLock, ProfileLock, UseGuard};
 pub use path::{StorePath, StorePathError};
 pub use plan::{Plan, PlannedApp, PlannedProgram};
 pub use profile::{Generation, GenerationApp, Keep, NewGeneration, Profile};
-pub use question::{Reason, Usage};
+pub use question::{Ledger, Reason, Usage};
 pub use staging::{Scratch, Staged};
 pub use store::{ObjectInfo, Store};
 pub use verify::{Finding, Subject, Verification};

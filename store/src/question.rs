@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::Utf8Path;
 use serde::Serialize;
 
-use crate::database::Id;
+use crate::database::{Database, Graph, Id};
 use crate::error::StoreError;
-use crate::live::{self, Root, Rule};
+use crate::live::{self, Root, Roots, Rule};
 use crate::path::StorePath;
 use crate::store::Store;
 
@@ -113,24 +113,17 @@ impl Store {
         objects: &BTreeSet<StorePath>,
         goes: &dyn Fn(&StorePath, &Root) -> bool,
     ) -> Result<Usage, StoreError> {
+        self.ledger()?.usage(objects, goes)
+    }
+
+    /// Reads what [`Ledger::usage`] needs to know.
+    pub fn ledger(&self) -> Result<Ledger<'_>, StoreError> {
         let database = self.database()?;
-        let graph = database.graph()?;
-        let own = database.ids(objects)?;
-        let closure = graph.reached(own.iter().copied(), |_| true);
-        let roots = live::roots(self, &Rule::default())?;
-        let (mut going, mut staying) = (BTreeSet::new(), BTreeSet::new());
-        for (path, why) in &roots {
-            let all = why.iter().all(|root| goes(path, root));
-            let side = if all { &mut going } else { &mut staying };
-            side.insert(path);
-        }
-        let staying = graph.reached(database.ids(staying)?, |_| true);
-        let going = graph.reached(database.ids(going)?, |id| !staying.contains(&id));
-        Ok(Usage {
-            own: database.bytes_of(&own)?,
-            objects: closure.len() as u64,
-            freed_if_removed: database.bytes_of(&going)?,
-            closure: database.bytes_of(&closure)?,
+        Ok(Ledger {
+            database,
+            graph: database.graph()?,
+            sizes: database.sizes()?,
+            roots: live::roots(self, &Rule::default())?,
         })
     }
 
@@ -166,6 +159,52 @@ impl Store {
             }
         }
         Ok(numbered)
+    }
+}
+
+/// Answers what many objects cost, having read the store once.
+#[derive(Debug)]
+pub struct Ledger<'a> {
+    database: &'a Database,
+    graph: Graph,
+    /// In the order of the numbers.
+    sizes: Vec<(Id, u64)>,
+    roots: Roots,
+}
+
+impl Ledger<'_> {
+    /// See [`Store::usage`].
+    pub fn usage(
+        &self,
+        objects: &BTreeSet<StorePath>,
+        goes: &dyn Fn(&StorePath, &Root) -> bool,
+    ) -> Result<Usage, StoreError> {
+        let own = self.database.ids(objects)?;
+        let closure = self.graph.reached(own.iter().copied(), |_| true);
+        let (mut going, mut staying) = (BTreeSet::new(), BTreeSet::new());
+        for (path, why) in &self.roots {
+            let all = why.iter().all(|root| goes(path, root));
+            let side = if all { &mut going } else { &mut staying };
+            side.insert(path);
+        }
+        let staying = self.graph.reached(self.database.ids(staying)?, |_| true);
+        let going = self.database.ids(going)?;
+        let going = self.graph.reached(going, |id| !staying.contains(&id));
+        Ok(Usage {
+            own: self.bytes(&own),
+            objects: closure.len() as u64,
+            freed_if_removed: self.bytes(&going),
+            closure: self.bytes(&closure),
+        })
+    }
+
+    fn bytes(&self, ids: &BTreeSet<Id>) -> u64 {
+        let place = |id| self.sizes.binary_search_by_key(id, |(id, _)| *id).ok();
+        let sizes = ids
+            .iter()
+            .filter_map(place)
+            .map(|place| self.sizes[place].1);
+        sizes.fold(0, u64::saturating_add)
     }
 }
 

@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
 # Measures the store against Nix, interleaved, and prints ratios (medians). Needs Debian's nix-bin,
-# used on a store of its own without a daemon.
+# used on a store of its own without a daemon. `durable` is not about Nix: it is the add with
+# barriers against the same without (needs strace).
 # Usage: tests/bench/nix.sh [ROUNDS]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 rounds=${1:-5}
 command -v nix-store >/dev/null || { echo "nix-bin is not installed: skipped"; exit 0; }
 cargo build -q --release -p orlop-store --example store-bench
+cargo build -q --release -p orlop
 target=${CARGO_TARGET_DIR:-target}
 bench=$(readlink -f "$target/release/examples/store-bench")
+orlop=$(readlink -f "$target/release/orlop")
 work=$(mktemp -d)
 trap 'chmod -R u+w "$work" && rm -rf "$work"' EXIT
 
@@ -69,12 +72,19 @@ for round in $(seq "$rounds"); do
     measure switch.nix nix_env "$round" nix-env -p "$profile" -i "${apps[49]}"
     measure switch.orlop "$bench" "$work/orlop$round" commit none
     measure rollback.nix nix_env "$round" nix-env -p "$profile" --rollback
-    measure rollback.orlop "$bench" "$work/orlop$round" rollback
+    measure rollback.orlop "$orlop" --home "$work/orlop$round" rollback
+    # The same add, with and without barriers: `strace` stops the program only at these calls.
+    barriers=(strace -f -qq --seccomp-bpf -o /dev/null -e trace=syncfs,fsync,fdatasync)
+    sync
+    measure durable.nix "${barriers[@]}" -e inject=syncfs,fsync,fdatasync:retval=0 \
+        "$bench" "$work/fast$round" add "$work/small"
+    sync
+    measure durable.orlop "${barriers[@]}" "$bench" "$work/durable$round" add "$work/small"
 done
 
 median() { tr ' ' '\n' <<<"$1" | sed '/^$/d' | sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 printf '%-10s %10s %10s %8s %10s\n' step 'nix (s)' 'orlop (s)' wall 'user CPU'
-for step in add again verify gc switch rollback; do
+for step in add again verify gc switch rollback durable; do
     nix=$(median "${wall[$step.nix]}") orlop=$(median "${wall[$step.orlop]}")
     nix_user=$(median "${user[$step.nix]}") orlop_user=$(median "${user[$step.orlop]}")
     awk -v s="$step" -v n="$nix" -v o="$orlop" -v nu="$nix_user" -v ou="$orlop_user" \

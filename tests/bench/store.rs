@@ -31,6 +31,7 @@ fn main() {
         }
         // The folder becomes one object.
         "add-tree" => add(&store, [Utf8PathBuf::from(&arguments[3])]),
+        "large" => large(&store),
         "gc" => println!(
             "{}",
             store
@@ -50,6 +51,34 @@ fn main() {
         other => panic!("there is no step `{other}`"),
     }
     println!("inside: {:.1} ms", began.elapsed().as_secs_f64() * 1e3);
+}
+
+/// A hundred thousand small objects, each referring to ten of the two hundred before it; the last
+/// one is an app, and so is the one in the middle. Prints those two.
+fn large(store: &Store) {
+    const OBJECTS: usize = 100_000;
+    let mut paths: Vec<StorePath> = Vec::new();
+    for batch in 0..OBJECTS / 500 {
+        let mut new = Vec::new();
+        for number in batch * 500..(batch + 1) * 500 {
+            let name = format!("object-{number}");
+            let path = StorePath::new(orlop_store::Digest::of("large", &name), &name);
+            let staged = store.stage().unwrap();
+            std::fs::write(staged.folder().join("file"), &name).unwrap();
+            let below = number.min(200);
+            let references = (0..10.min(below)).map(|step| number - 1 - step * below / 10);
+            let references = references.map(|number| paths[number].clone()).collect();
+            paths.push(path.clone());
+            new.push((staged, path, registration(references)));
+        }
+        store.add_all(new).unwrap();
+    }
+    let apps = [("top", OBJECTS - 1), ("middle", OBJECTS / 2)];
+    let profile = store.profile("default").unwrap();
+    let _lock = profile.lock(&mut |_| {}).unwrap();
+    let apps = apps.map(|(name, number)| app(name, &paths[number], Vec::new()));
+    profile.commit(generation(apps.into())).unwrap();
+    println!("{} {}", paths[OBJECTS - 1], paths[OBJECTS / 3]);
 }
 
 fn registration(references: BTreeSet<StorePath>) -> Registration {
@@ -94,24 +123,34 @@ fn commit(store: &Store, without: &str) {
     let apps = store.objects().unwrap().into_iter();
     let apps =
         apps.filter(|info| info.path.name() != without && info.path.name().starts_with("app"));
-    let apps = apps.map(|info| GenerationApp {
-        name: info.path.name().to_owned(),
+    let apps = apps.map(|info| {
+        let name = info.path.name();
+        app(name, &info.path, vec![name.to_owned()])
+    });
+    let profile = store.profile("default").unwrap();
+    let _lock = profile.lock(&mut |_| {}).unwrap();
+    profile.commit(generation(apps.collect())).unwrap();
+}
+
+fn app(name: &str, view: &StorePath, binaries: Vec<String>) -> GenerationApp {
+    GenerationApp {
+        name: name.to_owned(),
         version: "1".to_owned(),
         linkage: "shared".to_owned(),
         compiler: "1".to_owned(),
-        binaries: vec![info.path.name().to_owned()],
-        view: info.path,
+        view: view.clone(),
+        binaries,
         libraries: BTreeSet::new(),
         link_sets: BTreeSet::new(),
-    });
-    let new = NewGeneration {
+    }
+}
+
+fn generation(apps: Vec<GenerationApp>) -> NewGeneration {
+    NewGeneration {
         command: "bench".to_owned(),
-        apps: apps.collect(),
+        apps,
         keep: BTreeSet::new(),
-        manifest: String::new(),
-        lock: String::new(),
-    };
-    let profile = store.profile("default").unwrap();
-    let _lock = profile.lock(&mut |_| {}).unwrap();
-    profile.commit(new).unwrap();
+        manifest: "# manifest\n".to_owned(),
+        lock: "# lock\n".to_owned(),
+    }
 }

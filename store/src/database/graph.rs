@@ -218,27 +218,12 @@ impl Database {
         })
     }
 
-    /// Returns the sum of the sizes of objects.
-    pub(crate) fn bytes_of(&self, ids: &BTreeSet<Id>) -> Result<u64, StoreError> {
-        // For many it is cheaper to read all than to look for each.
-        let (Some(&first), Some(&last)) = (ids.first(), ids.last()) else {
-            return Ok(0);
-        };
-        let mut wanted = vec![false; last as usize + 1];
-        for &id in ids {
-            wanted[id as usize] = true;
-        }
-        self.run("look for objects", |connection| {
-            let mut select = connection
-                .prepare_cached("SELECT id, bytes FROM objects WHERE id BETWEEN ? AND ?")?;
-            let mut rows = select.query([first, last])?;
-            let mut bytes: u64 = 0;
-            while let Some(row) = rows.next()? {
-                if wanted[row.get::<_, Id>(0)? as usize] {
-                    bytes = bytes.saturating_add(row.get(1)?);
-                }
-            }
-            Ok(bytes)
+    /// Returns the sizes of all objects, in the order of their numbers.
+    pub(crate) fn sizes(&self) -> Result<Vec<(Id, u64)>, StoreError> {
+        self.run("list objects", |connection| {
+            let mut select = connection.prepare("SELECT id, bytes FROM objects ORDER BY id")?;
+            let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect()
         })
     }
 }
