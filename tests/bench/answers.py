@@ -27,7 +27,7 @@ TARGET = "x86_64-unknown-linux-gnu"
 
 
 def cargo(folder, *arguments):
-    command = ["cargo", "+nightly", *arguments]
+    command = ["rustup", "run", "nightly", "cargo", *arguments]
     done = subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr}")

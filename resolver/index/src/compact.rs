@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use orlop_recipes::PackageName;
+use orlop_recipes::{PackageName, Version};
 use orlop_resolver::{Checksum, DependencyKind, Features, Release, ReleaseDependency};
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +39,7 @@ struct EntryDependency<'a> {
     name: &'a str,
     /// None if it is the name.
     package: Option<&'a str>,
+    #[serde(borrow)]
     requirement: Cow<'a, str>,
     features: Vec<&'a str>,
     default_features: bool,
@@ -53,6 +54,7 @@ struct EntryFeature<'a>(&'a str, Vec<&'a str>);
 
 #[derive(Serialize, Deserialize)]
 struct EntryRelease<'a> {
+    #[serde(borrow)]
     version: Cow<'a, str>,
     checksum: [u8; 32],
     list: u32,
@@ -153,7 +155,7 @@ pub(crate) fn name(bytes: &[u8]) -> Option<PackageName> {
 }
 
 /// Reads the entry of a package; nothing if the bytes are not one.
-pub(crate) fn decode(name: &PackageName, bytes: &[u8]) -> Option<Vec<Release>> {
+pub(crate) fn decode(name: &PackageName, bytes: &[u8]) -> Option<Arc<[Release]>> {
     let (entry, rest) = postcard::take_from_bytes::<Entry<'_>>(bytes).ok()?;
     if entry.name != name.as_str() || !rest.is_empty() {
         return None;
@@ -169,22 +171,33 @@ pub(crate) fn decode(name: &PackageName, bytes: &[u8]) -> Option<Vec<Release>> {
         let set: Features = all(set, |number| features.get(*number as usize).cloned())?;
         Some(Arc::new(set))
     })?;
-    all(&entry.releases, |row| {
-        Some(Release {
-            name: name.clone(),
-            version: row.version.parse().ok()?,
-            checksum: Checksum(row.checksum),
-            dependencies: lists.get(row.list as usize)?.clone(),
-            features: sets.get(row.set as usize)?.clone(),
-            yanked: row.yanked,
-            links: row.links.map(Arc::from),
-            rust_version: row.rust_version.map(Arc::from),
-            published: match row.published {
-                Some((second, nanosecond)) => Some(Timestamp::new(second, nanosecond).ok()?),
-                None => None,
-            },
-        })
-    })
+    // All that can fail comes first: then the length is known, and the releases are made where they
+    // stay. There are tens of thousands.
+    let parts: Vec<_> = all(&entry.releases, |row| {
+        let published = match row.published {
+            Some((second, nanosecond)) => Some(Timestamp::new(second, nanosecond).ok()?),
+            None => None,
+        };
+        let version: Version = row.version.parse().ok()?;
+        let list = lists.get(row.list as usize)?;
+        Some((version, list, sets.get(row.set as usize)?, published))
+    })?;
+    let releases = parts.into_iter().zip(&entry.releases);
+    Some(
+        releases
+            .map(|((version, list, set, published), row)| Release {
+                name: name.clone(),
+                version,
+                checksum: Checksum(row.checksum),
+                dependencies: Arc::clone(list),
+                features: Arc::clone(set),
+                yanked: row.yanked,
+                links: row.links.map(Arc::from),
+                rust_version: row.rust_version.map(Arc::from),
+                published,
+            })
+            .collect(),
+    )
 }
 
 fn dependency(row: &EntryDependency<'_>) -> Option<Arc<ReleaseDependency>> {
@@ -210,7 +223,11 @@ fn texts<T: FromIterator<Arc<str>>>(texts: &[&str]) -> T {
 
 /// Reads everything, or nothing if one fails.
 fn all<T, U, C: FromIterator<U>>(rows: &[T], read: impl FnMut(&T) -> Option<U>) -> Option<C> {
-    rows.iter().map(read).collect()
+    let mut read_rows = Vec::with_capacity(rows.len());
+    for row in rows.iter().map(read) {
+        read_rows.push(row?);
+    }
+    Some(read_rows.into_iter().collect())
 }
 
 #[cfg(test)]
@@ -241,13 +258,13 @@ mod tests {
     fn what_was_written_is_read_and_shared() {
         let bytes = encode(&name("demo"), &entry()).unwrap();
         let read = decode(&name("demo"), &bytes).unwrap();
-        assert_eq!(read, entry());
+        assert_eq!(*read, *entry());
         assert!(Arc::ptr_eq(&read[0].dependencies, &read[1].dependencies));
         assert!(Arc::ptr_eq(&read[0].features, &read[1].features));
         assert_eq!(super::name(&bytes), Some(name("demo")));
         assert_eq!(decode(&name("other"), &bytes), None);
         let none = encode(&name("demo"), &[]).unwrap();
-        assert_eq!(decode(&name("demo"), &none), Some(Vec::new()));
+        assert_eq!(decode(&name("demo"), &none), Some(Arc::default()));
     }
 
     #[test]

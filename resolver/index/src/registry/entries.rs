@@ -18,7 +18,7 @@ use crate::{compact, entry, files};
 /// An entry of the cache.
 struct Kept {
     known: Known,
-    releases: Vec<Release>,
+    releases: Arc<[Release]>,
 }
 
 impl Kept {
@@ -29,7 +29,7 @@ impl Kept {
         };
         let releases = match &known.body {
             Some(body) => compact::decode(name, body),
-            None => Some(Vec::new()),
+            None => Some(Arc::default()),
         };
         Ok(releases.map(|releases| Self { known, releases }))
     }
@@ -53,7 +53,6 @@ impl Registry<'_> {
             Origin::Network { address, cache } => self.network_entry(name, address, cache)?,
             Origin::Folder { folder, cache, .. } => self.folder_entry(name, folder, cache)?,
         };
-        let releases: Arc<[Release]> = releases.into();
         put(&self.entries, name.clone(), releases.clone());
         Ok(releases)
     }
@@ -76,7 +75,7 @@ impl Registry<'_> {
             }
         };
         if is_right {
-            put(&self.entries, name.clone(), kept.releases.into());
+            put(&self.entries, name.clone(), kept.releases);
         }
         is_right
     }
@@ -104,11 +103,11 @@ impl Registry<'_> {
         name: &PackageName,
         address: &Url,
         cache: &Cache,
-    ) -> Result<Vec<Release>, Reason> {
+    ) -> Result<Arc<[Release]>, Reason> {
         let (known, kept) = match Kept::load(cache, name)? {
             Some(kept) if self.is_new_enough(&kept.known) => return Ok(kept.releases),
             Some(kept) => (Some(kept.known), kept.releases),
-            None => (None, Vec::new()),
+            None => (None, Arc::default()),
         };
         if self.offline {
             return Err(Reason::Offline);
@@ -135,11 +134,11 @@ impl Registry<'_> {
         name: &PackageName,
         folder: &Utf8Path,
         cache: &Cache,
-    ) -> Result<Vec<Release>, Reason> {
+    ) -> Result<Arc<[Release]>, Reason> {
         let path = folder.join(entry::path(name));
         // Asked before the file is read: if it changes in between, it is read again next time.
         let Some(stamp) = Stamp::of(&path)? else {
-            return Ok(Vec::new());
+            return Ok(Arc::default());
         };
         if let Some(kept) = Kept::load(cache, name)?
             && kept.known.validators.stamp.as_ref() == Some(&stamp)
@@ -202,8 +201,13 @@ impl Registry<'_> {
     }
 }
 
-fn parse(name: &PackageName, body: Option<&[u8]>, address: String) -> Result<Vec<Release>, Reason> {
+fn parse(
+    name: &PackageName,
+    body: Option<&[u8]>,
+    address: String,
+) -> Result<Arc<[Release]>, Reason> {
     entry::releases(name, body.unwrap_or_default())
+        .map(Arc::from)
         .map_err(|source| Reason::Entry { address, source })
 }
 
