@@ -153,10 +153,12 @@ impl Database {
     /// Reads all references.
     pub(crate) fn graph(&self) -> Result<Graph, StoreError> {
         self.run("read the references", |connection| {
+            // Both reads see one state: others may add objects meanwhile.
+            let transaction = connection.transaction()?;
             let highest: Option<Id> =
-                connection.query_row("SELECT max(id) FROM paths", [], |row| row.get(0))?;
+                transaction.query_row("SELECT max(id) FROM paths", [], |row| row.get(0))?;
             let mut select =
-                connection.prepare_cached("SELECT object, ids FROM refs ORDER BY object")?;
+                transaction.prepare_cached("SELECT object, ids FROM refs ORDER BY object")?;
             let mut rows = select.query([])?;
             let mut graph = Graph::default();
             while let Some(row) = rows.next()? {
@@ -245,6 +247,7 @@ pub(super) fn unpack(bytes: &[u8]) -> impl Iterator<Item = Id> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Home;
 
     fn graph() -> Graph {
         // 1 -> 2 -> 4, 1 -> 3 -> 4, 6 -> 9; 5, 7 and 8 do not exist.
@@ -279,5 +282,24 @@ mod tests {
         assert_eq!(way(4, 4), Some(vec![4]));
         assert_eq!(way(4, 1), None);
         assert_eq!(way(6, 9), Some(vec![6, 9]));
+    }
+
+    #[test]
+    fn it_can_be_read_while_others_add() {
+        let home = Home::new();
+        let store = home.open();
+        std::thread::scope(|scope| {
+            let adding = scope.spawn(|| {
+                let mut last = home.add("object-0", &[]);
+                for number in 1..60 {
+                    last = home.add(&format!("object-{number}"), &[&last]);
+                }
+            });
+            while !adding.is_finished() {
+                store.database().unwrap().graph().unwrap();
+            }
+        });
+        let graph = store.database().unwrap().graph().unwrap();
+        assert_eq!(graph.targets.len(), 59);
     }
 }
