@@ -1,4 +1,4 @@
-//! The measurements for a terminal: [`print`].
+//! The measurements for a terminal: [`print()`].
 
 use super::{Compared, Statistics};
 use crate::context::Context;
