@@ -234,8 +234,14 @@ impl Work<'_> {
         self.commit(&apps, plan, &linked, &lock)
     }
 
+    /// Reads the lock file beside the user's manifest, or else the profile's own.
     fn lock(&self) -> Result<Lock, CommandError> {
-        let path = self.profile.lock_path();
+        let beside = self.change.file.with_extension("lock");
+        let path = if beside.is_file() {
+            beside
+        } else {
+            self.profile.lock_path()
+        };
         match fs_err::read_to_string(&path) {
             Ok(text) => Ok(Lock::parse(path.as_str(), &text)?),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

@@ -47,6 +47,32 @@ fn sync_adopts_a_manifest_and_writes_its_lock() {
 }
 
 #[test]
+fn the_lock_beside_a_manifest_decides_and_a_refusal_leaves_the_profiles_own() {
+    let env = env();
+    let sync = |requirement: &str| {
+        let text = format!("schema = 1\n[packages]\nalpha = \"{requirement}\"\n");
+        let manifest = env.write("orlop.toml", &text);
+        env.orlop(["sync", "--manifest", manifest.to_str().unwrap()])
+    };
+    sync("=1.0.0").success();
+    let older = std::fs::read_to_string(env.path("orlop.lock")).unwrap();
+    std::fs::remove_file(env.path("orlop.lock")).unwrap();
+    sync("=1.1.0").success();
+    let own = env.home().join("profiles/default/orlop.lock");
+    let newer = std::fs::read_to_string(&own).unwrap();
+
+    let older = older.replace("=1.0.0", "^1");
+    env.write("orlop.lock", &older);
+    sync("7").fails(4);
+    assert_eq!(std::fs::read_to_string(&own).unwrap(), newer);
+    assert_eq!(env.program("alpha").success().stdout, "alpha 1.1.0\n");
+    sync("1").success();
+    assert_eq!(env.program("alpha").success().stdout, "alpha 1.0.0\n");
+    let written = std::fs::read_to_string(env.path("orlop.lock")).unwrap();
+    assert_eq!(std::fs::read_to_string(&own).unwrap(), written);
+}
+
+#[test]
 fn a_locked_sync_refuses_to_change_the_lock() {
     let env = env();
     env.run("install alpha").success();

@@ -318,10 +318,6 @@ pub(super) fn sync(context: &Context, arguments: &Sync) -> Result<(), CommandErr
     if arguments.snapshot.is_some() {
         editor.set_snapshot(arguments.snapshot);
     }
-    let lock = path.with_extension("lock");
-    if lock.is_file() && !context.global.dry_run {
-        write(&session.profile.lock_path(), &read_or_empty(&lock)?)?;
-    }
     let change = Change {
         manifest: editor.to_string(),
         file: path.clone(),
@@ -332,7 +328,8 @@ pub(super) fn sync(context: &Context, arguments: &Sync) -> Result<(), CommandErr
     };
     session.apply(&named, &change)?;
     if !context.global.dry_run && !arguments.locked {
-        write(&lock, &read_or_empty(&session.profile.lock_path())?)?;
+        let lock = read_or_empty(&session.profile.lock_path())?;
+        write(&path.with_extension("lock"), &lock)?;
     }
     Ok(())
 }
