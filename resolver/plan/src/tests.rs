@@ -99,8 +99,12 @@ fn tools(compiler: &str) -> Tools {
 
 /// An app with a build script, a proc macro and two versions of one crate.
 fn index() -> MemoryIndex {
+    index_of(app("app"))
+}
+
+fn index_of(app: MemoryRelease) -> MemoryIndex {
     MemoryIndex::new([
-        app("app"),
+        app,
         release("macro 1.0.0").needs([need("leaf ^2")]).proc_macro(),
         release("zed 1.0.0")
             .needs([need("leaf ^1")])
@@ -209,16 +213,7 @@ fn demanding_index() -> MemoryIndex {
         lto: PublishedLto::Fat,
         panic_abort: true,
     };
-    MemoryIndex::new([
-        app("app").codegen(published),
-        release("macro 1.0.0").needs([need("leaf ^2")]).proc_macro(),
-        release("zed 1.0.0")
-            .needs([need("leaf ^1")])
-            .links("z")
-            .script(),
-        release("leaf 1.0.0"),
-        release("leaf 2.0.0"),
-    ])
+    index_of(app("app").codegen(published))
 }
 
 fn codegen(plan: &Plan) -> String {
