@@ -204,8 +204,17 @@ impl Work<'_> {
                 alone: app.wanted.linkage == LinkageChoice::Static,
             })
             .collect();
+        let resolutions = apps.iter().map(|app| &app.resolution);
+        let tool_sets = toolchain::tool_sets(
+            self.context,
+            self.store,
+            self.progress,
+            self.recipes,
+            resolutions,
+        )?;
         let around = Surroundings {
             recipes: self.recipes,
+            tool_sets: &tool_sets,
             store: self.store,
             fetcher: &archives,
         };

@@ -1,7 +1,12 @@
 //! Compilers and C tools: which one an app is built with, imported when first needed.
 
+use std::collections::BTreeSet;
+
 use camino::Utf8PathBuf;
 use orlop_build::{c_tools as c, compiler};
+use orlop_plan::ToolSets;
+use orlop_recipes::{Choice as _, RecipeSet};
+use orlop_resolver::Resolution;
 use orlop_store::derivation::Tools;
 use orlop_store::{Compiler, ImportedCompiler, Reporter, Runner, Store, StorePath};
 
@@ -52,13 +57,34 @@ pub(crate) fn known(context: &Context) -> Result<Compiler, CommandError> {
     Ok(compiler::describe(&rustc)?.1)
 }
 
-/// Returns the C tools of this machine, imported when they changed.
+/// Returns the C tools of this machine without extra ones, imported when they changed.
 pub(crate) fn c_tools(
     context: &Context,
     store: &Store,
     reporter: &dyn Reporter,
 ) -> Result<StorePath, CommandError> {
-    Ok(c::import(&context.search_path, store, reporter)?)
+    let none = BTreeSet::new();
+    Ok(c::import(&context.search_path, &none, store, reporter)?)
+}
+
+/// Returns the C tools of this machine with the extra ones that some apps' steps ask for.
+pub(crate) fn tool_sets<'a>(
+    context: &Context,
+    store: &Store,
+    reporter: &dyn Reporter,
+    recipes: &RecipeSet,
+    apps: impl Iterator<Item = &'a Resolution>,
+) -> Result<ToolSets, CommandError> {
+    let sets: BTreeSet<_> = apps
+        .flat_map(|resolution| orlop_plan::tool_sets(resolution, recipes))
+        .filter(|set| !set.is_empty())
+        .collect();
+    let imported = sets.into_iter().map(|set| {
+        let names = set.iter().map(|tool| tool.as_str()).collect();
+        let path = c::import(&context.search_path, &names, store, reporter)?;
+        Ok((set, path))
+    });
+    imported.collect()
 }
 
 /// Returns everything that a build of this compiler runs with.
@@ -117,4 +143,20 @@ pub(crate) fn find_rustc(context: &Context, wanted: &str) -> Result<Utf8PathBuf,
     } else {
         error.hint(format!("installed are: {}", known.join(", ")))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use orlop_recipes::Tool;
+
+    use super::*;
+
+    /// Recipes and the import must agree on what is extra.
+    #[test]
+    fn extra_tools_are_those_of_the_import() {
+        let extras = Tool::ALL.iter().filter(|tool| tool.is_extra());
+        let mut extras: Vec<_> = extras.map(|tool| tool.as_str()).collect();
+        extras.sort_unstable();
+        assert_eq!(extras, c::EXTRAS);
+    }
 }

@@ -117,8 +117,12 @@ pub struct CrateOverride {
     pub versions: VersionReq,
     /// The native libraries it needs, by the names of their recipes.
     pub native: BTreeSet<PackageName>,
-    /// The programs of the machine without which its build script fails.
+    /// The programs of the machine that its build script calls, and that the build scripts of
+    /// others call through it.
     pub tools: BTreeSet<Tool>,
+    /// Of the programs that its build dependencies call, those that its build script makes no use
+    /// of.
+    pub unused_tools: BTreeSet<Tool>,
     /// Environment for its build script and its compilation.
     pub environment: BTreeMap<String, String>,
 }
@@ -137,6 +141,8 @@ pub struct LibraryRecipe {
     pub script: String,
     /// The native libraries it needs, by the names of their recipes.
     pub native: BTreeSet<PackageName>,
+    /// The programs of the machine that the script calls.
+    pub tools: BTreeSet<Tool>,
     /// Environment for the script.
     pub environment: BTreeMap<String, String>,
 }

@@ -106,10 +106,8 @@ fn crate_override(mut table: Table<'_>) -> Result<CrateOverride, RecipeError> {
             .text("versions", text::requirement)?
             .unwrap_or(VersionReq::STAR),
         native: packages(&mut table, "native")?,
-        tools: table
-            .texts("tools", |text| Ok(Tool::choose(text)?))?
-            .into_iter()
-            .collect(),
+        tools: tools(&mut table, "tools")?,
+        unused_tools: tools(&mut table, "unused-tools")?,
         environment: environment(&mut table)?,
     };
     table.finish()?;
@@ -131,6 +129,7 @@ fn library(mut table: Table<'_>) -> Result<LibraryRecipe, RecipeError> {
             .required("script", "script = \"make install\"")?
             .text(text::script)?,
         native: packages(&mut table, "native")?,
+        tools: tools(&mut table, "tools")?,
         environment: environment(&mut table)?,
     };
     table.finish()?;
@@ -170,6 +169,11 @@ fn environment(table: &mut Table<'_>) -> Result<BTreeMap<String, String>, Recipe
         .into_values()
         .map(|value| Ok((value.key(text::variable)?, value.text(text::anything)?)))
         .collect()
+}
+
+fn tools(table: &mut Table<'_>, key: &'static str) -> Result<BTreeSet<Tool>, RecipeError> {
+    let tools = table.texts(key, |text| Ok(Tool::choose(text)?))?;
+    Ok(tools.into_iter().collect())
 }
 
 fn packages(
@@ -247,6 +251,7 @@ mod tests {
             versions = ">=1, <3"
             native = ["zlib"]
             tools = ["cmake", "libclang"]
+            unused-tools = ["perl"]
             environment = { HELLO_STATIC = "1" }
         "#;
         let expected = CrateOverride {
@@ -254,6 +259,7 @@ mod tests {
             versions: VersionReq::parse(">=1, <3").unwrap(),
             native: names(&["zlib"]),
             tools: [Tool::Cmake, Tool::Libclang].into(),
+            unused_tools: [Tool::Perl].into(),
             environment: BTreeMap::from([("HELLO_STATIC".to_owned(), "1".to_owned())]),
         };
         assert_eq!(parsed(text), Recipe::Crate(expected));
@@ -264,7 +270,8 @@ mod tests {
         let text = |source: &str| {
             format!(
                 "schema = 1\n[library]\nname = \"z\"\nversion = \"1.3\"\nsource = {source}\n\
-                 script = \"make\"\nnative = [\"y\"]\nenvironment = {{ A = \"b\" }}\n"
+                 script = \"make\"\nnative = [\"y\"]\ntools = [\"make\"]\n\
+                 environment = {{ A = \"b\" }}\n"
             )
         };
         let expected = |source| {
@@ -274,6 +281,7 @@ mod tests {
                 source,
                 script: "make".to_owned(),
                 native: names(&["y"]),
+                tools: [Tool::Make].into(),
                 environment: BTreeMap::from([("A".to_owned(), "b".to_owned())]),
             })
         };

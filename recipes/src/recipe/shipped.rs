@@ -8,12 +8,14 @@ macro_rules! files {
 
 /// The name and the text of each shipped recipe.
 pub(super) const FILES: &[(&str, &str)] = files![
+    "autotools.toml",
     "aws-lc-fips-sys.toml",
     "aws-lc-sys.toml",
     "bat.toml",
     "blake3.toml",
     "bzip2-sys.toml",
     "clang-sys.toml",
+    "cmake.toml",
     "curl-sys.toml",
     "expat-sys.toml",
     "fd-find.toml",
@@ -40,6 +42,7 @@ pub(super) const FILES: &[(&str, &str)] = files![
     "onig_sys.toml",
     "openssl-src.toml",
     "pcre2-sys.toml",
+    "prost-build.toml",
     "psm.toml",
     "rdkafka-sys.toml",
     "ring.toml",

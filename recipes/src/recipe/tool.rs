@@ -3,7 +3,8 @@
 use crate::choice::{Choice as _, choice};
 
 choice! {
-    /// A program, or for `libclang` a library, that comes with the machine's C tools.
+    /// A program, or for `libclang` a library, that comes with the machine's C tools: some with
+    /// all of them, [others](Tool::is_extra) where they are asked for.
     Tool {
         /// A C compiler.
         Cc = "cc",
@@ -40,6 +41,12 @@ impl Tool {
             Self::Protoc => ("protobuf-compiler", "protobuf-compiler"),
             Self::Libclang => ("libclang-dev", "clang-devel"),
         }
+    }
+
+    /// Whether it is only there for steps that ask for it, and only in their keys. The others come
+    /// with a C compiler, or find nothing that no recipe declares.
+    pub fn is_extra(self) -> bool {
+        !matches!(self, Self::Cc | Self::Cxx | Self::PkgConfig)
     }
 
     /// Returns where it lies below the root of C tools that have it.

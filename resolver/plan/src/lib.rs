@@ -7,12 +7,14 @@
 //! | `lower` | variant → derivation: what goes into a key |
 //! | `codegen` | how each crate is compiled |
 //! | `native` | overrides and native libraries from recipes |
+//! | `tools` | which of the machine's programs a step sees: [`tool_sets`] |
 
 mod codegen;
 mod lower;
 mod native;
 #[cfg(test)]
 mod tests;
+mod tools;
 
 use std::collections::BTreeSet;
 
@@ -24,6 +26,7 @@ use orlop_store::{Fetcher, Plan, Store, StoreError, StorePath};
 use crate::codegen::CodegenRules;
 use crate::lower::Derivations;
 use crate::native::Natives;
+pub use crate::tools::{ToolSets, tool_sets};
 
 /// One app to plan.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +35,7 @@ pub struct AppRequest<'a> {
     pub resolution: &'a Resolution,
     /// The programs to build; none means all that its features allow.
     pub programs: Option<&'a BTreeSet<String>>,
-    /// What it is compiled with.
+    /// What it is compiled with; of the C tools those without extra ones.
     pub tools: &'a Tools,
     /// Whose codegen options its crates are compiled with.
     pub codegen: CodegenChoice,
@@ -46,6 +49,8 @@ pub struct AppRequest<'a> {
 pub struct Surroundings<'a> {
     /// Overrides and native libraries.
     pub recipes: &'a RecipeSet,
+    /// The C tools for steps that ask for extra ones: all [`tool_sets`] of the apps.
+    pub tool_sets: &'a ToolSets,
     /// What is built.
     pub store: &'a Store,
     /// What is downloaded.
@@ -139,7 +144,7 @@ fn list(names: &BTreeSet<String>) -> String {
 /// Makes the plan for apps: every step that is missing, in an order in which it can be executed.
 pub fn plan(apps: &[AppRequest<'_>], around: Surroundings<'_>) -> Result<Plan, PlanError> {
     let mut derivations = Derivations::default();
-    let mut natives = Natives::new(around.recipes);
+    let mut natives = Natives::new(around.recipes, around.tool_sets);
     let mut plan = Plan::default();
     for app in apps {
         plan.apps
@@ -162,21 +167,29 @@ pub fn plan(apps: &[AppRequest<'_>], around: Surroundings<'_>) -> Result<Plan, P
         }
         plan.build.push(derivation);
     }
-    check_tools(&plan, &natives, around.store)?;
+    check_tools(&plan, &derivations, around.store)?;
     Ok(plan)
 }
 
-/// Makes sure, before anything is compiled, that the machine has what build scripts will call.
-fn check_tools(plan: &Plan, natives: &Natives<'_>, store: &Store) -> Result<(), PlanError> {
+/// Makes sure, before anything is compiled, that the machine has what the steps will call.
+fn check_tools(plan: &Plan, derivations: &Derivations, store: &Store) -> Result<(), PlanError> {
     let mut missing = BTreeSet::new();
     for derivation in &plan.build {
-        let Step::Script(run) = &derivation.step else {
-            continue;
+        let (c_tools, package, version) = match &derivation.step {
+            Step::Script(run) => {
+                let package = &run.package;
+                (&run.tools.c_tools, &package.name, &package.version)
+            }
+            Step::Native(build) => {
+                let Some(Step::Unpack(source)) = derivations.step(&build.source) else {
+                    continue;
+                };
+                (&build.tools.c_tools, &source.name, &source.version)
+            }
+            Step::Unpack(_) | Step::Rustc(_) => continue,
         };
-        let (package, version) = (&run.package.name, &run.package.version);
-        let c_tools = &run.tools.c_tools;
-        let key = (c_tools.clone(), package.clone(), version.clone());
-        for tool in natives.tools.get(&key).into_iter().flatten().copied() {
+        let called = derivations.called.get(&derivation.path());
+        for &tool in called.into_iter().flatten() {
             if !store.object(c_tools).join(tool.place()).exists() {
                 missing.insert(MissingTool {
                     tool,

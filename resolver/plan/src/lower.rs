@@ -12,6 +12,7 @@
 //! | `CARGO_PKG_*` texts | all | [`PackageTexts`] |
 //! | overrides of recipes: environment, native libraries | all of that crate; native libraries also in everything that links it | `environment`, `natives` |
 //! | compiler, isolation | all | [`Tools`]; the C tools only where something is linked or run |
+//! | programs of the machine that recipes say are called | run, native libraries | the C tools that have these as well |
 //!
 //! Not in any key: where the store lies, user, host, time, number of jobs, dev-dependencies,
 //! inactive targets; of libraries shared by apps, any `[profile]`.
@@ -22,7 +23,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orlop_recipes::{PackageName, Version};
+use orlop_recipes::{PackageName, Tool, Version};
 use orlop_resolver::{
     BinaryTarget, DependencyKind, LibraryTarget, Package, Resolution, ScriptTarget, Variant,
 };
@@ -37,13 +38,15 @@ use petgraph::visit::EdgeRef as _;
 
 use crate::codegen::CodegenRules;
 use crate::native::Natives;
-use crate::{AppRequest, PlanError};
+use crate::{AppRequest, PlanError, tools};
 
 /// The derivations of one or more apps, each after those it reads.
 #[derive(Debug, Default)]
 pub(crate) struct Derivations {
     pub(crate) by_path: BTreeMap<StorePath, Derivation>,
     pub(crate) order: Vec<StorePath>,
+    /// The programs of the machine that steps call.
+    pub(crate) called: BTreeMap<StorePath, BTreeSet<Tool>>,
 }
 
 impl Derivations {
@@ -55,6 +58,23 @@ impl Derivations {
             self.order.push(path.clone());
         }
         path
+    }
+
+    /// Takes in a derivation that calls programs of the machine.
+    pub(crate) fn insert_calling(
+        &mut self,
+        name: String,
+        step: Step,
+        called: BTreeSet<Tool>,
+    ) -> StorePath {
+        let path = self.insert(name, step);
+        self.called.insert(path.clone(), called);
+        path
+    }
+
+    /// Returns the step that makes an object, if one of these does.
+    pub(crate) fn step(&self, path: &StorePath) -> Option<&Step> {
+        self.by_path.get(path).map(|derivation| &derivation.step)
     }
 
     /// Takes in the unpacking of an archive.
@@ -116,6 +136,7 @@ pub(crate) fn lower(
         resolution,
         tools: app.tools,
         codegen: CodegenRules::new(resolution, app.codegen, app.alone),
+        called: tools::of_scripts(resolution, natives.recipes),
         natives,
         derivations,
         done: BTreeMap::new(),
@@ -131,6 +152,8 @@ struct Lowering<'a, 'recipes> {
     resolution: &'a Resolution,
     tools: &'a Tools,
     codegen: CodegenRules<'a>,
+    /// The programs of the machine that build scripts call.
+    called: BTreeMap<NodeIndex, BTreeSet<Tool>>,
     natives: &'a mut Natives<'recipes>,
     derivations: &'a mut Derivations,
     done: BTreeMap<NodeIndex, Lowered>,
@@ -230,8 +253,9 @@ impl Lowering<'_, '_> {
         let program = self
             .derivations
             .insert(format!("{label}-script"), Step::Rustc(Box::new(call)));
+        let called = self.called[&node].clone();
         let run = ScriptRun {
-            tools: self.tools.clone(),
+            tools: tools::with(self.tools, &called, self.natives.tool_sets),
             source: common.source.clone(),
             package: common.texts.clone(),
             program,
@@ -248,8 +272,9 @@ impl Lowering<'_, '_> {
             natives: common.natives.clone(),
             environment: common.environment.clone(),
         };
+        let name = format!("{label}-run");
         self.derivations
-            .insert(format!("{label}-run"), Step::Script(Box::new(run)))
+            .insert_calling(name, Step::Script(Box::new(run)), called)
     }
 
     /// The runs whose metadata the build script of `node` sees: those of its immediate normal

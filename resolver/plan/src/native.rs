@@ -2,19 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orlop_recipes::{LibraryRecipe, LibrarySource, PackageName, RecipeSet, Tool};
+use orlop_recipes::{LibraryRecipe, LibrarySource, PackageName, RecipeSet};
 use orlop_resolver::Variant;
 use orlop_store::StorePath;
 use orlop_store::derivation::{NativeBuild, Origin, Source, Step, Tools};
 
-use crate::PlanError;
 use crate::lower::Derivations;
+use crate::{PlanError, ToolSets, tools};
 
 /// Overrides, and the native libraries lowered so far.
 pub(crate) struct Natives<'a> {
-    recipes: &'a RecipeSet,
-    /// What crates need of the C tools: by C tools, package and version.
-    pub(crate) tools: BTreeMap<(StorePath, String, String), BTreeSet<Tool>>,
+    pub(crate) recipes: &'a RecipeSet,
+    pub(crate) tool_sets: &'a ToolSets,
     done: BTreeMap<(PackageName, Tools), StorePath>,
 }
 
@@ -26,10 +25,10 @@ pub(crate) struct Needs {
 }
 
 impl<'a> Natives<'a> {
-    pub(crate) fn new(recipes: &'a RecipeSet) -> Self {
+    pub(crate) fn new(recipes: &'a RecipeSet, tool_sets: &'a ToolSets) -> Self {
         Self {
             recipes,
-            tools: BTreeMap::new(),
+            tool_sets,
             done: BTreeMap::new(),
         }
     }
@@ -44,11 +43,6 @@ impl<'a> Natives<'a> {
         let Some(recipe) = self.recipes.override_for(&variant.name, &variant.version) else {
             return Ok(Needs::default());
         };
-        if !recipe.tools.is_empty() {
-            let (name, version) = (variant.name.to_string(), variant.version.to_string());
-            let key = (tools.c_tools.clone(), name, version);
-            self.tools.insert(key, recipe.tools.clone());
-        }
         let user = format!("{} {}", variant.name, variant.version);
         let mut place = Place { tools, derivations };
         let libraries = self.libraries(&recipe.native, &[&user], &mut place)?;
@@ -102,7 +96,8 @@ impl<'a> Natives<'a> {
             })?;
         let chain: Vec<&str> = above.iter().copied().chain([name.as_str()]).collect();
         let natives = self.libraries(&recipe.native, &chain, place)?;
-        let path = insert(recipe, natives, place);
+        let tools = tools::with(place.tools, &recipe.tools, self.tool_sets);
+        let path = insert(recipe, natives, tools, place.derivations);
         self.done.insert(key, path.clone());
         Ok(path)
     }
@@ -117,25 +112,24 @@ struct Place<'a> {
 fn insert(
     recipe: &LibraryRecipe,
     natives: BTreeSet<StorePath>,
-    place: &mut Place<'_>,
+    tools: Tools,
+    derivations: &mut Derivations,
 ) -> StorePath {
-    let source = place.derivations.insert_source(source(recipe));
+    let source = derivations.insert_source(source(recipe));
     let script = match recipe.source.folder() {
         // Recipes allow no letter in it that a shell would want quoted.
         Some(folder) => format!("cd {folder}\n{}", recipe.script),
         None => recipe.script.clone(),
     };
     let build = NativeBuild {
-        tools: place.tools.clone(),
+        tools,
         source,
         script,
         natives,
         environment: recipe.environment.clone(),
     };
     let name = format!("{}-{}", recipe.name, recipe.version);
-    place
-        .derivations
-        .insert(name, Step::Native(Box::new(build)))
+    derivations.insert_calling(name, Step::Native(Box::new(build)), recipe.tools.clone())
 }
 
 fn source(recipe: &LibraryRecipe) -> Source {

@@ -1,9 +1,11 @@
 //! Plans by data: small registries in, derivations out.
 
+use std::collections::BTreeSet;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use insta::assert_snapshot;
 use jiff::Timestamp;
-use orlop_recipes::{CodegenChoice, Recipe, RecipeSet};
+use orlop_recipes::{Choice as _, CodegenChoice, Recipe, RecipeSet, Tool};
 use orlop_resolver::memory::{MemoryIndex, MemoryRelease, need, release};
 use orlop_resolver::{CodegenOptions, PublishedCodegen, PublishedLto};
 use orlop_store::derivation::{
@@ -13,7 +15,7 @@ use orlop_store::{
     Derivation, Digest, FetchError, Fetcher, Plan, Registration, Reporter, Store, StorePath,
 };
 
-use super::{AppRequest, PlanError, Surroundings, plan};
+use super::{AppRequest, PlanError, Surroundings, plan, tool_sets};
 
 struct NoFetcher;
 
@@ -34,6 +36,8 @@ struct World {
     store: Store,
     recipes: RecipeSet,
     tools: Tools,
+    /// A tool that the machine has in another version.
+    updated: Option<Tool>,
     codegen: CodegenChoice,
     alone: bool,
 }
@@ -47,6 +51,7 @@ impl World {
             store: Store::open(&home, Timestamp::UNIX_EPOCH).unwrap(),
             recipes: RecipeSet::default(),
             tools: tools("rustc"),
+            updated: None,
             codegen: CodegenChoice::Shared,
             alone: false,
         }
@@ -67,12 +72,36 @@ impl World {
                 alone: self.alone,
             })
             .collect();
+        let sets = resolutions
+            .iter()
+            .flat_map(|resolution| tool_sets(resolution, &self.recipes))
+            .map(|set| (set.clone(), self.c_tools(&set)))
+            .collect();
         let around = Surroundings {
             recipes: &self.recipes,
+            tool_sets: &sets,
             store: &self.store,
             fetcher: &NoFetcher,
         };
         plan(&requests, around)
+    }
+
+    fn add_recipe(&mut self, text: &str) {
+        let text = format!("schema = 1\n{text}");
+        self.recipes.add(Recipe::parse("x.toml", &text).unwrap());
+    }
+
+    /// Where the C tools with these extra ones would be.
+    fn c_tools(&self, extras: &BTreeSet<Tool>) -> StorePath {
+        if extras.is_empty() {
+            return self.tools.c_tools.clone();
+        }
+        let names: Vec<_> = extras
+            .iter()
+            .map(|tool| (tool.as_str(), self.updated == Some(*tool)))
+            .collect();
+        let digest = Digest::of("test", &(self.tools.c_tools.clone(), names));
+        StorePath::new(digest, "c-tools-extended")
     }
 
     /// Puts something at the place of an object.
@@ -473,8 +502,7 @@ fn mistakes_are_named() {
 #[test]
 fn a_missing_tool_is_named_before_anything_is_built() {
     let mut world = World::new();
-    let text = "schema = 1\n[crate]\nname = \"zed\"\ntools = [\"cmake\", \"libclang\"]\n";
-    world.recipes.add(Recipe::parse("x.toml", text).unwrap());
+    world.add_recipe("[crate]\nname = \"zed\"\ntools = [\"cmake\", \"libclang\"]\n");
     assert_snapshot!(
         world.plan(&index(), &["app"]).unwrap_err(),
         @r"
@@ -483,17 +511,18 @@ fn a_missing_tool_is_named_before_anything_is_built() {
     "
     );
     // They lie in the C tools of the machine.
+    let c_tools = world.c_tools(&[Tool::Cmake, Tool::Libclang].into());
     for place in ["bin/cmake", "lib/libclang.so"] {
-        let path = world.store.object(&world.tools.c_tools).join(place);
+        let path = world.store.object(&c_tools).join(place);
         fs_err::create_dir_all(path.parent().unwrap()).unwrap();
         fs_err::write(path, "").unwrap();
     }
     let plan = world.plan(&index(), &["app"]).unwrap();
     // What is built already needs no tools any more.
-    world.tools.c_tools = StorePath::new(Digest::of("test", "other"), "c-tools");
+    world.updated = Some(Tool::Cmake);
     assert!(world.plan(&index(), &["app"]).is_err());
-    world.tools = tools("rustc");
-    fs_err::remove_dir_all(world.store.object(&world.tools.c_tools)).unwrap();
+    world.updated = None;
+    fs_err::remove_dir_all(world.store.object(&c_tools)).unwrap();
     for step in plan
         .build
         .iter()
@@ -502,4 +531,62 @@ fn a_missing_tool_is_named_before_anything_is_built() {
         world.add(step);
     }
     world.plan(&index(), &["app"]).unwrap();
+}
+
+/// A library whose source a recipe gives, and the crate that is built against it.
+const LIBRARY: &str = "[library]\nname = \"z\"\nversion = \"1\"\nscript = \"make\"\n\
+    tools = [\"make\"]\n\
+    source = { url = \"https://example.org/z.tar.gz\", sha256 = \
+    \"0000000000000000000000000000000000000000000000000000000000000000\" }\n";
+
+#[test]
+fn a_native_library_names_its_missing_tools_too() {
+    let mut world = World::new();
+    world.add_recipe(LIBRARY);
+    world.add_recipe("[crate]\nname = \"zed\"\nnative = [\"z\"]\n");
+    assert_snapshot!(
+        world.plan(&index(), &["app"]).unwrap_err(),
+        @"z 1 cannot be built without `make`, which this machine does not have"
+    );
+}
+
+/// `app` runs a build script with `maker` in it, which calls make through `tool`; `plain` has one
+/// that calls nothing.
+fn making() -> MemoryIndex {
+    MemoryIndex::new([
+        release("app 1.0.0")
+            .needs([need("maker ^1").build(), need("plain ^1")])
+            .script()
+            .binary("app"),
+        release("maker 1.0.0").needs([need("tool ^1")]),
+        release("tool 1.0.0"),
+        release("plain 1.0.0").script(),
+    ])
+}
+
+#[test]
+fn a_tool_is_in_the_keys_of_those_who_call_it() {
+    let mut world = World::new();
+    world.add_recipe("[crate]\nname = \"tool\"\ntools = [\"make\", \"perl\"]\n");
+    let extras = [Tool::Make, Tool::Perl].into();
+    for tool in &extras {
+        let path = world
+            .store
+            .object(&world.c_tools(&extras))
+            .join(tool.place());
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(path, "").unwrap();
+    }
+    let plan = world.plan(&making(), &["app"]).unwrap();
+    let c_tools = |plan: &Plan, name| run(plan, name).tools.c_tools.clone();
+    assert_eq!(c_tools(&plan, "app-1.0.0-run"), world.c_tools(&extras));
+    assert_eq!(c_tools(&plan, "plain-1.0.0-run"), world.tools.c_tools);
+    // Who links is not who calls.
+    let script = call(&plan, "app-1.0.0-script");
+    assert_eq!(script.tools.c_tools, world.tools.c_tools);
+
+    // A recipe may know better.
+    world.add_recipe("[crate]\nname = \"app\"\nunused-tools = [\"make\", \"perl\"]\n");
+    let plan = world.plan(&making(), &["app"]).unwrap();
+    assert_eq!(c_tools(&plan, "app-1.0.0-run"), world.tools.c_tools);
 }

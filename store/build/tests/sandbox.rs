@@ -538,30 +538,48 @@ fn c_tools(machine: &Machine) {
     let search = ["/usr/local/bin", "/usr/bin", "/bin"].map(Utf8PathBuf::from);
     let home = machine.folder.join("home");
     let store = Store::open(&home, jiff::Timestamp::UNIX_EPOCH).unwrap();
-    let path = c_tools::import(&search, &store, &Silent).unwrap();
-    assert_eq!(c_tools::import(&search, &store, &Silent).unwrap(), path);
+    let import = |extras: &[&str]| {
+        let extras = extras.iter().copied().collect();
+        c_tools::import(&search, &extras, &store, &Silent).unwrap()
+    };
+    let path = import(&[]);
+    assert_eq!(import(&[]), path);
     assert_eq!(store.roots().unwrap()["tools/c"], path);
     let tools = c_tools::read(&store, &path).unwrap();
     for file in [&tools.loader, &tools.libgcc] {
         assert!(store.object(&path).join(file).is_file(), "{file}");
     }
 
-    let mut job = machine.job("c-tools", &[]);
-    job.program = "/usr/bin/sh".into();
-    job.args = ["-euc", BUILD].map(OsString::from).to_vec();
-    job.environment = BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]);
-    job.c_tools = path;
-    job.inputs.clear();
-    job.output = None;
-    let finished = Sandbox::new(&program(), &store.folder()).run(&job).unwrap();
-    let log = fs_err::read_to_string(&job.log).unwrap();
-    assert!(finished.status.success(), "{log}");
-    assert_eq!(
-        String::from_utf8(finished.stdout).unwrap(),
-        "5 12\nhidden\nmade\n",
-        "{log}"
-    );
+    let run = |path: &StorePath, script: &str| {
+        let mut job = machine.job(path.name(), &[]);
+        job.program = "/usr/bin/sh".into();
+        job.args = ["-euc", script].map(OsString::from).to_vec();
+        job.environment = BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]);
+        job.c_tools = path.clone();
+        job.inputs.clear();
+        job.output = None;
+        let finished = Sandbox::new(&program(), &store.folder()).run(&job).unwrap();
+        let log = fs_err::read_to_string(&job.log).unwrap();
+        assert!(finished.status.success(), "{log}");
+        String::from_utf8(finished.stdout).unwrap()
+    };
+    assert_eq!(run(&path, BUILD), "5 12\nhidden\n");
+    assert_eq!(run(&path, MAKE), "no make\nno perl\n");
+    // What a step asks for comes on top, each in an object of its own.
+    let extended = import(&["make", "perl"]);
+    assert_ne!(extended, path);
+    assert!(extended.name().ends_with("-make-perl"), "{extended}");
+    assert_eq!(store.roots().unwrap()["tools/c"], path);
+    assert_eq!(run(&extended, BUILD), "5 12\nhidden\n");
+    assert_eq!(run(&extended, MAKE), "made\nhello\n");
 }
+
+/// Calls programs that are there only if asked for.
+const MAKE: &str = r#"
+printf 'all:\n\t@echo made\n' > Makefile
+make 2>/dev/null || echo no make
+perl -MFile::Spec -MPOSIX -e 'print "hello\n"' 2>/dev/null || echo no perl
+"#;
 
 /// Compiles, links, archives and runs; looks for what other packages may have installed.
 const BUILD: &str = r##"
@@ -584,8 +602,6 @@ for header in zlib.h curses.h openssl/ssl.h sys/acl.h; do
     if echo "#include <$header>" | cc -E - >/dev/null 2>&1; then echo "sees $header"; fi
 done
 pkg-config --list-all 2>/dev/null | grep . || echo hidden
-printf 'all:\n\t@echo made\n' > Makefile
-make
 "##;
 
 /// What runs inside. Failed checks panic, which the exit code and the log show.

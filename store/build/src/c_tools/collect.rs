@@ -45,6 +45,7 @@ pub(super) fn place(path: &Utf8Path) -> Option<Utf8PathBuf> {
 pub(super) fn collect(
     collection: &mut Collection,
     programs: &BTreeMap<&'static str, Utf8PathBuf>,
+    extras: &BTreeSet<&str>,
     gcc: &Gcc<'_>,
     version: &str,
 ) -> Result<CTools, ImportError> {
@@ -65,7 +66,9 @@ pub(super) fn collect(
             .add_folder("/usr/include/google/protobuf".into())
             .map_err(io())?;
     }
-    collection.add_libclang()?;
+    if extras.contains("libclang") {
+        collection.add_libclang()?;
+    }
     collection
         .add_folder("/usr/lib/locale/C.utf8".into())
         .map_err(io())?;

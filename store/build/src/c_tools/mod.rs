@@ -20,7 +20,7 @@
 mod collect;
 mod gcc;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use orlop_store::{Reporter, Store, StorePath};
@@ -31,7 +31,7 @@ use self::gcc::Gcc;
 pub use crate::imported::ImportError;
 use crate::imported::{Origin, reported};
 
-/// The root of the C tools that builds use.
+/// The root of the C tools that builds use, if they ask for no extra ones.
 const ROOT: &str = "tools/c";
 /// The file in the object that says what is where.
 const RECORD: &str = "c-tools.json";
@@ -44,6 +44,10 @@ const NEEDED: [(&str, &str, &str); 5] = [
     ("ar", "binutils", "binutils"),
     ("sh", "dash", "bash"),
 ];
+
+/// What is only in an object that is asked for it, as few steps need it: what these packages bring
+/// can then change without another key for everything that is linked or run.
+pub const EXTRAS: [&str; 6] = ["cmake", "libclang", "m4", "make", "perl", "protoc"];
 
 /// What there is to know of C tools in the store. Paths are relative to the object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,27 +63,31 @@ pub struct CTools {
 }
 
 /// Copies the host's C tools into the store, unless they are there already. `search` are the
-/// folders of `PATH`; of those, the ones below `/usr` count.
+/// folders of `PATH`; of those, the ones below `/usr` count. `extras` are those of [`EXTRAS`] that
+/// are to be among them, if the host has them.
 pub fn import(
     search: &[Utf8PathBuf],
+    extras: &BTreeSet<&str>,
     store: &Store,
     reporter: &dyn Reporter,
 ) -> Result<StorePath, ImportError> {
     let _no_gc = store.use_store()?;
     let search = system_folders(search);
-    let from: Vec<_> = search.iter().map(|folder| folder.as_str()).collect();
+    let from = search.iter().map(|folder| folder.as_str());
+    let from: Vec<_> = from.chain(extras.iter().copied()).collect();
     let from = from.join(":");
     let origin = Origin {
         kind: "c-tools",
         from: &from,
     };
+    let names: Vec<_> = ["the C tools"].iter().chain(extras).copied().collect();
+    let import = || copy(&search, extras, origin, store);
     let path = match origin.known(store)? {
         Some(path) => path,
-        None => reported(reporter, "the C tools".to_owned(), || {
-            copy(&search, origin, store)
-        })?,
+        None => reported(reporter, names.join(" + "), import)?,
     };
-    if store.roots()?.get(ROOT) != Some(&path) {
+    // With extra ones they can be put together again when a step asks for them.
+    if extras.is_empty() && store.roots()?.get(ROOT) != Some(&path) {
         store.set_root(ROOT, &path)?;
     }
     Ok(path)
@@ -94,14 +102,15 @@ pub fn read(store: &Store, path: &StorePath) -> Result<CTools, ImportError> {
 
 fn copy(
     search: &[Utf8PathBuf],
+    extras: &BTreeSet<&str>,
     origin: Origin<'_>,
     store: &Store,
 ) -> Result<StorePath, ImportError> {
-    let programs = find_programs(search)?;
+    let programs = find_programs(search, extras)?;
     let gcc = Gcc::new(&programs["gcc"]);
     let version = gcc.version()?;
     let mut collection = Collection::default();
-    let tools = collect::collect(&mut collection, &programs, &gcc, &version)?;
+    let tools = collect::collect(&mut collection, &programs, extras, &gcc, &version)?;
     let record = serde_json::to_string_pretty(&tools).map_err(|source| ImportError::Record {
         path: RECORD.into(),
         source,
@@ -118,12 +127,9 @@ fn copy(
         .chain(whole)
         .map(Utf8PathBuf::as_path);
     let watched = watched.chain(folders).collect();
-    origin.add(
-        store,
-        &format!("c-tools-{version}"),
-        &collection.tree,
-        &watched,
-    )
+    let extras = extras.iter().map(|extra| format!("-{extra}"));
+    let name = format!("c-tools-{version}{}", extras.collect::<String>());
+    origin.add(store, &name, &collection.tree, &watched)
 }
 
 /// Returns the folders that hold the system's own programs, each once.
@@ -140,12 +146,14 @@ fn system_folders(search: &[Utf8PathBuf]) -> Vec<Utf8PathBuf> {
     folders
 }
 
-/// Finds every program of the list that the host has.
+/// Finds every program of the list that the host has; of the extra ones, those asked for.
 fn find_programs(
     search: &[Utf8PathBuf],
+    extras: &BTreeSet<&str>,
 ) -> Result<BTreeMap<&'static str, Utf8PathBuf>, ImportError> {
     let mut programs = BTreeMap::new();
-    for name in names(include_str!("programs.txt")) {
+    let wanted = |name: &&str| !EXTRAS.contains(name) || extras.contains(name);
+    for name in names(include_str!("programs.txt")).filter(wanted) {
         if let Some(program) = search
             .iter()
             .map(|folder| folder.join(name))
@@ -195,8 +203,6 @@ fn names(list: &'static str) -> impl Iterator<Item = &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     #[test]
@@ -207,7 +213,7 @@ mod tests {
         // A folder outside the system does not count, whatever it holds.
         let search = system_folders(&["/usr/share".into(), folder, "/absent".into()]);
         assert_eq!(search, ["/usr/share"]);
-        let error = find_programs(&search).unwrap_err();
+        let error = find_programs(&search, &BTreeSet::new()).unwrap_err();
         assert_eq!(
             error.to_string(),
             "`gcc` is missing: it was looked for in the folders of `PATH` below `/usr` (/usr/share)"
