@@ -1,5 +1,6 @@
 //! What Cargo runs: `cargo install -vv`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -23,9 +24,10 @@ impl CargoBuild {
     }
 
     /// Installs an app of the real registry, as it is published but for what debug information it
-    /// has in the end.
-    pub(crate) fn online(folder: &Path, app: &str) -> Self {
+    /// has in the end. Build scripts see `switches` in the environment that Cargo inherits.
+    pub(crate) fn online(folder: &Path, app: &str, switches: &BTreeMap<String, String>) -> Self {
         let mut command = command(folder, app, &[]);
+        command.envs(switches);
         for (option, value) in [("DEBUG", "0"), ("STRIP", "debuginfo")] {
             command.env(format!("CARGO_PROFILE_RELEASE_{option}"), value);
         }

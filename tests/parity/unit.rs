@@ -49,6 +49,14 @@ impl Units {
         units
     }
 
+    /// Leaves out variables with these very values.
+    pub(crate) fn leave_out(&mut self, switches: &BTreeMap<String, String>) {
+        for unit in self.0.values_mut().flatten() {
+            let keep = |name: &String, value: &mut String| switches.get(name) != Some(value);
+            unit.variables.retain(keep);
+        }
+    }
+
     #[track_caller]
     pub(crate) fn find(&self, name: &str) -> &Unit {
         let Some(units) = self.0.get(name) else {

@@ -72,6 +72,11 @@ impl RecipeSet {
             .find(|change| change.applies_to(version))
     }
 
+    /// Returns all changes to crates, by the names of their packages.
+    pub fn overrides(&self) -> impl Iterator<Item = &CrateOverride> {
+        self.overrides.values().flatten()
+    }
+
     /// Returns the recipe of a native library.
     pub fn library(&self, name: &PackageName) -> Option<&LibraryRecipe> {
         self.libraries.get(name)
