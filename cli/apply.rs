@@ -198,7 +198,7 @@ impl Work<'_> {
             .iter()
             .map(|app| AppRequest {
                 resolution: &app.resolution,
-                programs: app.wanted.programs.as_ref(),
+                product: app.wanted.product(),
                 tools: &app.tools,
                 codegen: app.wanted.codegen,
                 alone: app.wanted.linkage == LinkageChoice::Static,
@@ -404,6 +404,7 @@ impl Work<'_> {
                 linkage: linkage(app.wanted.linkage),
                 programs: planned.programs.clone(),
                 compiler: planned.compiler.clone(),
+                role: app.wanted.role(planned),
             })
             .collect();
         let c_tools = toolchain::c_tools(self.context, self.store, self.progress)?;
@@ -463,7 +464,7 @@ impl Work<'_> {
     }
 }
 
-fn linkage(choice: LinkageChoice) -> Linkage {
+pub(crate) fn linkage(choice: LinkageChoice) -> Linkage {
     match choice {
         LinkageChoice::Static => Linkage::Static,
         LinkageChoice::Shared => Linkage::Shared,

@@ -474,9 +474,15 @@ pub(crate) struct Stats {
 /// Arguments of `build`.
 #[derive(Debug, Args)]
 pub(crate) struct Build {
-    /// The app: NAME, NAME@VERSION or NAME@REQUIREMENT
+    /// The app: NAME, NAME@VERSION or NAME@REQUIREMENT; with `--plugin` the recipe of a plugin
     #[arg(value_name = "APP")]
     pub(crate) app: AppSpec,
+    /// Build a plugin, against the very crates of the installed app that will load it
+    #[arg(long, conflicts_with = "check")]
+    pub(crate) plugin: bool,
+    /// Put a copy of the plugin here
+    #[arg(long, value_name = "FILE", requires = "plugin")]
+    pub(crate) out: Option<Utf8PathBuf>,
     /// Build all of it again, and compare bit for bit with what is in the store
     #[arg(long)]
     pub(crate) check: bool,

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::Utf8Path;
 use jiff::Timestamp;
 use orlop_index::Locals;
+use orlop_link::Role;
+use orlop_plan::Product;
 use orlop_recipes::{
     CodegenChoice, FeatureName, LinkageChoice, Manifest, PackageName, PackageRequest, Policy,
     Recipe, RecipeSet, Version, VersionReq,
 };
 use orlop_resolver::{Platform, Request};
-use orlop_store::Compiler;
+use orlop_store::{Compiler, PlannedApp};
 
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
@@ -32,11 +34,31 @@ pub(crate) struct Wanted {
     pub(crate) compiler: Option<String>,
     /// The programs to build; none means all.
     pub(crate) programs: Option<BTreeSet<String>>,
+    /// The packages whose crates it has in common with its plugins.
+    pub(crate) plugins: BTreeSet<PackageName>,
     /// Packages that its recipe takes from elsewhere than the registry.
     pub(crate) locals: Locals,
 }
 
 impl Wanted {
+    /// What is made of it.
+    pub(crate) fn product(&self) -> Product<'_> {
+        Product::App {
+            programs: self.programs.as_ref(),
+            plugins: &self.plugins,
+        }
+    }
+
+    /// What it has to do with plugins.
+    pub(crate) fn role(&self, planned: &PlannedApp) -> Role {
+        if self.plugins.is_empty() {
+            return Role::Alone;
+        }
+        Role::Host {
+            open: planned.open.clone(),
+        }
+    }
+
     /// The question to the resolver.
     pub(crate) fn request(
         &self,
@@ -97,11 +119,18 @@ pub(crate) fn read_recipe(context: &Context, path: &str) -> Result<Recipe, Comma
     let text =
         fs_err::read_to_string(&path).map_err(|error| CommandError::new(Kind::Failed, error))?;
     let mut recipe = Recipe::parse(path.as_str(), &text)?;
-    if let Recipe::App(app) = &mut recipe {
-        let folder = path.parent().unwrap_or(Utf8Path::new("/")).as_str();
-        for source in app.source.iter_mut().chain(app.patch.values_mut()) {
-            *source = source.seen_from(folder);
-        }
+    let folder = path.parent().unwrap_or(Utf8Path::new("/")).as_str();
+    let sources: Vec<_> = match &mut recipe {
+        Recipe::App(app) => app
+            .source
+            .iter_mut()
+            .chain(app.patch.values_mut())
+            .collect(),
+        Recipe::Plugin(plugin) => plugin.source.iter_mut().collect(),
+        Recipe::Crate(_) | Recipe::Library(_) => Vec::new(),
+    };
+    for source in sources {
+        *source = source.seen_from(folder);
     }
     Ok(recipe)
 }
@@ -142,6 +171,15 @@ fn one(
     let recipe = own.as_ref().or_else(|| recipes.app(name));
     let request = recipe.map_or_else(|| asked.clone(), |recipe| recipe.request(&asked));
     let linkage = linkage(name, manifest, &request)?;
+    let plugins = recipe
+        .map(|recipe| recipe.plugins.clone())
+        .unwrap_or_default();
+    if linkage == LinkageChoice::Static && !plugins.is_empty() {
+        return Err(CommandError::usage(format!(
+            "`{name}` takes plugins, which share crates with it, so it cannot have the linkage \
+             `static`"
+        )));
+    }
     let locals = match recipe {
         Some(recipe) => {
             context
@@ -163,6 +201,7 @@ fn one(
         programs: recipe
             .map(|recipe| recipe.binaries.clone())
             .filter(|binaries| !binaries.is_empty()),
+        plugins,
         locals,
     })
 }

@@ -23,6 +23,7 @@ mod network;
 mod oracle;
 mod parity;
 mod pipelining;
+mod plugins;
 mod recipes;
 mod resolve;
 mod sharing;

@@ -15,6 +15,9 @@ use crate::error::{CommandError, Kind};
 use crate::progress::Progress;
 
 pub(super) fn build(context: &Context, arguments: &Build) -> Result<(), CommandError> {
+    if arguments.plugin {
+        return super::plugin::build(context, arguments);
+    }
     let (store, profile) = super::open(context)?;
     let AppSpec::Registry { name, requirement } = &arguments.app else {
         return Err(CommandError::usage("`build` takes the name of an app")

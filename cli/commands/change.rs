@@ -159,6 +159,12 @@ fn add_recipe(
             editor.set(&recipe.name, &request);
         }
         recipe @ (Recipe::Crate(_) | Recipe::Library(_)) => editor.set_recipe(recipe.name(), &path),
+        Recipe::Plugin(_) => {
+            return Err(CommandError::usage(format!(
+                "`{path}` is the recipe of a plugin, not of an app"
+            ))
+            .hint(format!("build it: `orlop build --plugin {path}`")));
+        }
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ mod graph;
 mod housekeeping;
 mod log;
 mod optimise;
+mod plugin;
 mod query;
 mod rebuilt;
 mod resolve;

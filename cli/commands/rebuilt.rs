@@ -247,6 +247,7 @@ impl Parts {
             CrateKind::ProcMacro => ("", true),
             CrateKind::BuildScript => (" (build script)", true),
             CrateKind::Program { .. } => (" (program)", false),
+            CrateKind::Plugin => (" (plugin)", false),
         };
         self.package(&call.package.name, &call.package.version, what);
         self.tools(&call.tools, links);

@@ -187,7 +187,7 @@ impl RecipeErrorKind {
             }
             Self::Text { help, .. } => help.map(str::to_owned),
             Self::NoRecipe { .. } => {
-                Some("`[app]` is a program, `[crate]` changes how a crate is built, `[library]` is a native library".to_owned())
+                Some("`[app]` is a program, `[crate]` changes how a crate is built, `[library]` is a native library, `[plugin]` is loaded by an app".to_owned())
             }
             Self::SeveralRecipes { .. } => Some("write one file for each".to_owned()),
             Self::TooLong { .. } | Self::Syntax { .. } | Self::WrongType { .. } | Self::Name(_) => {

@@ -31,8 +31,8 @@ pub use manifest::{
 };
 pub use name::{FeatureName, NameError, PackageName};
 pub use recipe::{
-    AppRecipe, CrateOverride, CrateSource, LibraryRecipe, LibrarySource, Recipe, RecipeKind,
-    RecipeSet, Tool,
+    AppRecipe, CrateOverride, CrateSource, LibraryRecipe, LibrarySource, PluginRecipe, Recipe,
+    RecipeKind, RecipeSet, Tool,
 };
 pub use semver::{Version, VersionReq};
 pub use spec::{AppSpec, SpecError};

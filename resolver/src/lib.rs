@@ -15,6 +15,7 @@
 //! | [`memory`] | a registry in memory, for tests |
 //! | [`package`] | what one published package says of itself |
 //! | `platform` | whether a dependency is for a platform |
+//! | [`plugin`] | the answer for a plugin, beside that of the app that loads it |
 //! | [`published`] | policy `locked`: the `Cargo.lock` of the app |
 //! | `remedy` | what can be had instead |
 //! | [`request`] | what is asked |
@@ -34,6 +35,7 @@ pub mod lock;
 pub mod memory;
 pub mod package;
 mod platform;
+pub mod plugin;
 pub mod published;
 mod remedy;
 pub mod request;
@@ -54,6 +56,7 @@ pub use index::{
 };
 pub use lock::{Lock, LockError, LockedApp, LockedDependency, LockedVariant};
 pub use package::{About, BinaryTarget, LibraryTarget, Package, ResolverVersion, ScriptTarget};
+pub use plugin::{Mismatch, resolve_plugin};
 pub use published::resolve_locked;
 pub use remedy::ways_out;
 pub use request::{Platform, Request};

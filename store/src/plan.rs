@@ -33,6 +33,8 @@ pub struct PlannedApp {
     pub compiler: StorePath,
     /// Every library variant in it, for records and statistics.
     pub libraries: BTreeSet<StorePath>,
+    /// Those of them that it has in common with its plugins.
+    pub open: BTreeSet<StorePath>,
 }
 
 /// One program of an app.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
-use orlop_link::{App, Linkage};
+use orlop_link::{App, Linkage, Role};
 use orlop_store::derivation::{CrateKind, Step};
 use orlop_store::{Generation, GenerationApp, PlannedProgram, Store, StorePath};
 
@@ -64,6 +64,7 @@ fn counterpart(store: &Store, app: &GenerationApp) -> Result<App, CommandError> 
         version: app.version.clone(),
         linkage: Linkage::Static,
         programs,
+        role: Role::Alone,
         compiler: compiler
             .ok_or_else(|| CommandError::failed(format!("`{}` has no programs", app.name)))?,
     })

@@ -1,12 +1,13 @@
 //! [`Recipe`]: how a package is built, one TOML file each.
 //!
-//! A recipe says `schema = 1` and has exactly one of three tables:
+//! A recipe says `schema = 1` and has exactly one of four tables:
 //!
 //! | table | type | says |
 //! |---|---|---|
 //! | `[app]` | [`AppRecipe`] | which package of the registry is an app, and what of it is installed |
 //! | `[crate]` | [`CrateOverride`] | what a crate's build script and compilation need beyond Cargo's |
 //! | `[library]` | [`LibraryRecipe`] | how a native library is built by a shell script |
+//! | `[plugin]` | [`PluginRecipe`] | which package is a plugin, and of which app |
 //!
 //! | module | holds |
 //! |---|---|
@@ -43,6 +44,8 @@ pub enum Recipe {
     Crate(CrateOverride),
     /// A native library.
     Library(LibraryRecipe),
+    /// A plugin.
+    Plugin(PluginRecipe),
 }
 
 choice! {
@@ -54,6 +57,8 @@ choice! {
         Crate = "crate",
         /// [`Recipe::Library`].
         Library = "library",
+        /// [`Recipe::Plugin`].
+        Plugin = "plugin",
     }
 }
 
@@ -77,6 +82,8 @@ pub struct AppRecipe {
     pub binaries: BTreeSet<String>,
     /// Other names by which people look for it.
     pub aliases: BTreeSet<PackageName>,
+    /// The packages whose crates it has in common with its plugins; none if it takes no plugins.
+    pub plugins: BTreeSet<PackageName>,
     /// Where the package comes from, if not from the registry.
     pub source: Option<CrateSource>,
     /// Packages that come from elsewhere than the registry wherever the app needs them.
@@ -85,6 +92,30 @@ pub struct AppRecipe {
     pub summary: Option<String>,
     /// A shell line that succeeds if it works.
     pub test: Option<String>,
+}
+
+/// A plugin: a package whose library an app loads while it runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PluginRecipe {
+    /// The plugin's name.
+    pub name: PackageName,
+    /// The app that loads it, by the name it is installed by.
+    pub host: PackageName,
+    /// The package of the registry.
+    #[serde(rename = "crate")]
+    pub package: PackageName,
+    /// Its accepted versions.
+    #[serde(rename = "version")]
+    pub requirement: VersionReq,
+    /// Features beside the default ones.
+    pub features: Vec<FeatureName>,
+    /// Whether the default features are on.
+    pub default_features: bool,
+    /// The name of its compiler; none means that of the host, which is the only one that works.
+    pub compiler: Option<String>,
+    /// Where the package comes from, if not from the registry.
+    pub source: Option<CrateSource>,
 }
 
 /// Where a package comes from that is not taken from the registry.
@@ -188,6 +219,7 @@ impl Recipe {
             Self::App(_) => RecipeKind::App,
             Self::Crate(_) => RecipeKind::Crate,
             Self::Library(_) => RecipeKind::Library,
+            Self::Plugin(_) => RecipeKind::Plugin,
         }
     }
 
@@ -197,6 +229,7 @@ impl Recipe {
             Self::App(app) => &app.name,
             Self::Crate(change) => &change.name,
             Self::Library(library) => &library.name,
+            Self::Plugin(plugin) => &plugin.name,
         }
     }
 }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use semver::VersionReq;
 
 use super::{
-    AppRecipe, CrateOverride, CrateSource, LibraryRecipe, LibrarySource, Recipe, RecipeKind, Tool,
+    AppRecipe, CrateOverride, CrateSource, LibraryRecipe, LibrarySource, PluginRecipe, Recipe,
+    RecipeKind, Tool,
 };
 use crate::choice::Choice as _;
 use crate::error::{RecipeError, RecipeErrorKind};
@@ -38,6 +39,7 @@ pub(super) fn recipe(file_name: &str, text: &str) -> Result<Recipe, RecipeError>
         RecipeKind::App => app(table).map(Recipe::App),
         RecipeKind::Crate => crate_override(table).map(Recipe::Crate),
         RecipeKind::Library => library(table).map(Recipe::Library),
+        RecipeKind::Plugin => plugin(table).map(Recipe::Plugin),
     }
 }
 
@@ -58,6 +60,7 @@ fn app(mut table: Table<'_>) -> Result<AppRecipe, RecipeError> {
             .into_iter()
             .collect(),
         aliases: packages(&mut table, "aliases")?,
+        plugins: packages(&mut table, "plugins")?,
         source: table.table("source")?.map(crate_source).transpose()?,
         patch: patch(&mut table)?,
         summary: table.text("summary", text::line)?,
@@ -65,6 +68,26 @@ fn app(mut table: Table<'_>) -> Result<AppRecipe, RecipeError> {
     };
     table.finish()?;
     Ok(app)
+}
+
+fn plugin(mut table: Table<'_>) -> Result<PluginRecipe, RecipeError> {
+    let name = table.required("name", "name = \"hello\"")?.text(package)?;
+    let plugin = PluginRecipe {
+        host: table.required("host", "host = \"app\"")?.text(package)?,
+        package: table
+            .text("crate", package)?
+            .unwrap_or_else(|| name.clone()),
+        name,
+        requirement: table
+            .text("version", text::requirement)?
+            .unwrap_or(VersionReq::STAR),
+        features: table.texts("features", |text| Ok(text.parse()?))?,
+        default_features: table.boolean("default-features")?.unwrap_or(true),
+        compiler: table.text("compiler", text::line)?,
+        source: table.table("source")?.map(crate_source).transpose()?,
+    };
+    table.finish()?;
+    Ok(plugin)
 }
 
 fn patch(table: &mut Table<'_>) -> Result<BTreeMap<PackageName, CrateSource>, RecipeError> {
@@ -223,6 +246,7 @@ mod tests {
             default-features = false
             binaries = ["hello"]
             aliases = ["hi"]
+            plugins = ["hello-api"]
             summary = "Says hello"
             test = "hello --version"
         "#;
@@ -234,12 +258,42 @@ mod tests {
             default_features: false,
             binaries: BTreeSet::from(["hello".to_owned()]),
             aliases: names(&["hi"]),
+            plugins: names(&["hello-api"]),
             source: None,
             patch: BTreeMap::new(),
             summary: Some("Says hello".to_owned()),
             test: Some("hello --version".to_owned()),
         };
         assert_eq!(parsed(text), Recipe::App(expected));
+    }
+
+    #[test]
+    fn plugin_with_every_field() {
+        let text = r#"
+            schema = 1
+            [plugin]
+            name = "greeting"
+            host = "hello"
+            crate = "hello-greeting"
+            version = "1.2"
+            features = ["loud"]
+            default-features = false
+            compiler = "1.95.0"
+            source = { path = "../greeting" }
+        "#;
+        let expected = PluginRecipe {
+            name: "greeting".parse().unwrap(),
+            host: "hello".parse().unwrap(),
+            package: "hello-greeting".parse().unwrap(),
+            requirement: VersionReq::parse("1.2").unwrap(),
+            features: vec!["loud".parse().unwrap()],
+            default_features: false,
+            compiler: Some("1.95.0".to_owned()),
+            source: Some(CrateSource::Path {
+                path: "../greeting".to_owned(),
+            }),
+        };
+        assert_eq!(parsed(text), Recipe::Plugin(expected));
     }
 
     #[test]
@@ -308,14 +362,14 @@ mod tests {
     #[test]
     fn not_exactly_one_kind() {
         assert_snapshot!(refused("schema = 1\n"), @r#"
-         × read `hello.toml`: the recipe has none of the tables `app`, `crate`, `library`
+         × read `hello.toml`: the recipe has none of the tables `app`, `crate`, `library`, `plugin`
           ╭─[hello.toml:1:1]
         1 │ schema = 1
           · ▲
           · ╰── a recipe of what?
           ╰────
          help: `[app]` is a program, `[crate]` changes how a crate is built, `[library]` is a native
-               library
+               library, `[plugin]` is loaded by an app
         "#);
         assert_snapshot!(refused("schema = 1\n[aap]\nname = \"hello\"\n"), @r#"
          × read `hello.toml`: unknown key `aap`
@@ -326,7 +380,7 @@ mod tests {
           ·   ╰── has no meaning here
         3 │ name = "hello"
           ╰────
-         help: known here: `schema`, `app`, `crate`, `library`
+         help: known here: `schema`, `app`, `crate`, `library`, `plugin`
         "#);
         assert_snapshot!(
             refused("schema = 1\n[app]\nname = \"hello\"\n\n[library]\nname = \"hello\"\n"),

@@ -40,6 +40,8 @@ impl RecipeSet {
             Recipe::Library(library) => {
                 self.libraries.insert(library.name.clone(), library);
             }
+            // It is built by its file; no other recipe names one.
+            Recipe::Plugin(_) => {}
         }
     }
 

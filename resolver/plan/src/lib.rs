@@ -7,18 +7,20 @@
 //! | `lower` | variant → derivation: what goes into a key |
 //! | `codegen` | how each crate is compiled |
 //! | `native` | overrides and native libraries from recipes |
+//! | `targets` | which targets of the own package are made |
 //! | `tools` | which of the machine's programs a step sees: [`tool_sets`] |
 
 mod codegen;
 mod lower;
 mod native;
+mod targets;
 #[cfg(test)]
 mod tests;
 mod tools;
 
 use std::collections::BTreeSet;
 
-use orlop_recipes::{Choice as _, CodegenChoice, RecipeSet, Tool};
+use orlop_recipes::{Choice as _, CodegenChoice, PackageName, RecipeSet, Tool};
 use orlop_resolver::{Resolution, distinct_variants_by};
 use orlop_store::derivation::{Step, Tools};
 use orlop_store::{Fetcher, Plan, Store, StoreError, StorePath};
@@ -33,14 +35,28 @@ pub use crate::tools::{ToolSets, tool_sets};
 pub struct AppRequest<'a> {
     /// What the app is compiled from.
     pub resolution: &'a Resolution,
-    /// The programs to build; none means all that its features allow.
-    pub programs: Option<&'a BTreeSet<String>>,
+    /// What is made of it.
+    pub product: Product<'a>,
     /// What it is compiled with; of the C tools those without extra ones.
     pub tools: &'a Tools,
     /// Whose codegen options its crates are compiled with.
     pub codegen: CodegenChoice,
     /// Whether its programs load no library that other apps load, too.
     pub alone: bool,
+}
+
+/// What is made of a package.
+#[derive(Debug, Clone, Copy)]
+pub enum Product<'a> {
+    /// An app.
+    App {
+        /// The programs to build; none means all that its features allow.
+        programs: Option<&'a BTreeSet<String>>,
+        /// The packages whose crates it has in common with its plugins.
+        plugins: &'a BTreeSet<PackageName>,
+    },
+    /// A plugin of an app: its library.
+    Plugin,
 }
 
 /// Where a plan looks to see what is there already.
@@ -75,6 +91,22 @@ pub enum PlanError {
     NoPrograms {
         /// The package.
         name: String,
+    },
+    /// A plugin without a library.
+    #[error("`{name}` is no plugin: it has no library")]
+    NoLibrary {
+        /// The package.
+        name: String,
+    },
+    /// What an app says it has in common with its plugins is not in it.
+    #[error(
+        "`{name}` does not use `{package}`, which it is said to have in common with its plugins"
+    )]
+    NotInCommon {
+        /// The app's package.
+        name: String,
+        /// The package.
+        package: String,
     },
     /// All programs are behind features.
     #[error("no program of `{name}` can be built with these features: they need {}", list(.features))]

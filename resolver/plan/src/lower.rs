@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use orlop_recipes::{PackageName, Tool, Version};
 use orlop_resolver::{
-    BinaryTarget, DependencyKind, LibraryTarget, Package, Resolution, ScriptTarget, Variant,
+    DependencyKind, LibraryTarget, Package, Resolution, ScriptTarget, Side, Variant,
 };
 use orlop_store::derivation::{
     Codegen, CrateKind, DependencyScript, Extern, Library, Origin, PackageTexts, RustcCall,
@@ -38,7 +38,8 @@ use petgraph::visit::EdgeRef as _;
 
 use crate::codegen::CodegenRules;
 use crate::native::Natives;
-use crate::{AppRequest, PlanError, tools};
+use crate::targets::{self, RootTarget};
+use crate::{AppRequest, PlanError, Product, tools};
 
 /// The derivations of one or more apps, each after those it reads.
 #[derive(Debug, Default)]
@@ -145,7 +146,14 @@ pub(crate) fn lower(
         let lowered = lowering.variant(node)?;
         lowering.done.insert(node, lowered);
     }
-    lowering.app(app.programs)
+    let (targets, open) = match app.product {
+        Product::App { programs, plugins } => (
+            targets::of_app(resolution.app(), programs)?,
+            lowering.in_common(plugins)?,
+        ),
+        Product::Plugin => (targets::of_plugin(resolution.app())?, BTreeSet::new()),
+    };
+    lowering.app(targets, open)
 }
 
 struct Lowering<'a, 'recipes> {
@@ -332,35 +340,43 @@ impl Lowering<'_, '_> {
         }
     }
 
-    fn app(&mut self, wanted: Option<&BTreeSet<String>>) -> Result<PlannedApp, PlanError> {
+    fn app(
+        &mut self,
+        targets: Vec<RootTarget>,
+        open: BTreeSet<StorePath>,
+    ) -> Result<PlannedApp, PlanError> {
         let root = self.resolution.root;
         let variant = self.resolution.app();
-        let targets = programs(variant, wanted)?;
         let lowered = self.done[&root].clone();
         let mut common = self.common(root)?;
         common.run.clone_from(&lowered.run);
-        let mut uses = self.uses(root, DependencyKind::Normal);
+        let dependencies = self.uses(root, DependencyKind::Normal);
+        let mut with_own = dependencies.clone();
         if let Some(library) = &lowered.library {
             let name = library.crate_name.clone();
-            uses.add(variant, name, library);
-            uses.libraries.insert(library.clone());
+            with_own.add(variant, name, library);
+            with_own.libraries.insert(library.clone());
         }
         let mut planned = Vec::new();
+        let mut libraries = BTreeSet::new();
         for target in targets {
+            let uses = match target.kind {
+                CrateKind::Plugin => &dependencies,
+                _ => &with_own,
+            };
+            libraries.extend(uses.libraries.iter().cloned());
             let call = RustcCall {
-                kind: CrateKind::Program {
-                    name: target.name.clone(),
-                },
-                crate_name: target.name.replace('-', "_"),
-                path: target.path.clone(),
-                edition: target.edition.clone(),
+                kind: target.kind,
+                crate_name: target.crate_name,
+                path: target.path,
+                edition: target.edition,
                 codegen: self.codegen.program(variant),
-                ..self.call_with(variant, &common, &uses)
+                ..self.call_with(variant, &common, uses)
             };
             let name = format!("{}-{}-linkset", label(variant), target.name);
             let link_set = self.derivations.insert(name, Step::Rustc(Box::new(call)));
             planned.push(PlannedProgram {
-                name: target.name.clone(),
+                name: target.name,
                 link_set,
             });
         }
@@ -370,13 +386,40 @@ impl Lowering<'_, '_> {
             version: variant.version.to_string(),
             programs: planned,
             compiler: self.tools.compiler.clone(),
-            libraries: uses
-                .libraries
+            libraries: libraries
                 .into_iter()
                 .filter(|library| !library.proc_macro)
                 .map(|library| library.object)
                 .collect(),
+            open,
         })
+    }
+
+    /// Returns the libraries of some packages, with all that these are linked with.
+    fn in_common(
+        &self,
+        packages: &BTreeSet<PackageName>,
+    ) -> Result<BTreeSet<StorePath>, PlanError> {
+        let mut libraries = BTreeSet::new();
+        for package in packages {
+            let mut found = false;
+            for (node, lowered) in &self.done {
+                let variant = &self.resolution.graph[*node];
+                if variant.name == *package && variant.side == Side::Target {
+                    found = true;
+                    let linked = lowered.libraries.iter();
+                    let linked = linked.filter(|library| !library.proc_macro);
+                    libraries.extend(linked.map(|library| library.object.clone()));
+                }
+            }
+            if !found {
+                return Err(PlanError::NotInCommon {
+                    name: self.resolution.app().name.to_string(),
+                    package: package.to_string(),
+                });
+            }
+        }
+        Ok(libraries)
     }
 
     fn call_with(&self, variant: &Variant, common: &Common, uses: &Uses) -> RustcCall {
@@ -446,48 +489,6 @@ impl Lowering<'_, '_> {
         }
         uses
     }
-}
-
-/// The programs to build: those whose required features are active, and of these the wanted ones.
-fn programs<'a>(
-    variant: &'a Variant,
-    wanted: Option<&BTreeSet<String>>,
-) -> Result<Vec<&'a BinaryTarget>, PlanError> {
-    let name = variant.name.to_string();
-    let all = &variant.package.binaries;
-    if all.is_empty() {
-        return Err(PlanError::NoPrograms { name });
-    }
-    if let Some(missing) = wanted
-        .into_iter()
-        .flatten()
-        .find(|wanted| !all.iter().any(|target| target.name == **wanted))
-    {
-        return Err(PlanError::NoSuchProgram {
-            name,
-            program: missing.clone(),
-            known: all.iter().map(|target| target.name.clone()).collect(),
-        });
-    }
-    let active = |target: &&BinaryTarget| {
-        target
-            .required_features
-            .iter()
-            .all(|feature| variant.features.contains(feature.as_str()))
-    };
-    let chosen: Vec<_> = all
-        .iter()
-        .filter(|target| wanted.is_none_or(|wanted| wanted.contains(&target.name)))
-        .filter(active)
-        .collect();
-    if chosen.is_empty() {
-        let features = all
-            .iter()
-            .flat_map(|target| target.required_features.iter().cloned())
-            .collect();
-        return Err(PlanError::ProgramsNeedFeatures { name, features });
-    }
-    Ok(chosen)
 }
 
 /// Returns the crate name of a build script: `build_script_build` for `build.rs`.

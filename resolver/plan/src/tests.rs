@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use camino::{Utf8Path, Utf8PathBuf};
 use insta::assert_snapshot;
 use jiff::Timestamp;
-use orlop_recipes::{Choice as _, CodegenChoice, Recipe, RecipeSet, Tool};
+use orlop_recipes::{Choice as _, CodegenChoice, PackageName, Recipe, RecipeSet, Tool};
 use orlop_resolver::memory::{MemoryIndex, MemoryRelease, need, release};
 use orlop_resolver::{CodegenOptions, PublishedCodegen, PublishedLto};
 use orlop_store::derivation::{
@@ -15,7 +15,7 @@ use orlop_store::{
     Derivation, Digest, FetchError, Fetcher, Plan, Registration, Reporter, Store, StorePath,
 };
 
-use super::{AppRequest, PlanError, Surroundings, plan, tool_sets};
+use super::{AppRequest, PlanError, Product, Surroundings, plan, tool_sets};
 
 struct NoFetcher;
 
@@ -38,6 +38,8 @@ struct World {
     tools: Tools,
     /// A tool that the machine has in another version.
     updated: Option<Tool>,
+    /// What the apps have in common with their plugins.
+    plugins: BTreeSet<PackageName>,
     codegen: CodegenChoice,
     alone: bool,
 }
@@ -52,6 +54,7 @@ impl World {
             recipes: RecipeSet::default(),
             tools: tools("rustc"),
             updated: None,
+            plugins: BTreeSet::new(),
             codegen: CodegenChoice::Shared,
             alone: false,
         }
@@ -66,7 +69,10 @@ impl World {
             .iter()
             .map(|resolution| AppRequest {
                 resolution,
-                programs: None,
+                product: Product::App {
+                    programs: None,
+                    plugins: &self.plugins,
+                },
                 tools: &self.tools,
                 codegen: self.codegen,
                 alone: self.alone,

@@ -103,6 +103,7 @@ fn key(derivation: &Derivation) -> Option<String> {
                 CrateKind::ProcMacro => "proc macro",
                 CrateKind::BuildScript => "build script",
                 CrateKind::Program { .. } => "program",
+                CrateKind::Plugin => "plugin",
             };
             Some(format!("{kind} {}", call.package.name))
         }
@@ -143,7 +144,9 @@ pub(crate) fn guess(
             CrateKind::BuildScript => 4 * START,
             CrateKind::Library if host(call) => START + size(&call.source) / SPEED / 3,
             CrateKind::ProcMacro => 4 * START + size(&call.source) / SPEED / 3,
-            CrateKind::Library | CrateKind::Program { .. } => START + size(&call.source) / SPEED,
+            CrateKind::Library | CrateKind::Program { .. } | CrateKind::Plugin => {
+                START + size(&call.source) / SPEED
+            }
         },
     };
     Times {

@@ -352,6 +352,7 @@ pub(crate) fn label(derivation: &Derivation) -> String {
                 CrateKind::Library | CrateKind::ProcMacro => package,
                 CrateKind::BuildScript => format!("{package} (build script)"),
                 CrateKind::Program { name } => format!("{package} (program {name})"),
+                CrateKind::Plugin => format!("{package} (plugin)"),
             }
         }
         Step::Script(run) => {

@@ -403,7 +403,7 @@ pub(crate) fn rustc(call: RustcCall) -> Derivation {
     let output = match call.kind {
         CrateKind::Library | CrateKind::ProcMacro => "",
         CrateKind::BuildScript => "-script",
-        CrateKind::Program { .. } => "-link-set",
+        CrateKind::Program { .. } | CrateKind::Plugin => "-link-set",
     };
     let name = format!("{}-1.0.0{output}", call.package.name);
     Derivation {

@@ -92,7 +92,10 @@ fn word(
                 Item::File { before, .. } => before.as_str(),
                 _ => "",
             };
-            if let Some(place) = program.place(item) {
+            let left_out = |place: &Place| {
+                against.is_some_and(|against| against.group.left_out.contains(place))
+            };
+            if let Some(place) = program.place(item).filter(|place| !left_out(place)) {
                 let path = match against {
                     Some(against) => against.copies.seen(&place, session),
                     None => session.stored(&place.object, &place.file),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8PathBuf;
 
+use crate::Role;
 use crate::error::LinkError;
 use crate::group::{Group, Shared};
 use crate::members::{Place, Symbols};
@@ -21,6 +22,8 @@ enum Side<'a> {
     Library(&'a Shared, &'a Symbols),
     /// In binaries.
     Binary,
+    /// In plugins, whose host defines what members of libraries ask programs for.
+    Plugin,
 }
 
 /// The names that cross a border between a library and something else.
@@ -60,7 +63,11 @@ impl Copies {
             }
         }
         for program in &group.programs {
-            work.extend(program.own().into_iter().map(|place| (place, Side::Binary)));
+            let side = match program.app.role {
+                Role::Plugin => Side::Plugin,
+                Role::Alone | Role::Host { .. } => Side::Binary,
+            };
+            work.extend(program.own().into_iter().map(|place| (place, side)));
         }
         let indexed: Vec<_> = work.into_iter().enumerate().collect();
         let copies = session.parallel(&indexed, |(index, (place, side))| {
@@ -105,11 +112,12 @@ impl Borders<'_> {
             (Side::Library(_, defined), false) => {
                 (!defined.defined.contains_key(hidden.name)).then_some(Visibility::Default)
             }
-            (Side::Binary, true) => self
+            (Side::Plugin, false) if self.asked.contains(hidden.name) => Some(Visibility::Default),
+            (Side::Binary | Side::Plugin, true) => self
                 .asked
                 .contains(hidden.name)
                 .then_some(Visibility::Default),
-            (Side::Binary, false) => self
+            (Side::Binary | Side::Plugin, false) => self
                 .offered
                 .contains(hidden.name)
                 .then_some(Visibility::Default),

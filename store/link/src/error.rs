@@ -81,6 +81,28 @@ pub enum LinkError {
         /// The library.
         library: String,
     },
+    /// An app with plugins cannot load libraries.
+    #[error("`{app}` takes plugins, so it cannot be linked statically")]
+    Closed {
+        /// The app.
+        app: String,
+    },
+    /// A crate that an app has in common with its plugins cannot be in a library.
+    #[error(
+        "`{member}` cannot be shared with plugins: it, or what it needs, must stay in the binary"
+    )]
+    NotOpen {
+        /// The crate.
+        member: String,
+    },
+    /// A plugin cannot be linked against its host as that is.
+    #[error("`{host}` would have to be linked again for its plugin `{plugin}`")]
+    HostChanges {
+        /// The app.
+        host: String,
+        /// The plugin.
+        plugin: String,
+    },
     /// An app would not load what it was linked against.
     #[error("`{program}` of {app} is refused: it would not load what it was linked against")]
     Refused {

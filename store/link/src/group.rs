@@ -5,17 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use orlop_store::{Digest, StorePath, content_hash};
 use serde::{Deserialize, Serialize};
 
-use crate::Linkage;
 use crate::error::LinkError;
-use crate::input::Program;
-use crate::line::Unread;
+use crate::input::{self, Program};
+use crate::line::{STD, Unread};
 use crate::link_set::Item;
-use crate::members::{Member, Symbols};
+use crate::members::{Member, Place, Symbols};
 use crate::partition::{self, Library, Previous, Redrawn, Split};
 use crate::record::{RecordedApp, RecordedGroup, RecordedLibrary, RecordedMember};
 use crate::references::{self, Outside, References};
 use crate::session::Session;
 use crate::tools::{Libraries, Tools};
+use crate::{Linkage, Role};
 
 /// The programs of one compiler and one linkage.
 pub(crate) struct Group<'a> {
@@ -31,6 +31,8 @@ pub(crate) struct Group<'a> {
     pub(crate) libraries: Vec<Shared>,
     /// What library each member is in.
     pub(crate) library_of: BTreeMap<Digest, usize>,
+    /// The objects of plugins that are left out: what they define, the host defines for all.
+    pub(crate) left_out: BTreeSet<Place>,
 }
 
 /// A library between programs.
@@ -48,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) offered: BTreeSet<String>,
     /// What it is linked with.
     pub(crate) flags: Flags,
+    /// Whether it gives away all that it defines: plugins come later.
+    pub(crate) open: bool,
     /// What it was when apps that are not linked again were linked against it.
     pub(crate) earlier: Option<RecordedLibrary>,
 }
@@ -87,6 +91,11 @@ impl<'a> Group<'a> {
             })
             .collect();
         let references = References::new(&views, &members, &outside);
+        let open = open_members(&programs, &members);
+        let mut nodes = references.nodes();
+        for key in &open {
+            nodes.entry(*key).or_default().open = true;
+        }
         let mut apps = BTreeMap::<String, BTreeSet<Digest>>::new();
         for program in &programs {
             apps.entry(program.app.id())
@@ -98,8 +107,7 @@ impl<'a> Group<'a> {
             Linkage::Static | Linkage::Shared => Split::Cheapest,
         };
         let previous = previous(before, &programs);
-        let Redrawn { libraries, settled } =
-            partition::redraw(&references.nodes(), &apps, split, &previous);
+        let Redrawn { libraries, settled } = partition::redraw(&nodes, &apps, split, &previous);
         let settled = settled.into_keys().filter_map(|id| {
             let app = before.apps.get(&id)?.clone();
             Some((id, app))
@@ -108,6 +116,12 @@ impl<'a> Group<'a> {
         let mut library_of = BTreeMap::new();
         for (index, library) in libraries.iter().enumerate() {
             library_of.extend(library.members.iter().map(|member| (*member, index)));
+        }
+        if let Some(closed) = open.iter().find(|key| !library_of.contains_key(*key)) {
+            let member = members.get(closed).map(|member| member.name.clone());
+            return Err(LinkError::NotOpen {
+                member: member.unwrap_or_default(),
+            });
         }
         let libraries = libraries.into_iter().map(|library| {
             let earlier = library.kept.and_then(|index| before.libraries.get(index));
@@ -118,6 +132,9 @@ impl<'a> Group<'a> {
                 Flags::of(users, &outside.libraries)
             };
             let mut shared = Shared::new(library, flags, &references, tools, &members);
+            if shared.members.iter().any(|key| open.contains(key)) {
+                shared.give_everything(&members);
+            }
             if let Some(earlier) = earlier {
                 shared.offered.extend(earlier.exports.iter().cloned());
                 shared.earlier = Some(earlier.clone());
@@ -126,6 +143,7 @@ impl<'a> Group<'a> {
         });
         let libraries = libraries.collect();
         drop(references);
+        let left_out = left_out(&programs, &own, session)?;
         Ok(Self {
             tools,
             programs,
@@ -134,6 +152,7 @@ impl<'a> Group<'a> {
             members,
             libraries,
             library_of,
+            left_out,
         })
     }
 
@@ -156,6 +175,10 @@ impl<'a> Group<'a> {
     /// Returns the names that libraries may ask of a program: all that any of their crates asks
     /// for, so that a library can grow under a program that stays.
     pub(crate) fn given(&self, program: usize) -> BTreeSet<String> {
+        if self.programs[program].app.role == Role::Plugin {
+            // Its host has given it all already.
+            return BTreeSet::new();
+        }
         let own = &self.own[program].defined;
         let below = self.below(&self.programs[program].app.id()).into_iter();
         let members = below.flat_map(|index| &self.libraries[index].members);
@@ -201,8 +224,18 @@ impl Shared {
             members: keys,
             users,
             flags,
+            open: false,
             earlier: None,
         }
+    }
+
+    /// Makes it offer every name that can be seen, to whoever comes later.
+    fn give_everything(&mut self, members: &BTreeMap<Digest, Member>) {
+        self.open = true;
+        let members = self.members.iter().filter_map(|key| members.get(key));
+        let names = members.flat_map(|member| &member.symbols.defined);
+        let names = names.filter(|(name, hidden)| !**hidden && references::is_plain(name));
+        self.offered.extend(names.map(|(name, _)| name.clone()));
     }
 
     /// Returns its members as they are recorded.
@@ -231,6 +264,9 @@ fn previous(before: &RecordedGroup, programs: &[Program<'_>]) -> Previous {
     Previous {
         libraries: libraries.collect(),
         apps: apps.map(|(id, app)| (id.clone(), app.libraries)).collect(),
+        fixed: programs
+            .iter()
+            .any(|program| program.app.role == Role::Plugin),
     }
 }
 
@@ -317,6 +353,54 @@ content_hash!(Flags {
     folders,
     libraries
 });
+
+/// Returns the members that hosts have in common with their plugins: the crates they say, and the
+/// compiler's own.
+fn open_members(programs: &[Program<'_>], members: &BTreeMap<Digest, Member>) -> BTreeSet<Digest> {
+    let mut open = BTreeSet::new();
+    for program in programs {
+        let Role::Host { open: libraries } = &program.app.role else {
+            continue;
+        };
+        let in_common = |key: &Digest| {
+            members.get(key).is_some_and(|member| {
+                let objects = member.parts.iter().map(|part| &part.place.object);
+                member.name == STD || objects.into_iter().any(|object| libraries.contains(object))
+            })
+        };
+        open.extend(keys(program).into_iter().filter(in_common));
+    }
+    open
+}
+
+/// Returns the objects of plugins that define nothing that their host does not define as well: the
+/// shim through which all crates of a process reach one allocator.
+fn left_out(
+    programs: &[Program<'_>],
+    own: &[Symbols],
+    session: &Session<'_>,
+) -> Result<BTreeSet<Place>, LinkError> {
+    let mut left_out = BTreeSet::new();
+    let with_own = || programs.iter().zip(own);
+    let hosts: Vec<_> = with_own()
+        .filter(|(program, _)| matches!(program.app.role, Role::Host { .. }))
+        .map(|(_, own)| &own.defined)
+        .collect();
+    let plugins = programs
+        .iter()
+        .filter(|program| program.app.role == Role::Plugin);
+    for place in plugins.flat_map(Program::own) {
+        if place.file.extension() != Some("o") {
+            continue;
+        }
+        let defined = input::symbols(&place, session)?.defined;
+        let in_hosts = |name: &String| hosts.iter().all(|host| host.contains_key(name));
+        if !defined.is_empty() && defined.keys().all(in_hosts) {
+            left_out.insert(place);
+        }
+    }
+    Ok(left_out)
+}
 
 /// Returns what identifies a program's members, in order.
 fn keys(program: &Program<'_>) -> Vec<Digest> {

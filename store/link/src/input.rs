@@ -107,7 +107,8 @@ impl Unread {
     }
 }
 
-fn symbols(place: &Place, session: &Session<'_>) -> Result<Symbols, LinkError> {
+/// Reads what an object or archive defines and asks for.
+pub(crate) fn symbols(place: &Place, session: &Session<'_>) -> Result<Symbols, LinkError> {
     let bytes = session.read(place)?;
     Symbols::read(&bytes).map_err(|source| LinkError::Object {
         file: session

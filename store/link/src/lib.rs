@@ -18,6 +18,7 @@
 //! | `tools`, `session`, `command` | the linker, where it runs, its command lines |
 //! | `passes` | the links themselves |
 //! | `views`, `record` | what remains in the store, and how it is found again |
+//! | `plugin` | what an app loads while it runs: [`link_plugin`] |
 //! | [`error`] | [`LinkError`] |
 
 mod command;
@@ -31,6 +32,7 @@ pub mod members;
 mod object;
 pub mod partition;
 mod passes;
+mod plugin;
 mod record;
 pub mod recorder;
 mod references;
@@ -39,13 +41,14 @@ mod tools;
 mod views;
 pub mod visibility;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8PathBuf;
 pub use error::LinkError;
 pub use object::ObjectError;
 use orlop_loader::{Proof, Search};
 use orlop_store::{ActivityKind, Event, PlannedProgram, Reporter, Runner, Store, StorePath};
+pub use plugin::{LinkedPlugin, link_plugin};
 
 use crate::group::{Group, search_folders};
 use crate::input::Program;
@@ -78,6 +81,44 @@ pub struct App {
     pub programs: Vec<PlannedProgram>,
     /// The compiler it was compiled with.
     pub compiler: StorePath,
+    /// What it has to do with plugins.
+    pub role: Role,
+}
+
+/// What an app has to do with plugins.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Role {
+    /// Nothing.
+    #[default]
+    Alone,
+    /// It loads some.
+    Host {
+        /// The libraries that its plugins have in common with it. They are in a shared library of
+        /// their own, which exports all that they define, so that later plugins find it.
+        open: BTreeSet<StorePath>,
+    },
+    /// It is one.
+    Plugin,
+}
+
+impl App {
+    /// The folder of its programs, in its object and in its view.
+    pub(crate) fn folder(&self) -> &'static str {
+        match self.role {
+            Role::Plugin => "plugins",
+            Role::Alone | Role::Host { .. } => "bin",
+        }
+    }
+
+    /// Tells the group it is linked in from the others: with those that may share libraries with
+    /// it. An app with plugins shares with these alone.
+    fn group(&self, linkage: Linkage, tools: &Tools) -> String {
+        let key = match self.role {
+            Role::Host { .. } => tools.key("orlop-host-group", (linkage, self.id())),
+            Role::Alone | Role::Plugin => tools.key("orlop-group", linkage),
+        };
+        key.to_string()
+    }
 }
 
 /// What links work with.
@@ -180,27 +221,23 @@ fn link_all(
         kind: ActivityKind::Link,
         count: apps.len(),
     });
-    let mut groups = BTreeMap::<_, Vec<Program<'_>>>::new();
+    let mut groups = BTreeMap::<_, (Tools, Vec<Program<'_>>)>::new();
     let mut folders = BTreeMap::new();
     for app in apps {
         let programs = Program::of(app, &session)?;
         let items = programs.iter().flat_map(|program| program.line.set.items());
         folders.insert(app.id(), search_folders(items, &session));
-        let linkage = if programs.iter().all(Program::can_share) {
-            app.linkage
-        } else {
-            Linkage::Static
-        };
+        let linkage = linkage(app, &programs)?;
+        let tools = Tools::new(context, &app.compiler)?;
         groups
-            .entry((&app.compiler, linkage))
-            .or_default()
+            .entry((app.group(linkage, &tools), linkage))
+            .or_insert_with(|| (tools, Vec::new()))
+            .1
             .extend(programs);
     }
     let mut record = Record::default();
-    for ((compiler, linkage), mut programs) in groups {
+    for ((id, linkage), (tools, mut programs)) in groups {
         programs.sort_by_key(|program| (program.app.id(), program.name));
-        let tools = Tools::new(context, compiler)?;
-        let id = tools.key("orlop-group", linkage).to_string();
         let mut before = before.groups.remove(&id).unwrap_or_default();
         before.forget_lost(context)?;
         let group = link_group(programs, linkage, &before, &tools, &session)?;
@@ -216,6 +253,18 @@ fn link_all(
     }
     record.add(path, &session)?;
     Ok(record)
+}
+
+/// Returns how an app can be linked.
+fn linkage(app: &App, programs: &[Program<'_>]) -> Result<Linkage, LinkError> {
+    let shared = app.linkage != Linkage::Static && programs.iter().all(Program::can_share);
+    match app.role {
+        _ if shared => Ok(app.linkage),
+        Role::Alone => Ok(Linkage::Static),
+        Role::Host { .. } | Role::Plugin => Err(LinkError::Closed {
+            app: app.name.clone(),
+        }),
+    }
 }
 
 /// Links the programs of one compiler and one linkage.
@@ -240,7 +289,8 @@ fn link_group(
         let libraries = before.libraries.clone();
         return Ok(RecordedGroup { libraries, apps });
     }
-    if linkage == Linkage::Static || apps.len() < 2 {
+    let is_host = |program: &Program<'_>| matches!(program.app.role, Role::Host { .. });
+    if linkage == Linkage::Static || apps.len() < 2 && !programs.iter().any(is_host) {
         return passes::alone(&programs, tools, session);
     }
     let group = Group::draw(programs, tools, linkage, before, session)?;

@@ -38,6 +38,8 @@ pub struct Node {
     pub bytes: u64,
     /// Whether it must stay in the binaries.
     pub anchored: bool,
+    /// Whether it is to be in a library even if only one app uses it.
+    pub open: bool,
     /// The members that define what it asks for.
     pub needs: BTreeSet<Digest>,
 }
@@ -69,6 +71,8 @@ pub struct Previous {
     pub libraries: Vec<Vec<Digest>>,
     /// The apps that are linked already: against how many of the libraries, from the first.
     pub apps: BTreeMap<String, usize>,
+    /// Whether they must stay, whatever moving them would save.
+    pub fixed: bool,
 }
 
 /// What becomes of earlier borders.
@@ -89,7 +93,7 @@ pub fn draw(
     split: Split,
 ) -> Vec<Library> {
     let mut users = shareable(nodes, apps);
-    users.retain(|_, users| users.len() > 1);
+    users.retain(|member, users| users.len() > 1 || is_open(nodes, member));
     split_up(nodes, &users, split)
 }
 
@@ -101,6 +105,9 @@ pub fn redraw(
     previous: &Previous,
 ) -> Redrawn {
     let extended = extend(nodes, apps, split, previous);
+    if previous.fixed {
+        return extended;
+    }
     let libraries = draw(nodes, apps, split).into_iter().map(|library| {
         let mut earlier = previous.libraries.iter();
         let kept = earlier.position(|members| *members == library.members);
@@ -115,6 +122,10 @@ pub fn redraw(
     } else {
         extended
     }
+}
+
+fn is_open(nodes: &BTreeMap<Digest, Node>, member: &Digest) -> bool {
+    nodes.get(member).is_some_and(|node| node.open)
 }
 
 /// Takes new libraries; a binary stays only if it is what would be linked again.
@@ -175,7 +186,8 @@ fn extend(
     let settled = settle(libraries.clone(), apps, previous).settled;
     users.retain(|member, users| {
         users.retain(|app| !settled.contains_key(*app));
-        users.len() > 1 && !shared.contains(member)
+        let wanted = users.len() > 1 || !users.is_empty() && is_open(nodes, member);
+        wanted && !shared.contains(member)
     });
     libraries.extend(split_up(nodes, &users, split));
     settle(libraries, apps, previous)
@@ -441,6 +453,7 @@ mod tests {
                         Node {
                             bytes,
                             anchored,
+                            open: false,
                             needs,
                         },
                     );
@@ -584,6 +597,7 @@ mod tests {
                 .map(|library| library.members.clone())
                 .collect(),
             apps: apps.keys().map(|app| (app.clone(), count(app))).collect(),
+            fixed: false,
         }
     }
 
@@ -667,6 +681,7 @@ mod tests {
                 Node {
                     bytes: megabytes * 1_000_000,
                     anchored: false,
+                    open: false,
                     needs,
                 },
             )
@@ -688,6 +703,39 @@ mod tests {
     #[test]
     fn an_app_alone_shares_nothing() {
         assert_eq!(show(&[("std", 4, &[])], &[("rg", &["std"])]), "");
+    }
+
+    #[test]
+    fn what_is_open_to_plugins_is_in_a_library_of_one_app() {
+        let key = |name: &str| Digest::of("test", name);
+        let node = |open, needs: &[&str]| Node {
+            bytes: 1_000_000,
+            open,
+            needs: needs.iter().map(|needed| key(needed)).collect(),
+            ..Node::default()
+        };
+        let nodes = BTreeMap::from([
+            (key("std"), node(true, &[])),
+            (key("api"), node(true, &["std"])),
+            (key("rest"), node(false, &["api", "std"])),
+        ]);
+        let apps = BTreeMap::from([("host".to_owned(), nodes.keys().copied().collect())]);
+        let [library] = &draw(&nodes, &apps, Split::Cheapest)[..] else {
+            panic!("there is one library")
+        };
+        assert_eq!(library.members, [key("std"), key("api")]);
+
+        // A plugin does not move the borders, whatever that would save.
+        let previous = Previous {
+            libraries: vec![library.members.clone()],
+            apps: [("host".to_owned(), 1)].into(),
+            fixed: true,
+        };
+        let both = ["host", "plugin"].map(|app| (app.to_owned(), apps["host"].clone()));
+        let redrawn = redraw(&nodes, &both.into(), Split::Cheapest, &previous);
+        assert_eq!(redrawn.settled, previous.apps);
+        assert_eq!(redrawn.libraries.len(), 1);
+        assert!(redrawn.libraries[0].users.contains("plugin"));
     }
 
     #[test]

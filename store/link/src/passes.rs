@@ -195,6 +195,9 @@ fn final_library(
 ) -> Result<FinalLibrary, LinkError> {
     let group = against.group;
     let shared = &group.libraries[index];
+    if shared.open {
+        exports.clone_from(&shared.offered);
+    }
     let file = Utf8PathBuf::from(format!("final/{}", shared.soname));
     if let Some(earlier) = &shared.earlier {
         exports.extend(earlier.exports.iter().cloned());
@@ -381,7 +384,7 @@ impl Linking<'_> {
         session: &Session<'_>,
     ) -> Result<(), LinkError> {
         let staged = session.context.store.stage()?;
-        let folder = staged.folder().join("bin");
+        let folder = staged.folder().join(self.app.folder());
         fs_err::create_dir_all(&folder)?;
         for (index, program) in &self.programs {
             let output = Utf8PathBuf::from(format!("final/{object}-{index}"));

@@ -16,7 +16,7 @@ use crate::group::Flags;
 use crate::members::Part;
 use crate::session::Session;
 use crate::tools::FORMAT;
-use crate::{App, Context, Linkage};
+use crate::{App, Context, Linkage, Role};
 
 /// The file that holds the record.
 const FILE: &str = "partition.json";
@@ -247,7 +247,13 @@ impl ContentHash for App {
             linkage,
             programs,
             compiler,
+            role,
         } = self;
+        match role {
+            Role::Alone => {}
+            Role::Host { open } => ("host", open).hash(hasher),
+            Role::Plugin => "plugin".hash(hasher),
+        }
         (name, version).hash(hasher);
         (linkage, compiler).hash(hasher);
         hasher.integer(programs.len() as u64);

@@ -87,6 +87,7 @@ impl<'a> References<'a> {
                     Node {
                         bytes: symbols.bytes,
                         anchored,
+                        open: false,
                         needs: BTreeSet::new(),
                     },
                 )

@@ -11,7 +11,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use orlop_link::{App, Context, Linkage, View, link};
+use orlop_link::{App, Context, Linkage, Role, View, link};
 use orlop_store::derivation::Isolation;
 use orlop_store::{
     Compiler, Digest, ExitStatus, Finished, Job, JobView, PlannedProgram, RunError, Runner, Silent,
@@ -345,6 +345,7 @@ impl Machine {
                     link_set: link_set.clone(),
                 }],
                 compiler: self.compiler.clone(),
+                role: Role::Alone,
             })
             .collect();
         let context = Context {

@@ -63,7 +63,7 @@ pub(crate) fn bind(process: &Process) -> Bindings {
     let mut binder = Binder::new(process);
     let mut all = Vec::new();
     // glibc relocates the files last to first.
-    for object in (0..process.objects.len()).rev() {
+    for object in (process.first..process.objects.len()).rev() {
         if process.scope.contains(&object) {
             for &(symbol, kind) in process.objects[object].object.relocated() {
                 let found = binder.look_up(object, symbol, kind);

@@ -15,8 +15,8 @@
 //!
 //! The rules are those of glibc on 64-bit machines (its `elf/dl-load.c`, `dl-version.c` and
 //! `dl-lookup.c`), held against what glibc itself reports. glibc's own libraries are one unit: what
-//! they bind among themselves is their business. Not modelled: `dlopen`, and the environment of the
-//! user (`LD_PRELOAD`, `LD_LIBRARY_PATH`). What else is not modelled is refused, never assumed
+//! they bind among themselves is their business. Of `dlopen` one call is modelled, by the program
+//! itself ([`prove_plugin`]). Not modelled: more of them, and the environment of the user (`LD_PRELOAD`, `LD_LIBRARY_PATH`). What else is not modelled is refused, never assumed
 //! harmless.
 
 use std::collections::BTreeSet;
@@ -70,6 +70,19 @@ impl Default for Search {
 /// definition it was linked against.
 pub fn prove(program: &Utf8Path, search: &Search) -> Result<Proof, Refusal> {
     let process = load::load(program, search)?;
+    let bindings = bind::bind(&process);
+    report::judge(&process, &bindings)
+}
+
+/// Proves the same of a plugin, which a program loads while it runs, and of the libraries that come
+/// with it: each reference binds to the definition it was linked against, in the program and the
+/// libraries it has loaded already, or else among the plugin's own (`RTLD_LOCAL`).
+pub fn prove_plugin(
+    program: &Utf8Path,
+    plugin: &Utf8Path,
+    search: &Search,
+) -> Result<Proof, Refusal> {
+    let process = load::load_with_plugin(program, plugin, search)?;
     let bindings = bind::bind(&process);
     report::judge(&process, &bindings)
 }

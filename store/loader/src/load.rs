@@ -41,6 +41,9 @@ pub(crate) struct Process {
     pub(crate) objects: Vec<Loaded>,
     /// The files in which symbols are looked up, in order.
     pub(crate) scope: Vec<Index>,
+    /// The first file whose references are of interest: those before it were bound when the
+    /// program started.
+    pub(crate) first: Index,
 }
 
 /// A loaded file.
@@ -70,26 +73,51 @@ pub(crate) fn load(program: &Utf8Path, search: &Search) -> Result<Process, Refus
     // The kernel tells glibc the program's real path; the paths of libraries are not resolved.
     let path = program.canonicalize_utf8().map_err(unreadable)?;
     let object = Object::read(&path)?;
-    let mut loader = Loader {
-        search,
-        system: search
-            .system
-            .iter()
-            .filter_map(|folder| folder.canonicalize_utf8().ok())
-            .collect(),
-        machine: object.machine,
-        objects: Vec::new(),
-    };
+    let mut loader = Loader::new(search, object.machine);
     let interpreter = object.interpreter.clone();
     loader.push(object, identity(&path)?, "", None)?;
     let Some(interpreter) = interpreter else {
         return loader.into_static_process();
     };
     loader.push_interpreter(&interpreter)?;
-    let scope = loader.load_needed()?;
+    let scope = loader.load_needed(PROGRAM)?;
     Ok(Process {
         objects: loader.objects,
         scope,
+        first: PROGRAM,
+    })
+}
+
+/// Loads a program with all it needs, and then what it opens.
+///
+/// glibc looks up the references of what is opened in the program and its libraries, then in the
+/// opened file and all that this needs, breadth first (`dl-open.c`, `_dl_map_object_deps`).
+pub(crate) fn load_with_plugin(
+    program: &Utf8Path,
+    plugin: &Utf8Path,
+    search: &Search,
+) -> Result<Process, Refusal> {
+    let Process {
+        objects, mut scope, ..
+    } = load(program, search)?;
+    let first = objects.len();
+    let mut loader = Loader::new(search, objects[PROGRAM].object.machine);
+    loader.objects = objects;
+    let object = Object::read(plugin)?;
+    if object.kind == ObjectKind::Program {
+        return Err(unsupported(plugin, "it is a program, not a plugin"));
+    }
+    let identity = identity(plugin)?;
+    let opened = loader.push(object, identity, plugin.as_str(), Some(PROGRAM))?;
+    for index in loader.load_needed(opened)? {
+        if !scope.contains(&index) {
+            scope.push(index);
+        }
+    }
+    Ok(Process {
+        objects: loader.objects,
+        scope,
+        first,
     })
 }
 
@@ -128,7 +156,18 @@ struct Loader<'a> {
     objects: Vec<Loaded>,
 }
 
-impl Loader<'_> {
+impl<'a> Loader<'a> {
+    fn new(search: &'a Search, machine: Machine) -> Self {
+        let system = search.system.iter();
+        let system = system.filter_map(|folder| folder.canonicalize_utf8().ok());
+        Self {
+            search,
+            system: system.collect(),
+            machine,
+            objects: Vec::new(),
+        }
+    }
+
     /// Accepts a program that is linked statically: nothing is loaded for it.
     fn into_static_process(self) -> Result<Process, Refusal> {
         let object = &self.objects[PROGRAM].object;
@@ -139,6 +178,7 @@ impl Loader<'_> {
         Ok(Process {
             objects: self.objects,
             scope: vec![PROGRAM],
+            first: PROGRAM,
         })
     }
 
@@ -156,14 +196,17 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// Walks the needed libraries breadth first.
-    fn load_needed(&mut self) -> Result<Vec<Index>, Refusal> {
-        let mut scope = vec![PROGRAM];
-        let mut queue = VecDeque::from([PROGRAM]);
+    /// Walks the needed libraries breadth first, from `start`. What was loaded before is not loaded
+    /// again.
+    fn load_needed(&mut self, start: Index) -> Result<Vec<Index>, Refusal> {
+        let mut scope = vec![start];
+        let mut queue = VecDeque::from([start]);
         while let Some(index) = queue.pop_front() {
             for name in self.objects[index].object.needed.clone() {
                 let needed = self.need(index, &name)?;
-                self.objects[index].needs.push(needed);
+                if !self.objects[index].needs.contains(&needed) {
+                    self.objects[index].needs.push(needed);
+                }
                 if !scope.contains(&needed) {
                     scope.push(needed);
                     queue.push_back(needed);

@@ -64,6 +64,8 @@ pub enum CrateKind {
         /// The name it is run by.
         name: String,
     },
+    /// A library that a program loads while it runs: its link set is recorded, nothing is linked.
+    Plugin,
 }
 
 /// One `--extern`.
@@ -207,7 +209,7 @@ impl RustcCall {
         match self.kind {
             // A program's link set is linked against all of them; a library is compiled against
             // and linked with all of them.
-            CrateKind::Library | CrateKind::Program { .. } => {
+            CrateKind::Library | CrateKind::Program { .. } | CrateKind::Plugin => {
                 let mut references: BTreeSet<_> = self
                     .libraries
                     .iter()
@@ -295,6 +297,7 @@ impl ContentHash for CrateKind {
                 hasher.integer(3);
                 name.hash(hasher);
             }
+            Self::Plugin => hasher.integer(4),
         }
     }
 }

@@ -59,6 +59,7 @@ fn add_what(arguments: &mut Arguments, call: &RustcCall, seen: &Seen) {
         CrateKind::Library => "lib",
         CrateKind::ProcMacro => "proc-macro",
         CrateKind::BuildScript | CrateKind::Program { .. } => "bin",
+        CrateKind::Plugin => "cdylib",
     };
     arguments.add("--error-format=json");
     arguments.add("--json=artifacts");
@@ -66,7 +67,10 @@ fn add_what(arguments: &mut Arguments, call: &RustcCall, seen: &Seen) {
     arguments.add(match call.kind {
         // Other libraries can use it from the moment its metadata is there.
         CrateKind::Library => "--emit=metadata,link",
-        CrateKind::ProcMacro | CrateKind::BuildScript | CrateKind::Program { .. } => "--emit=link",
+        CrateKind::ProcMacro
+        | CrateKind::BuildScript
+        | CrateKind::Program { .. }
+        | CrateKind::Plugin => "--emit=link",
     });
 }
 
@@ -139,7 +143,7 @@ fn add_output(arguments: &mut Arguments, call: &RustcCall, seen: &Seen) {
     arguments.pair("-C", format!("metadata={}", seen.path.digest()));
     arguments.pair("-C", format!("extra-filename=-{}", seen.path.short()));
     match call.kind {
-        CrateKind::Program { .. } => {
+        CrateKind::Program { .. } | CrateKind::Plugin => {
             arguments.pair("--out-dir", seen.scratch.join(PROGRAM));
             arguments.pair("-C", format!("linker={}", seen.view.recorder));
             arguments.pair("-C", "linker-flavor=gcc");
@@ -199,7 +203,7 @@ fn add_native(arguments: &mut Arguments, call: &RustcCall, said: &Said, seen: &S
     };
     // A program gets them through its package's library, if there is one.
     let takes_libraries = match call.kind {
-        CrateKind::Library | CrateKind::ProcMacro => true,
+        CrateKind::Library | CrateKind::ProcMacro | CrateKind::Plugin => true,
         CrateKind::Program { .. } => !call.has_library,
         CrateKind::BuildScript => false,
     };

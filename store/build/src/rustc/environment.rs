@@ -26,6 +26,8 @@ pub(super) fn environment(call: &RustcCall, said: &Said, seen: &Seen) -> Environ
     );
     if let CrateKind::Program { name } = &call.kind {
         set("CARGO_BIN_NAME", name);
+    }
+    if let CrateKind::Program { .. } | CrateKind::Plugin = &call.kind {
         set("ORLOP_LINK_SET", seen.output().as_str());
     }
     if let Some(own) = &said.own {

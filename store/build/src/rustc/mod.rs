@@ -63,7 +63,7 @@ pub(crate) fn compile(
     };
     call_rustc(call, place, command, early)?;
     let expected = match &call.kind {
-        CrateKind::Program { .. } => return check_link_set(place),
+        CrateKind::Program { .. } | CrateKind::Plugin => return check_link_set(place),
         CrateKind::BuildScript => {
             let file = format!("{}-{}", call.crate_name, place.seen.path.short());
             place.io(fs_err::rename(

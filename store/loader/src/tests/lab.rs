@@ -72,7 +72,13 @@ impl Lab {
 
     /// Runs a program and returns what it prints.
     pub(super) fn run(&self, program: &str) -> String {
+        self.run_with(program, &[])
+    }
+
+    /// Runs a program with arguments and returns what it prints.
+    pub(super) fn run_with(&self, program: &str, arguments: &[&str]) -> String {
         let mut command = command(self.path(program).as_str());
+        command.args(arguments);
         String::from_utf8(succeed(command.env_clear()).stdout)
             .unwrap()
             .trim()

@@ -5,5 +5,6 @@ mod broken;
 mod clashes;
 mod lab;
 mod lookup;
+mod plugins;
 mod search;
 mod system;
