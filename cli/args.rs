@@ -150,7 +150,7 @@ pub(crate) enum Command {
     WhyRebuilt(AppArgument),
     /// Prove that every symbol of an app binds to what it was linked against
     Prove(Prove),
-    /// Draw the borders between programs and shared libraries anew
+    /// Let equal files be one, and draw the borders between programs and shared libraries anew
     #[command(alias = "optimize")]
     Optimise,
     /// Show what changed between two generations

@@ -155,5 +155,41 @@ fn questions_have_answers() {
         .map(|change| change["name"].as_str().unwrap())
         .collect();
     assert_eq!(names, ["app", "other"]);
+    let variants = &difference["variants"];
+    assert_eq!(variants["kept"], 1, "{variants}");
+    env.run("diff")
+        .success()
+        .prints("Variants: 0 added, 0 removed, 1 kept");
     env.run("diff 1 9").fails(1);
+}
+
+#[test]
+fn equal_files_become_one() {
+    let env = env();
+    env.run("install app").success();
+    env.run("optimise").success();
+    let view =
+        std::fs::canonicalize(env.home().join("profiles/default/current/views/app")).unwrap();
+    // As if it had been added before equal files were shared.
+    let program = view.join("bin/app");
+    let metadata = std::fs::metadata(&program).unwrap();
+    let bytes = std::fs::read(&program).unwrap();
+    std::fs::set_permissions(program.parent().unwrap(), PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::remove_file(&program).unwrap();
+    std::fs::write(&program, &bytes).unwrap();
+    let file = std::fs::File::open(&program).unwrap();
+    file.set_permissions(metadata.permissions()).unwrap();
+    file.set_modified(metadata.modified().unwrap()).unwrap();
+    env.run("optimise --dry-run")
+        .success()
+        .says("Would share 1 files");
+    let shared = &env.run("optimise --json").success().json()["shared"];
+    assert_eq!(shared["files"], 1);
+    assert!(
+        shared["bytes"].as_u64().unwrap() >= bytes.len() as u64,
+        "{shared}"
+    );
+    env.run("optimise").success().says("Shared 0 more files");
+    assert_eq!(env.program("app").success().stdout, "app 1.0.0 shared\n");
+    env.run("verify").success();
 }

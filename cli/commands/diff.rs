@@ -1,9 +1,9 @@
 //! `diff`: what changed between two generations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use orlop_resolver::Lock;
-use orlop_store::{Generation, Profile, Store};
+use orlop_store::{Generation, Profile, Store, StorePath};
 use serde::Serialize;
 
 use crate::args::Diff;
@@ -22,8 +22,18 @@ struct Difference {
     apps: Vec<Change>,
     /// Crates of any app.
     packages: Vec<Change>,
+    /// What all apps are compiled from, by name and key.
+    variants: Variants,
     /// What all views and the libraries they need take, before and after.
     bytes: [u64; 2],
+}
+
+/// Which variants came and went, and how many stayed.
+#[derive(Serialize)]
+struct Variants {
+    added: BTreeSet<StorePath>,
+    removed: BTreeSet<StorePath>,
+    kept: usize,
 }
 
 /// One thing that was added, removed or changed.
@@ -73,6 +83,16 @@ pub(super) fn diff(context: &Context, arguments: &Diff) -> Result<(), CommandErr
             });
         }
     }
+    let Variants {
+        added,
+        removed,
+        kept,
+    } = &difference.variants;
+    context.ui.data(format!(
+        "Variants: {} added, {} removed, {kept} kept",
+        added.len(),
+        removed.len()
+    ));
     let [before, after] = difference.bytes;
     context.ui.data(format!(
         "Size: {} -> {}",
@@ -95,8 +115,24 @@ fn difference(
         command: to.command.clone(),
         apps: changes(&apps(from), &apps(to)),
         packages: changes(&packages(from)?, &packages(to)?),
+        variants: Variants::between(from, to),
         bytes: [size(store, from)?, size(store, to)?],
     })
+}
+
+impl Variants {
+    fn between(from: &Generation, to: &Generation) -> Self {
+        let of = |generation: &Generation| -> BTreeSet<StorePath> {
+            let apps = generation.apps.iter();
+            apps.flat_map(|app| app.libraries.iter().cloned()).collect()
+        };
+        let (before, after) = (of(from), of(to));
+        Self {
+            added: after.difference(&before).cloned().collect(),
+            removed: before.difference(&after).cloned().collect(),
+            kept: before.intersection(&after).count(),
+        }
+    }
 }
 
 fn apps(generation: &Generation) -> BTreeMap<String, String> {
@@ -117,7 +153,7 @@ fn apps(generation: &Generation) -> BTreeMap<String, String> {
 fn packages(generation: &Generation) -> Result<BTreeMap<String, String>, CommandError> {
     let path = generation.folder().join("lock.toml");
     let lock = Lock::parse(path.as_str(), &generation.lock()?)?;
-    let mut found: BTreeMap<String, std::collections::BTreeSet<String>> = BTreeMap::new();
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for app in &generation.apps {
         for variant in lock
             .app_by_name(&app.name)
@@ -143,7 +179,7 @@ fn packages(generation: &Generation) -> Result<BTreeMap<String, String>, Command
 }
 
 fn changes(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<Change> {
-    let names: std::collections::BTreeSet<_> = before.keys().chain(after.keys()).collect();
+    let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
     names
         .into_iter()
         .filter(|name| before.get(*name) != after.get(*name))

@@ -1,9 +1,9 @@
-//! `optimise`: draws the borders between binaries and shared libraries anew, for the apps that are
-//! there now.
+//! `optimise`: lets equal files in the store be one, and draws the borders between binaries and
+//! shared libraries anew, for the apps that are there now.
 
 use std::collections::BTreeSet;
 
-use orlop_store::{Generation, Store, StorePath};
+use orlop_store::{Generation, Shared, Store, StorePath};
 use serde::Serialize;
 
 use super::change::Session;
@@ -22,15 +22,66 @@ struct Size {
 /// What was gained, as data.
 #[derive(Serialize)]
 struct Report {
+    /// Files that became one with others.
+    shared: Shared,
+    /// None if the profile has no apps.
+    #[serde(flatten)]
+    borders: Option<Moved>,
+}
+
+/// What the borders were, and are.
+#[derive(Serialize)]
+struct Moved {
     generation: Option<u64>,
     before: Size,
     after: Size,
 }
 
 pub(super) fn optimise(context: &Context) -> Result<(), CommandError> {
+    let shared = share(context)?;
     let session = Session::begin(context)?;
-    let current = super::current(&session.profile)?;
-    let before = Size::of(&session.store, &current)?;
+    let borders = match session.profile.current()? {
+        Some(current) => draw(context, &session, &current)?,
+        None => None,
+    };
+    if context.global.json {
+        context.ui.data_json(&Report { shared, borders })?;
+    }
+    Ok(())
+}
+
+/// Lets equal files be one, in the whole store.
+fn share(context: &Context) -> Result<Shared, CommandError> {
+    let store = context.store()?;
+    if context.global.dry_run {
+        let shared = store.plan_sharing()?;
+        context.ui.status(format!(
+            "Would share {} files and free {}",
+            shared.files,
+            bytes_text(shared.bytes)
+        ));
+        return Ok(shared);
+    }
+    let shared = store.share_files(&mut |holder| {
+        context
+            .ui
+            .status(format!("Waiting for {holder}, which shares files"));
+    })?;
+    context.ui.success(format!(
+        "Shared {} more files and freed {}",
+        shared.files,
+        bytes_text(shared.bytes)
+    ));
+    Ok(shared)
+}
+
+/// Draws the borders anew; returns what that changed, if it was not only planned.
+fn draw(
+    context: &Context,
+    session: &Session,
+    current: &Generation,
+) -> Result<Option<Moved>, CommandError> {
+    let before = Size::of(&session.store, current)?;
     let change = Change {
         manifest: session.text.clone(),
         file: session.profile.manifest_path(),
@@ -39,44 +90,42 @@ pub(super) fn optimise(context: &Context) -> Result<(), CommandError> {
         borders: Borders::Anew,
         until: Until::Committed,
     };
-    let outcome = session.change(context, &change)?;
-    let (generation, after) = match &outcome {
+    match &session.change(context, &change)? {
         Outcome::Planned(plan) => {
             context
                 .ui
                 .status(format!("Would link anew: {}", apply::summary(plan)));
-            return Ok(());
+            Ok(None)
         }
-        Outcome::Unchanged(_) => (None, before),
-        Outcome::Committed(_, generation) => (
-            Some(generation.number),
-            Size::of(&session.store, generation)?,
-        ),
-    };
-    let report = Report {
-        generation,
-        before,
-        after,
-    };
-    if context.global.json {
-        return context.ui.data_json(&report);
+        Outcome::Unchanged(_) => {
+            context
+                .ui
+                .status("The borders are as they would be drawn now");
+            Ok(Some(Moved {
+                generation: None,
+                before,
+                after: before,
+            }))
+        }
+        Outcome::Committed(_, generation) => {
+            let after = Size::of(&session.store, generation)?;
+            context.ui.success(format!(
+                "Programs and libraries took {}, now {}",
+                bytes_text(before.bytes),
+                bytes_text(after.bytes)
+            ));
+            let number = generation.number;
+            context.ui.status(format!(
+                "Generation {number} of `{}` is current",
+                session.profile.name()
+            ));
+            Ok(Some(Moved {
+                generation: Some(number),
+                before,
+                after,
+            }))
+        }
     }
-    let Some(number) = generation else {
-        context
-            .ui
-            .status("Nothing to do: the borders are as they would be drawn now");
-        return Ok(());
-    };
-    context.ui.success(format!(
-        "Programs and libraries took {}, now {}",
-        bytes_text(before.bytes),
-        bytes_text(after.bytes)
-    ));
-    context.ui.status(format!(
-        "Generation {number} of `{}` is current",
-        session.profile.name()
-    ));
-    Ok(())
 }
 
 impl Size {

@@ -11,23 +11,20 @@
 //! Killed before 4 the tree is a leftover in `staging`; between 4 and 5 it is an unregistered tree
 //! in the store, which the next attempt replaces and gc removes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 
 use crate::database::Record;
 use crate::derivation::{Derivation, Isolation};
-use crate::disk;
 use crate::error::{Context as _, StoreError};
-use crate::failpoint;
 use crate::lock::StepLock;
 use crate::path::StorePath;
 use crate::staging::{Scratch, Staged};
 use crate::store::{ObjectInfo, Store};
-use crate::tree::{self, Content, Tree};
-
-/// Files below this length are not shared: a link saves less than the search for it costs.
-const SHARED_LENGTH: u64 = 1024;
+use crate::tree::{self, Tree};
+use crate::{disk, failpoint, share};
 
 /// What is known of an object when it is added.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +44,7 @@ pub(crate) fn add_all(
 ) -> Result<(), StoreError> {
     let _no_gc = store.use_store()?;
     let scratch = store.scratch()?;
-    let mut seen = Seen::new();
+    let mut seen = share::Seen::new();
     let mut together = BTreeSet::new();
     let mut ready = Vec::new();
     for (staged, path, registration) in new {
@@ -62,7 +59,7 @@ pub(crate) fn add_all(
         }
         let tree = Tree::settle(staged.folder(), &scratch)?;
         failpoint::reached("add.settle")?;
-        share(store, staged.folder(), &tree, &scratch, &mut seen)?;
+        share::share(store, staged.folder(), &tree, &scratch, &mut seen)?;
         failpoint::reached("add.share")?;
         tree.seal(staged.folder())?;
         failpoint::reached("add.seal")?;
@@ -78,7 +75,7 @@ pub(crate) fn add_all(
         let record = Record {
             info,
             derivation: registration.derivation,
-            files: shareable(&tree),
+            files: share::shareable(&tree),
         };
         ready.push((staged, record));
     }
@@ -129,80 +126,20 @@ fn publish(
 /// Moves what is in the way of an object, or is one no more, to where it will be removed; nothing
 /// there is fine.
 pub(crate) fn move_away(object: &Utf8Path, scratch: &Scratch) -> Result<(), StoreError> {
-    match fs_err::symlink_metadata(object) {
+    let place = scratch.unique();
+    match fs_err::rename(object, &place) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         // Moving a folder to another one takes the permission to write to it.
-        Ok(metadata) if metadata.is_dir() => disk::set_mode(object, 0o755)?,
-        Ok(_) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error).context("look at", object),
-    }
-    disk::rename(object, &scratch.unique())
-}
-
-/// Returns the files that are worth sharing.
-pub(crate) fn shareable(tree: &Tree) -> Vec<(String, Content)> {
-    tree.files()
-        .filter(|(_, content)| content.length >= SHARED_LENGTH)
-        .map(|(path, content)| (path.to_owned(), *content))
-        .collect()
-}
-
-/// Where files that are being added are, by hash and whether they can be executed.
-type Seen = BTreeMap<([u8; 32], bool), Utf8PathBuf>;
-
-/// Replaces files by links to equal ones, in the store or among those that are being added.
-fn share(
-    store: &Store,
-    folder: &Utf8Path,
-    tree: &Tree,
-    scratch: &Scratch,
-    seen: &mut Seen,
-) -> Result<(), StoreError> {
-    for (path, content) in shareable(tree) {
-        let file = folder.join(path);
-        let key = (*content.hash.as_bytes(), content.executable);
-        let other = match seen.get(&key) {
-            Some(first) => Some(first.clone()),
-            None => store
-                .database()?
-                .file(&content)?
-                .map(|(object, path)| store.object(&object).join(path)),
-        };
-        if let Some(other) = other {
-            replace_by_link(&file, &other, &content, scratch)?;
+        Err(error)
+            if error.kind() == ErrorKind::PermissionDenied
+                && fs_err::symlink_metadata(object).is_ok_and(|found| found.is_dir()) =>
+        {
+            disk::set_mode(object, 0o755)?;
+            disk::rename(object, &place)
         }
-        seen.entry(key).or_insert(file);
+        Err(error) => Err(error).context("rename to", &place),
     }
-    Ok(())
-}
-
-/// Makes `file` another name of `other`'s inode, if that has the expected content indeed. Where an
-/// inode cannot have one more name, it shares the other's blocks, if the file system can. Where
-/// that is not possible either, the file stays what it is: sharing saves space, and no more.
-fn replace_by_link(
-    file: &Utf8Path,
-    other: &Utf8Path,
-    content: &Content,
-    scratch: &Scratch,
-) -> Result<(), StoreError> {
-    // What is checked is the link, not the other name, which somebody might exchange meanwhile.
-    let link = scratch.unique();
-    let linked = fs_err::hard_link(other, &link)
-        .context("link", &link)
-        .and_then(|()| failpoint::reached("share.link"));
-    if let Err(error) = linked {
-        disk::remove_file(&link)?;
-        if let Err(further) = tree::reflink(other, &link, content) {
-            disk::remove_file(&link)?;
-            tracing::debug!("{error}; {further}; {file} is not shared");
-            return Ok(());
-        }
-    }
-    if matches!(tree::is_intact(&link, content), Ok(true)) {
-        return disk::rename(&link, file);
-    }
-    tracing::warn!("{other} is not what it was when it was added");
-    Ok(())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::os::unix::fs::symlink;
+use rustix::fs::Advice;
 
 use crate::error::{Context as _, StoreError};
 use crate::failpoint;
@@ -113,7 +114,7 @@ pub(crate) fn replace_link(path: &Utf8Path, target: &Utf8Path) -> Result<(), Sto
 /// Writes a file in place of what was there: everybody sees the old one or the new one. It is on
 /// disk on return.
 pub fn replace_file(path: &Utf8Path, bytes: &[u8]) -> Result<(), StoreError> {
-    replace_all(vec![Replacement::file(path, bytes)?])
+    replace_all(Replacement::files(&[(path, bytes)])?)
 }
 
 /// Lets files and links of one folder take their places, in this order. They are on disk on
@@ -150,16 +151,27 @@ impl Replacement {
         Ok(replacement)
     }
 
-    /// What is in the file is on disk on return.
-    pub(crate) fn file(path: &Utf8Path, bytes: &[u8]) -> Result<Self, StoreError> {
-        let replacement = Self::beside(path);
-        let new = &replacement.new;
-        let mut file = fs_err::File::create(new).context("create", new)?;
-        file.write_all(bytes)
-            .and_then(|()| file.sync_all())
-            .context("write", new)?;
-        failpoint::reached("replace.file")?;
-        Ok(replacement)
+    /// What is in the files is on disk on return.
+    pub(crate) fn files(texts: &[(&Utf8Path, &[u8])]) -> Result<Vec<Self>, StoreError> {
+        let mut written = Vec::new();
+        for (path, bytes) in texts {
+            let replacement = Self::beside(path);
+            let new = &replacement.new;
+            let mut file = fs_err::File::create(new).context("create", new)?;
+            file.write_all(bytes).context("write", new)?;
+            // Begins to write and waits for nothing, so that all are waited for at once. If it does
+            // nothing, the call below does.
+            if let Err(error) = rustix::fs::fadvise(&file, 0, None, Advice::DontNeed) {
+                tracing::debug!("begin to write {new}: {error}");
+            }
+            failpoint::reached("replace.file")?;
+            written.push((replacement, file));
+        }
+        let on_disk = written.into_iter().map(|(replacement, file)| {
+            file.sync_all().context("write", &replacement.new)?;
+            Ok(replacement)
+        });
+        on_disk.collect()
     }
 
     fn take_place(mut self) -> Result<(), StoreError> {

@@ -18,6 +18,7 @@
 //! | [`live`] | [`Root`]: why objects are alive |
 //! | [`profile`] | [`Profile`], [`Generation`]: what users see, and the way back |
 //! | [`verify`] | [`Verification`]: whether everything is what it was when it was made |
+//! | [`share`] | [`Shared`]: identical files become one |
 //! | [`question`] | [`Reason`], [`Ledger`]: why an object is there, and what it costs |
 //! | [`error`] | [`StoreError`] |
 //! | [`failpoint`] | named steps at which the fault harness strikes |
@@ -50,6 +51,7 @@ pub mod profile;
 pub mod question;
 mod reference;
 mod root;
+pub mod share;
 pub mod staging;
 pub mod store;
 #[cfg(test)]
@@ -73,6 +75,7 @@ pub use path::{StorePath, StorePathError};
 pub use plan::{Plan, PlannedApp, PlannedProgram};
 pub use profile::{Generation, GenerationApp, Keep, NewGeneration, Profile};
 pub use question::{Ledger, Reason, Usage};
+pub use share::Shared;
 pub use staging::{Scratch, Staged};
 pub use store::{ObjectInfo, Store};
 pub use verify::{Finding, Subject, Verification};

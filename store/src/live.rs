@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::io::Read as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
@@ -135,21 +136,27 @@ pub(crate) fn in_use(folder: &Utf8Path) -> Result<BTreeMap<StorePath, BTreeSet<u
         .canonicalize_utf8()
         .unwrap_or_else(|_| folder.to_owned());
     let mut used: BTreeMap<StorePath, BTreeSet<u32>> = BTreeMap::new();
+    let mut maps = Vec::with_capacity(1 << 16);
     for name in disk::names(Utf8Path::new("/proc"))? {
         let Ok(number) = name.parse::<u32>() else {
             continue;
         };
         let process = Utf8PathBuf::from(format!("/proc/{name}"));
-        // It may end at any moment, or be another user's.
-        let maps = fs_err::read(process.join("maps")).unwrap_or_default();
+        // It may end at any moment, or be another user's; the kernel's own have no program.
+        let Ok(program) = fs_err::read_link(process.join("exe")) else {
+            continue;
+        };
+        let program = program.into_os_string().into_string().ok();
+        let place = fs_err::read_link(process.join("cwd")).ok();
+        let place = place.and_then(|path| path.into_os_string().into_string().ok());
+        maps.clear();
+        let read = fs_err::File::open(process.join("maps"));
+        // What was read before it ended counts.
+        drop(read.and_then(|file| file.into_parts().0.read_to_end(&mut maps)));
         let maps = String::from_utf8_lossy(&maps);
         let mapped = maps
             .lines()
             .filter_map(|line| line.find('/').map(|start| &line[start..]));
-        let program = fs_err::read_link(process.join("exe")).ok();
-        let program = program.and_then(|path| path.into_os_string().into_string().ok());
-        let place = fs_err::read_link(process.join("cwd")).ok();
-        let place = place.and_then(|path| path.into_os_string().into_string().ok());
         let mut last = "";
         for path in mapped.chain(program.as_deref()).chain(place.as_deref()) {
             if path != last

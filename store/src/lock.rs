@@ -7,8 +7,8 @@
 
 use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
-use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::io::{self, Read as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -21,6 +21,13 @@ use crate::path::StorePath;
 
 /// How long gc may keep others from beginning to use the store.
 const GATE: Duration = Duration::from_millis(30);
+
+/// Room for the number of a process. A lock file keeps its length: making it shorter before it is
+/// written would cost more than taking the lock, for a block is freed and another one found.
+const HOLDER: usize = 10;
+
+/// How many ticks of `/proc` a second has.
+const TICKS: u32 = 100;
 
 /// How long to wait between two looks at a lock.
 const GLANCE: Duration = Duration::from_millis(1);
@@ -211,7 +218,7 @@ fn take(path: &Utf8Path, mode: Mode, waiting: &mut dyn FnMut(String)) -> Result<
         }
     }
     if mode == Mode::Exclusive
-        && let Err(error) = write_holder(&mut file)
+        && let Err(error) = write_holder(&file)
     {
         // On a full disk; it is there only to be shown.
         tracing::debug!("write {path}: {error}");
@@ -252,10 +259,9 @@ pub(crate) fn is_at(file: &File, path: &Utf8Path) -> Result<bool, StoreError> {
     }
 }
 
-fn write_holder(file: &mut File) -> io::Result<()> {
-    file.set_len(0)?;
-    file.rewind()?;
-    write!(file, "{}", std::process::id())
+fn write_holder(file: &File) -> io::Result<()> {
+    let number = format!("{:<HOLDER$}", std::process::id());
+    file.write_all_at(number.as_bytes(), 0)
 }
 
 /// Returns who holds an exclusive lock, in words.
@@ -264,7 +270,7 @@ fn holder(file: &mut File) -> String {
     let number = file
         .read_to_string(&mut text)
         .ok()
-        .and_then(|_| text.parse::<u32>().ok());
+        .and_then(|_| text.trim_end().parse::<u32>().ok());
     let name = number.map_or_else(
         || "another process".to_owned(),
         |number| format!("process {number}"),
@@ -280,12 +286,27 @@ fn holder(file: &mut File) -> String {
 /// Returns who holds a shared lock, in words. They do not say so in the file, but the kernel does.
 fn users(path: &Utf8Path) -> String {
     let numbers = holders(path).unwrap_or_default();
-    let named: Vec<_> = numbers.iter().map(ToString::to_string).collect();
-    match named.as_slice() {
+    let named = numbers.iter().map(|&number| match age(number) {
+        Some(age) => format!("{number} (running for {} s)", age.as_secs()),
+        None => number.to_string(),
+    });
+    match named.collect::<Vec<_>>().as_slice() {
         [] => "the processes that use the store".to_owned(),
         [one] => format!("process {one}, which uses the store"),
         many => format!("processes {}, which use the store", many.join(", ")),
     }
+}
+
+/// Returns how long a process has been running: `/proc/<number>/stat` has when it began after the
+/// machine did, in ticks, in the 20th field behind its name.
+fn age(number: u32) -> Option<Duration> {
+    let stat = fs_err::read_to_string(format!("/proc/{number}/stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    let ticks: u64 = fields.split_whitespace().nth(19)?.parse().ok()?;
+    let began = Duration::from_secs(ticks) / TICKS;
+    let uptime = fs_err::read_to_string("/proc/uptime").ok()?;
+    let uptime: f64 = uptime.split_whitespace().next()?.parse().ok()?;
+    Duration::try_from_secs_f64(uptime).ok()?.checked_sub(began)
 }
 
 /// Reads `/proc/locks`: `1: FLOCK ADVISORY READ 4711 08:01:123456 0 EOF`.
@@ -367,8 +388,11 @@ mod tests {
         let two = store.use_store().unwrap();
         assert!(SweepLock::try_new(store.home()).unwrap().is_none());
         let named = users(&store_lock(store.home()));
-        let expected = format!("process {}, which uses the store", std::process::id());
-        assert_eq!(named, expected);
+        let running = age(std::process::id()).unwrap();
+        assert!(running < Duration::from_hours(1), "{running:?}");
+        let begin = format!("process {} (running for ", std::process::id());
+        assert!(named.starts_with(&begin), "{named}");
+        assert!(named.ends_with(" s), which uses the store"), "{named}");
         drop((one, two));
         let sweep = SweepLock::try_new(store.home()).unwrap();
         assert!(sweep.is_some());

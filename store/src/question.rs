@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::Utf8Path;
 use serde::Serialize;
 
-use crate::database::{Database, Graph, Id};
+use crate::database::{Database, Graph, Id, Sizes};
 use crate::error::StoreError;
 use crate::live::{self, Root, Roots, Rule};
 use crate::path::StorePath;
@@ -54,7 +54,7 @@ impl Store {
         let ends = self.numbered(&roots)?;
         let above = up.reached([id], |_| true);
         let mut reasons = Vec::new();
-        for (end, path) in ends.iter().filter(|(end, _)| above.contains(end)) {
+        for (end, path) in ends.iter().filter(|(end, _)| above.contains(**end)) {
             // Turned round, the way up is the way down.
             let way = up.way(&BTreeSet::from([id]), &BTreeSet::from([*end]));
             let way = way.unwrap_or_default().into_iter().rev();
@@ -77,7 +77,8 @@ impl Store {
         let above = match self.database()?.id(path)? {
             Some(id) => {
                 let up = self.database()?.graph()?.reversed();
-                self.database()?.paths_of(up.reached([id], |_| true))?
+                self.database()?
+                    .paths_of(up.reached([id], |_| true).iter())?
             }
             None => vec![path.clone()],
         };
@@ -119,10 +120,11 @@ impl Store {
     /// Reads what [`Ledger::usage`] needs to know.
     pub fn ledger(&self) -> Result<Ledger<'_>, StoreError> {
         let database = self.database()?;
+        let graph = database.graph()?;
         Ok(Ledger {
             database,
-            graph: database.graph()?,
-            sizes: database.sizes()?,
+            sizes: database.sizes(&graph)?,
+            graph,
             roots: live::roots(self, &Rule::default())?,
         })
     }
@@ -167,8 +169,7 @@ impl Store {
 pub struct Ledger<'a> {
     database: &'a Database,
     graph: Graph,
-    /// In the order of the numbers.
-    sizes: Vec<(Id, u64)>,
+    sizes: Sizes,
     roots: Roots,
 }
 
@@ -189,22 +190,13 @@ impl Ledger<'_> {
         }
         let staying = self.graph.reached(self.database.ids(staying)?, |_| true);
         let going = self.database.ids(going)?;
-        let going = self.graph.reached(going, |id| !staying.contains(&id));
+        let going = self.graph.reached(going, |id| !staying.contains(id));
         Ok(Usage {
-            own: self.bytes(&own),
-            objects: closure.len() as u64,
-            freed_if_removed: self.bytes(&going),
-            closure: self.bytes(&closure),
+            own: self.sizes.sum(own),
+            objects: closure.iter().count() as u64,
+            freed_if_removed: self.sizes.sum(going.iter()),
+            closure: self.sizes.sum(closure.iter()),
         })
-    }
-
-    fn bytes(&self, ids: &BTreeSet<Id>) -> u64 {
-        let place = |id| self.sizes.binary_search_by_key(id, |(id, _)| *id).ok();
-        let sizes = ids
-            .iter()
-            .filter_map(place)
-            .map(|place| self.sizes[place].1);
-        sizes.fold(0, u64::saturating_add)
     }
 }
 
@@ -350,7 +342,7 @@ mod tests {
         timed("mark", 10 * most, &|| {
             let graph = store.database().unwrap().graph().unwrap();
             let roots = store.database().unwrap().ids([top]).unwrap();
-            assert!(graph.reached(roots, |_| true).len() > 90_000);
+            assert!(graph.reached(roots, |_| true).iter().count() > 90_000);
         });
     }
 }

@@ -16,13 +16,13 @@ use std::io::Read as _;
 use camino::Utf8Path;
 use jiff::Timestamp;
 
-use crate::add;
 use crate::database::Record;
 use crate::derivation::Isolation;
 use crate::digest;
 use crate::disk;
 use crate::error::{Context as _, StoreError};
 use crate::path::StorePath;
+use crate::share;
 use crate::store::ObjectInfo;
 use crate::tree::{self, Kind, Tree};
 
@@ -112,7 +112,7 @@ fn record(
             isolation: Isolation::None,
         },
         derivation: None,
-        files: add::shareable(&tree),
+        files: share::shareable(&tree),
     })
 }
 

@@ -76,9 +76,10 @@ impl Scratch {
     /// Removes what the folder holds, on all cores; returns the bytes on disk that this freed.
     pub(crate) fn empty(&self) -> Result<u64, StoreError> {
         let names = disk::names(&self.folder)?;
+        let folder = tree::open_parent(&self.folder).context("open the folder", &self.folder)?;
         let freed = names
             .par_iter()
-            .map(|name| tree::remove(&self.folder.join(name)));
+            .map(|name| tree::remove_in(&folder, name).context("remove", &self.folder.join(name)));
         freed.try_reduce(|| 0, |one, other| Ok(one + other))
     }
 }

@@ -1,24 +1,46 @@
 #!/usr/bin/env bash
-# Measures the store against Nix, interleaved, and prints ratios (medians). Needs Debian's nix-bin,
-# used on a store of its own without a daemon. `durable` is not about Nix: it is the add with
-# barriers against the same without (needs strace).
-# Usage: tests/bench/nix.sh [ROUNDS]
+# Measures the store against Nix, step by step in turn, and prints ratios: of the shortest times, of
+# the medians, and of processor time (user, and user with system, of the run that took least). Needs
+# Debian's nix-bin, used on a store of its own without a daemon. `durable` is not about Nix: it is
+# the add with barriers against the same without (needs strace); `rm`, beside `gc`, is what `rm -rf`
+# needs for the same trees, which is what the kernel needs.
+# Usage: tests/bench/nix.sh [--on FOLDER | --ext4] [ROUNDS [STEP…]]
+#   --on FOLDER  where both stores are [default: a folder for temporary files]
+#   --ext4       on an ext4 of their own in memory: what others do to the disk does not count (root)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+place=${TMPDIR:-/tmp} image=
+case ${1:-} in
+--on) place=$2; shift 2 ;;
+--ext4) image=$(mktemp /dev/shm/orlop-bench.XXXXXX); shift ;;
+esac
 rounds=${1:-5}
+shift $(($# > 0))
+steps=("$@")
+[ $# -gt 0 ] || steps=(add again verify gc switch rollback durable)
 command -v nix-store >/dev/null || { echo "nix-bin is not installed: skipped"; exit 0; }
 cargo build -q --release -p orlop-store --example store-bench
 cargo build -q --release -p orlop
 target=${CARGO_TARGET_DIR:-target}
 bench=$(readlink -f "$target/release/examples/store-bench")
 orlop=$(readlink -f "$target/release/orlop")
-work=$(mktemp -d)
-trap 'chmod -R u+w "$work" && rm -rf "$work"' EXIT
+work=$(mktemp -d -p "$place")
+clean() {
+    chmod -R u+w "$work" 2>/dev/null || true
+    if [ -n "$image" ]; then umount "$work"; rm -f "$image"; fi
+    rm -rf "$work"
+}
+trap clean EXIT
+if [ -n "$image" ]; then
+    truncate -s 4G "$image"
+    mkfs.ext4 -q -F "$image"
+    mount -o loop "$image" "$work"
+fi
 
 # Nix, shut off from any configuration, under one folder.
 nix_env() {
-    env -i PATH="$PATH" HOME="$work" NIX_STORE_DIR="$work/nix$1/store" NIX_STATE_DIR="$work/nix$1/var" \
-        NIX_LOG_DIR="$work/nix$1/log" NIX_CONF_DIR="$work/conf" "${@:2}"
+    env -i PATH="$PATH" HOME="$work" NIX_STORE_DIR="$work/nix/store" NIX_STATE_DIR="$work/nix/var" \
+        NIX_LOG_DIR="$work/nix/log" NIX_CONF_DIR="$work/conf" "$@"
 }
 mkdir "$work/conf"
 printf 'build-users-group =\nsandbox = false\nsubstituters =\nexperimental-features = nix-command\n' \
@@ -41,52 +63,101 @@ for number in $(seq 50); do
     chmod +x "$work/apps/app$number/bin/app$number"
 done
 
-declare -A wall user
-# measure NAME COMMAND…: adds milliseconds to the lists of NAME.
+declare -A times
+# measure NAME COMMAND…: adds wall, user and system time, in seconds, to the list of NAME.
 measure() {
     local name=$1; shift
-    local TIMEFORMAT='%R %U'
+    local TIMEFORMAT='%3R %3U %3S'
     local result
     result=$( { time "$@" >/dev/null 2>>"$work/said"; } 2>&1 )
-    wall[$name]+=" ${result% *}"
-    user[$name]+=" ${result#* }"
+    times[$name]+="$result"$'\n'
 }
-for round in $(seq "$rounds"); do
-    sync
-    measure add.nix nix_env "$round" nix-store --add "$work"/small/*
-    sync
-    measure add.orlop "$bench" "$work/orlop$round" add "$work/small"
-    measure gc.nix nix_env "$round" nix-store --gc
-    measure gc.orlop "$bench" "$work/orlop$round" gc
-    nix_env "$round" nix-store --add "$work/large/tree" >/dev/null
-    "$bench" "$work/orlop$round" add-tree "$work/large/tree" >/dev/null
-    measure again.nix nix_env "$round" nix-store --add "$work/large/tree"
-    measure again.orlop "$bench" "$work/orlop$round" add-tree "$work/large/tree"
-    measure verify.nix nix_env "$round" nix-store --verify --check-contents
-    measure verify.orlop "$bench" "$work/orlop$round" verify
-    mapfile -t apps < <(nix_env "$round" nix-store --add "$work"/apps/*)
-    "$bench" "$work/orlop$round" add "$work/apps" >/dev/null
-    profile="$work/nix$round/profile"
-    nix_env "$round" nix-env -p "$profile" -i "${apps[@]:0:49}" >/dev/null 2>>"$work/said"
-    "$bench" "$work/orlop$round" commit app50 >/dev/null
-    measure switch.nix nix_env "$round" nix-env -p "$profile" -i "${apps[49]}"
-    measure switch.orlop "$bench" "$work/orlop$round" commit none
-    measure rollback.nix nix_env "$round" nix-env -p "$profile" --rollback
-    measure rollback.orlop "$orlop" --home "$work/orlop$round" rollback
-    # The same add, with and without barriers: `strace` stops the program only at these calls.
-    barriers=(strace -f -qq --seccomp-bpf -o /dev/null -e trace=syncfs,fsync,fdatasync)
-    sync
+quietly() { "$@" >/dev/null 2>>"$work/said"; }
+settled() { sync -f "$work"; }
+
+step_add() {
+    settled; measure add.nix nix_env nix-store --add "$work"/small/*
+    settled; measure add.orlop "$bench" "$work/orlop" add "$work/small"
+}
+step_gc() {
+    quietly nix_env nix-store --add "$work"/small/*
+    quietly "$bench" "$work/orlop" add "$work/small"
+    settled; measure gc.nix nix_env nix-store --gc
+    settled; measure gc.orlop "$bench" "$work/orlop" gc
+    cp -r "$work/small" "$work/copy"
+    settled; measure rm.orlop rm -rf "$work/copy"
+}
+step_again() {
+    quietly nix_env nix-store --add "$work/large/tree"
+    quietly "$bench" "$work/orlop" add-tree "$work/large/tree"
+    measure again.nix nix_env nix-store --add "$work/large/tree"
+    measure again.orlop "$bench" "$work/orlop" add-tree "$work/large/tree"
+}
+step_verify() {
+    quietly nix_env nix-store --add "$work/large/tree"
+    quietly "$bench" "$work/orlop" add-tree "$work/large/tree"
+    measure verify.nix nix_env nix-store --verify --check-contents
+    measure verify.orlop "$bench" "$work/orlop" verify
+}
+profile() {
+    mapfile -t apps < <(nix_env nix-store --add $(seq -f "$work/apps/app%g" 50))
+    quietly "$bench" "$work/orlop" add "$work/apps"
+    quietly nix_env nix-env -p "$work/nix/profile" -i "${apps[@]:0:40}"
+    quietly "$bench" "$work/orlop" commit 40
+}
+# One more app, ten times.
+step_switch() {
+    profile
+    for number in $(seq 41 50); do
+        settled; measure switch.nix nix_env nix-env -p "$work/nix/profile" -i "${apps[number - 1]}"
+        settled; measure switch.orlop "$bench" "$work/orlop" commit "$number"
+    done
+}
+# Back again, ten times, by the program itself.
+step_rollback() {
+    profile
+    for number in $(seq 41 50); do
+        quietly nix_env nix-env -p "$work/nix/profile" -i "${apps[number - 1]}"
+        quietly "$bench" "$work/orlop" commit "$number"
+    done
+    for number in $(seq 10); do
+        settled; measure rollback.nix nix_env nix-env -p "$work/nix/profile" --rollback
+        settled; measure rollback.orlop "$orlop" --home "$work/orlop" rollback
+    done
+}
+# The same add, with and without barriers: `strace` stops the program only at these calls.
+step_durable() {
+    local barriers=(strace -f -qq --seccomp-bpf -o /dev/null -e trace=syncfs,fsync,fdatasync)
+    settled
     measure durable.nix "${barriers[@]}" -e inject=syncfs,fsync,fdatasync:retval=0 \
-        "$bench" "$work/fast$round" add "$work/small"
-    sync
-    measure durable.orlop "${barriers[@]}" "$bench" "$work/durable$round" add "$work/small"
+        "$bench" "$work/orlop" add "$work/small"
+    chmod -R u+w "$work/orlop"; rm -rf "$work/orlop"
+    settled
+    measure durable.orlop "${barriers[@]}" "$bench" "$work/orlop" add "$work/small"
+}
+
+for round in $(seq "$rounds"); do
+    for step in "${steps[@]}"; do
+        "step_$step"
+        chmod -R u+w "$work/orlop" "$work/nix" 2>/dev/null || true
+        rm -rf "$work/orlop" "$work/nix"
+    done
 done
 
-median() { tr ' ' '\n' <<<"$1" | sed '/^$/d' | sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
-printf '%-10s %10s %10s %8s %10s\n' step 'nix (s)' 'orlop (s)' wall 'user CPU'
-for step in add again verify gc switch rollback durable; do
-    nix=$(median "${wall[$step.nix]}") orlop=$(median "${wall[$step.orlop]}")
-    nix_user=$(median "${user[$step.nix]}") orlop_user=$(median "${user[$step.orlop]}")
-    awk -v s="$step" -v n="$nix" -v o="$orlop" -v nu="$nix_user" -v ou="$orlop_user" \
-        'BEGIN { printf "%-10s %10.3f %10.3f %8.2f %10.2f\n", s, n, o, o / n, nu ? ou / nu : 0 }'
-done
+# Of a list of times: the shortest, the median, and the least user and processor time.
+summary() {
+    sed '/^$/d' <<<"$1" | sort -n | awk '
+        { wall[NR] = $1; if (NR == 1 || $2 < user) user = $2; if (NR == 1 || $2 + $3 < all) all = $2 + $3 }
+        END { print wall[1], wall[int((NR + 1) / 2)], user, all }'
+}
+echo "load $(cut -d' ' -f1 /proc/loadavg), $(stat -f -c %T "$work")"
+printf '%-9s %9s %10s   %s\n' step 'nix (ms)' 'orlop (ms)' 'ratio: shortest, median, user CPU, all CPU'
+for step in "${steps[@]}"; do
+    if [ "$step" = gc ]; then
+        times[rm.nix]=${times[gc.nix]}
+        echo "rm $(summary "${times[rm.nix]}") $(summary "${times[rm.orlop]}")"
+    fi
+    echo "$step $(summary "${times[$step.nix]}") $(summary "${times[$step.orlop]}")"
+done | awk '
+    function of(a, b) { return b > 0 ? sprintf("%.2f", a / b) : "-" }
+    { printf "%-9s %9.0f %10.0f   %8s %8s %8s %8s\n", $1, 1000 * $2, 1000 * $6, of($6, $2), of($7, $3), of($8, $4), of($9, $5) }'

@@ -41,7 +41,7 @@ fn main() {
                 .len()
         ),
         "verify" => assert_eq!(store.verify().unwrap().findings, []),
-        "commit" => commit(&store, &arguments[3]),
+        "commit" => commit(&store, arguments[3].parse().unwrap()),
         "rollback" => {
             let profile = store.profile("default").unwrap();
             let _lock = profile.lock(&mut |_| {}).unwrap();
@@ -118,14 +118,12 @@ fn copy(from: &Utf8Path, to: &Utf8Path) {
     }
 }
 
-/// Makes a generation of every app in the store but the one named, or of all.
-fn commit(store: &Store, without: &str) {
-    let apps = store.objects().unwrap().into_iter();
-    let apps =
-        apps.filter(|info| info.path.name() != without && info.path.name().starts_with("app"));
-    let apps = apps.map(|info| {
+/// Makes a generation of the apps with the first so many numbers.
+fn commit(store: &Store, count: usize) {
+    let apps = store.objects().unwrap().into_iter().filter_map(|info| {
         let name = info.path.name();
-        app(name, &info.path, vec![name.to_owned()])
+        let number: usize = name.strip_prefix("app")?.parse().ok()?;
+        (number <= count).then(|| app(name, &info.path, vec![name.to_owned()]))
     });
     let profile = store.profile("default").unwrap();
     let _lock = profile.lock(&mut |_| {}).unwrap();

@@ -51,7 +51,7 @@ pub(crate) struct Size {
 const SHORT: Size = Size {
     stride: 1,
     cuts: 100,
-    disks: 18,
+    disks: 20,
     flips: 300,
     storm: Duration::from_mins(1),
 };

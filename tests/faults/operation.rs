@@ -13,8 +13,9 @@ use orlop_store::{
 };
 
 /// What is tried, and what a user would have typed.
-pub(crate) const OPERATIONS: [&str; 9] = [
+pub(crate) const OPERATIONS: [&str; 10] = [
     "install", "upgrade", "rollback", "remove", "gc", "repair", "rebuild", "import", "pin",
+    "optimise",
 ];
 
 /// Exit code of an operation that said no.
@@ -144,6 +145,7 @@ pub(crate) fn run(operation: &str, home: &Utf8Path) -> Result<(), StoreError> {
             store.remove_root("compilers/1").map(drop)
         }
         "pin" => store.profile("default")?.pin(1),
+        "optimise" => store.share_files(&mut |_| {}).map(drop),
         other => panic!("there is no operation `{other}`"),
     }
 }
@@ -157,6 +159,22 @@ pub(crate) fn prepare(home: &Utf8Path) {
     install(&store, "default", "2").unwrap();
     add(&store, "dead-1", &[], 2).unwrap();
     add(&store, "dead-2", &["dead-1"], 2).unwrap();
+    // As if they had been added before there was sharing.
+    for name in ["library-1", "library-2"] {
+        set_apart(&store.object(&path(name)).join("file-0"));
+    }
+}
+
+fn set_apart(file: &Utf8Path) {
+    let folder = file.parent().unwrap();
+    let metadata = std::fs::metadata(file).unwrap();
+    let bytes = std::fs::read(file).unwrap();
+    open_up(folder);
+    std::fs::remove_file(file).unwrap();
+    std::fs::write(file, bytes).unwrap();
+    let open = std::fs::File::open(file).unwrap();
+    open.set_permissions(metadata.permissions()).unwrap();
+    open.set_modified(metadata.modified().unwrap()).unwrap();
 }
 
 /// Adds what an app consists of and makes a generation of it.

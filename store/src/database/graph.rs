@@ -22,6 +22,38 @@ pub(crate) struct Graph {
     targets: Vec<Id>,
 }
 
+/// What is reached in a graph: a mark for every number, since it may well be most of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Reached {
+    seen: Vec<bool>,
+    /// Numbers that the graph does not have.
+    others: BTreeSet<Id>,
+}
+
+impl Reached {
+    pub(crate) fn contains(&self, id: Id) -> bool {
+        self.seen.get(id as usize).copied().unwrap_or_default() || self.others.contains(&id)
+    }
+
+    /// Returns the numbers, in their order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Id> {
+        let seen = (0..).zip(&self.seen).filter(|(_, seen)| **seen);
+        seen.map(|(id, _)| id).chain(self.others.iter().copied())
+    }
+}
+
+/// The sizes of objects, by number.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sizes(Vec<u64>);
+
+impl Sizes {
+    /// Returns how many bytes these objects have.
+    pub(crate) fn sum(&self, ids: impl IntoIterator<Item = Id>) -> u64 {
+        let sizes = ids.into_iter().filter_map(|id| self.0.get(id as usize));
+        sizes.fold(0, |sum, size| sum.saturating_add(*size))
+    }
+}
+
 impl Graph {
     /// Makes a graph from the references of each object; `objects` come in the order of their
     /// numbers.
@@ -82,7 +114,7 @@ impl Graph {
         &self,
         roots: impl IntoIterator<Item = Id>,
         within: impl Fn(Id) -> bool,
-    ) -> BTreeSet<Id> {
+    ) -> Reached {
         let mut seen = vec![false; self.starts.len()];
         let mut others = BTreeSet::new();
         let mut waiting: Vec<Id> = Vec::new();
@@ -105,8 +137,7 @@ impl Graph {
                 visit(reference, &mut waiting);
             }
         }
-        let reached = (0..).zip(&seen).filter(|(_, seen)| **seen);
-        reached.map(|(id, _)| id).chain(others).collect()
+        Reached { seen, others }
     }
 
     /// Returns one of the shortest ways from one of `from` to one of `to`, both ends included.
@@ -220,12 +251,20 @@ impl Database {
         })
     }
 
-    /// Returns the sizes of all objects, in the order of their numbers.
-    pub(crate) fn sizes(&self) -> Result<Vec<(Id, u64)>, StoreError> {
+    /// Returns the sizes of all objects that a graph has.
+    pub(crate) fn sizes(&self, graph: &Graph) -> Result<Sizes, StoreError> {
         self.run("list objects", |connection| {
-            let mut select = connection.prepare("SELECT id, bytes FROM objects ORDER BY id")?;
-            let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            rows.collect()
+            let mut sizes = vec![0; graph.starts.len()];
+            let mut select = connection.prepare("SELECT id, bytes FROM objects")?;
+            let mut rows = select.query([])?;
+            while let Some(row) = rows.next()? {
+                let id: Id = row.get(0)?;
+                // Others may have been added meanwhile.
+                if let Some(size) = sizes.get_mut(id as usize) {
+                    *size = row.get(1)?;
+                }
+            }
+            Ok(Sizes(sizes))
         })
     }
 }
@@ -263,14 +302,18 @@ mod tests {
     #[test]
     fn what_is_reached_from_where() {
         let graph = graph();
-        let reached = |roots: &[Id]| graph.reached(roots.iter().copied(), |_| true);
+        let all = |reached: &Reached| -> BTreeSet<Id> { reached.iter().collect() };
+        let reached = |roots: &[Id]| all(&graph.reached(roots.iter().copied(), |_| true));
         assert_eq!(reached(&[2]), BTreeSet::from([2, 4]));
         assert_eq!(reached(&[1]), BTreeSet::from([1, 2, 3, 4]));
         assert_eq!(reached(&[6, 100]), BTreeSet::from([6, 9, 100]));
-        assert_eq!(graph.reached([1], |id| id != 2), BTreeSet::from([1, 3, 4]));
+        let without = graph.reached([1], |id| id != 2);
+        assert_eq!(all(&without), BTreeSet::from([1, 3, 4]));
+        assert!(without.contains(3) && !without.contains(2) && !without.contains(100));
         let up = graph.reversed();
-        assert_eq!(up.reached([4], |_| true), BTreeSet::from([1, 2, 3, 4]));
-        assert_eq!(up.reached([9], |_| true), BTreeSet::from([6, 9]));
+        let above = |id| all(&up.reached([id], |_| true));
+        assert_eq!(above(4), BTreeSet::from([1, 2, 3, 4]));
+        assert_eq!(above(9), BTreeSet::from([6, 9]));
         assert_eq!(up.reversed(), graph);
     }
 

@@ -7,6 +7,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | `open` | how the file is opened, and made where it is missing or damaged |
 //! | `record` | [`Record`]: what is registered of one object, sealed against damage |
 //! | `graph` | [`Graph`]: who refers to whom, of all objects at once |
 //!
@@ -16,68 +17,24 @@
 //! `fsync` per object, about a millisecond beside a compilation.
 
 mod graph;
+mod open;
 mod record;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior};
 use rusqlite::{Row, Transaction, params};
 
-pub(crate) use self::graph::{Graph, Id};
+pub(crate) use self::graph::{Graph, Id, Reached, Sizes};
 pub(crate) use self::record::Record;
 use crate::derivation::Derivation;
-use crate::disk;
-use crate::error::StoreError;
-use crate::failpoint;
-use crate::lock::{StepLock, SweepLock};
+use crate::error::{Context as _, StoreError};
 use crate::path::StorePath;
 use crate::store::ObjectInfo;
 use crate::tree::Content;
-
-/// Version of the tables.
-const FORMAT: i64 = 2;
-
-/// How long to wait for another process's write.
-const PATIENCE: Duration = Duration::from_mins(1);
-
-const TABLES: &str = "
-    -- What is registered, and what that refers to. A number is never given twice.
-    CREATE TABLE paths (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        path TEXT NOT NULL UNIQUE
-    ) STRICT;
-    CREATE TABLE objects (
-        id INTEGER PRIMARY KEY REFERENCES paths ON DELETE CASCADE,
-        content TEXT NOT NULL,
-        bytes INTEGER NOT NULL,
-        files INTEGER NOT NULL,
-        registered TEXT NOT NULL,
-        isolation TEXT NOT NULL,
-        seal TEXT NOT NULL
-    ) STRICT;
-    -- Apart from the rest, so that all of it is read at once: the numbers of paths, packed.
-    CREATE TABLE refs (
-        object INTEGER PRIMARY KEY REFERENCES objects ON DELETE CASCADE,
-        ids BLOB NOT NULL
-    ) STRICT;
-    CREATE TABLE derivations (
-        object INTEGER PRIMARY KEY REFERENCES objects ON DELETE CASCADE,
-        derivation TEXT NOT NULL
-    ) STRICT;
-    -- Files that another file with the same content can be linked to.
-    CREATE TABLE files (
-        hash BLOB NOT NULL,
-        executable INTEGER NOT NULL,
-        object INTEGER NOT NULL REFERENCES objects ON DELETE CASCADE,
-        path TEXT NOT NULL,
-        PRIMARY KEY (hash, executable, object, path)
-    ) STRICT, WITHOUT ROWID;
-    CREATE INDEX files_of_object ON files (object);
-";
 
 /// The register of objects.
 #[derive(Debug)]
@@ -96,99 +53,12 @@ pub(crate) struct Version {
 }
 
 impl Database {
-    /// Opens the database of a home. If it is missing or damaged, makes it from what `rebuild`
-    /// finds in the store.
-    pub(crate) fn open(
-        home: &Utf8Path,
-        rebuild: &dyn Fn() -> Result<Vec<Record>, StoreError>,
-    ) -> Result<Self, StoreError> {
-        let path = home.join("db.sqlite");
-        if let Ok(Some(database)) = Self::open_present(&path) {
-            return Ok(database);
-        }
-        let _only_maker = StepLock::new(home, "database")?;
-        let _nobody_else = match Self::open_present(&path) {
-            Ok(Some(database)) => return Ok(database),
-            Ok(None) => None,
-            Err(StoreError::DatabaseDamaged { path }) => {
-                tracing::warn!("the database {path} is damaged; making it again from the store");
-                // Whoever has it open would go on writing to the file we replace.
-                let lock = SweepLock::try_new(home)?;
-                Some(lock.ok_or(StoreError::DatabaseDamaged { path })?)
-            }
-            Err(error) => return Err(error),
-        };
-        Self::create(&path, &rebuild()?)
-    }
-
-    /// Returns none if the file does not exist or its making was interrupted.
-    fn open_present(path: &Utf8Path) -> Result<Option<Self>, StoreError> {
-        if !disk::exists(path)? {
-            return Ok(None);
-        }
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let database = Self::connect(path, flags)?;
-        let found = database.run("read the format", |connection| {
-            // The second statement reads all that SQLite has to know of the tables.
-            let found = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
-            Ok(found)
-        })?;
-        match found {
-            0 => Ok(None),
-            // What was written before the first release is made again.
-            1 => Err(StoreError::DatabaseDamaged {
-                path: path.to_owned(),
-            }),
-            FORMAT => Ok(Some(database)),
-            _ => Err(StoreError::DatabaseNewer {
-                path: path.to_owned(),
-                found,
-                known: FORMAT,
-            }),
-        }
-    }
-
-    /// Makes the file anew, complete or not at all.
-    fn create(path: &Utf8Path, records: &[Record]) -> Result<Self, StoreError> {
-        // A log without its database would be taken for the new one's.
-        for ending in ["", "-wal", "-shm"] {
-            disk::remove_file(&Utf8PathBuf::from(format!("{path}{ending}")))?;
-        }
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_CREATE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let database = Self::connect(path, flags)?;
-        failpoint::reached("database.file")?;
-        database.run("create the tables", |connection| {
-            // Stays with the file.
-            connection.pragma_update(None, "journal_mode", "WAL")?;
-            let transaction =
-                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            transaction.execute_batch(TABLES)?;
-            for record in records {
-                record.insert(&transaction)?;
-            }
-            transaction.pragma_update(None, "user_version", FORMAT)?;
-            transaction.commit()
-        })?;
-        failpoint::reached("database.tables")?;
-        Ok(database)
-    }
-
-    fn connect(path: &Utf8Path, flags: OpenFlags) -> Result<Self, StoreError> {
-        let connection = Connection::open_with_flags(path, flags).and_then(|connection| {
-            connection.busy_timeout(PATIENCE)?;
-            connection.pragma_update(None, "synchronous", "FULL")?;
-            connection.pragma_update(None, "foreign_keys", true)?;
-            Ok(connection)
-        });
-        let connection = connection.map_err(|error| failed("open the register", path, error))?;
-        Ok(Self {
+    fn with(path: &Utf8Path, connection: Connection) -> Self {
+        Self {
             path: path.to_owned(),
             connection: Mutex::new(connection),
             registrations: AtomicU64::new(0),
-        })
+        }
     }
 
     /// Registers objects, all or none, each in place of what was registered under its path.
@@ -224,15 +94,34 @@ impl Database {
         })
     }
 
-    /// Makes objects invalid that nothing registered refers to, all or none, and forgets them.
+    /// Makes objects invalid that nothing registered refers to, all or none, and forgets them. A
+    /// power cut may take that back until [`Database::sync`]: an object whose tree is gone is
+    /// absent all the same.
     pub(crate) fn forget(&self, paths: &BTreeSet<StorePath>) -> Result<(), StoreError> {
-        self.change("forget objects", |transaction| {
-            let mut delete = transaction.prepare("DELETE FROM paths WHERE path = ?")?;
-            for path in paths {
-                delete.execute([path.to_string()])?;
-            }
-            Ok(())
+        self.run("forget objects", |connection| {
+            connection.pragma_update(None, "synchronous", "NORMAL")?;
+            let forgotten = transact(connection, |transaction| {
+                let mut delete = transaction.prepare("DELETE FROM paths WHERE path = ?")?;
+                for path in paths {
+                    delete.execute([path.to_string()])?;
+                }
+                Ok(())
+            });
+            connection.pragma_update(None, "synchronous", "FULL")?;
+            forgotten
         })
+    }
+
+    /// Brings to disk what was not waited for.
+    pub(crate) fn sync(&self) -> Result<(), StoreError> {
+        // The log, never the database itself: its locks would go with the file that is closed here.
+        let log = Utf8PathBuf::from(format!("{}-wal", self.path));
+        match fs_err::File::open(&log) {
+            Ok(file) => file.sync_data().context("write to disk", &log),
+            // What is in the database was brought there by way of the disk.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error).context("open", &log),
+        }
     }
 
     /// Looks for damage in the file itself; returns what `SQLite` says of the first.
@@ -367,17 +256,43 @@ impl Database {
         })
     }
 
+    /// Returns what more than one file holds.
+    pub(crate) fn repeated(&self) -> Result<Vec<(blake3::Hash, bool)>, StoreError> {
+        self.run("look for equal files", |connection| {
+            let mut select = connection.prepare(
+                "SELECT hash, executable FROM files GROUP BY hash, executable HAVING count(*) > 1",
+            )?;
+            let rows = select.query_map([], |row| {
+                let hash: [u8; 32] = row.get(0)?;
+                Ok((blake3::Hash::from_bytes(hash), row.get(1)?))
+            })?;
+            rows.collect()
+        })
+    }
+
+    /// Returns all files that hold this, as [`Database::file`] does one.
+    pub(crate) fn files(
+        &self,
+        (hash, executable): (blake3::Hash, bool),
+    ) -> Result<Vec<(StorePath, String)>, StoreError> {
+        self.run("look for equal files", |connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT paths.path, files.path FROM files JOIN paths ON object = id
+                 WHERE hash = ? AND executable = ? ORDER BY object, files.path",
+            )?;
+            let rows = select.query_map(params![hash.as_bytes(), executable], |row| {
+                Ok((parsed(row, 0)?, row.get(1)?))
+            })?;
+            rows.collect()
+        })
+    }
+
     fn change(
         &self,
         action: &'static str,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
     ) -> Result<(), StoreError> {
-        self.run(action, |connection| {
-            let transaction =
-                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            work(&transaction)?;
-            transaction.commit()
-        })
+        self.run(action, |connection| transact(connection, work))
     }
 
     fn run<T>(
@@ -394,6 +309,16 @@ impl Database {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Does something to the tables as a whole or not at all.
+fn transact(
+    connection: &mut Connection,
+    work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    work(&transaction)?;
+    transaction.commit()
 }
 
 const SELECT_INFO: &str = "SELECT path, content, bytes, files, registered, isolation

@@ -9,39 +9,53 @@
 //! | `record.toml` | what it is; no folder without it is a generation |
 //! | `digest` | the digest of all the rest, so that `verify` finds damage |
 //!
-//! All links are relative, so that the home can be moved.
+//! All links are relative, so that the home can be moved. A link that the generation before has as
+//! well is another name of that one: it takes no room, and is made sooner.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::generation::{self, DIGEST, GenerationApp, LOCK, MANIFEST, RECORD, Record};
+use super::generation::{DIGEST, GenerationApp, LOCK, MANIFEST, RECORD, Record};
 use crate::error::{Context as _, StoreError};
 use crate::path::StorePath;
+use crate::tree::{Content, Entry, Kind, Tree};
 use crate::{disk, name};
 
 /// From a generation's folder to the home: `profiles/<name>/<number>`.
 const TO_HOME: usize = 3;
 
-/// Makes all that a generation consists of in `folder`, which does not exist yet.
+/// Where a generation is made, and where from.
+pub(super) struct Place<'a> {
+    pub(super) home: &'a Utf8Path,
+    /// Does not exist yet.
+    pub(super) folder: &'a Utf8Path,
+    /// The folder of a generation whose links may be used again.
+    pub(super) like: Option<&'a Utf8Path>,
+}
+
+/// Makes all that a generation consists of.
 pub(super) fn build(
-    home: &Utf8Path,
-    folder: &Utf8Path,
+    place: &Place<'_>,
     record: &Record,
     manifest: &str,
     lock: &str,
 ) -> Result<(), StoreError> {
-    for part in ["bin", "share", "views"] {
-        disk::create_folder(&folder.join(part))?;
-    }
+    let folder = place.folder;
     let mut links = Links {
-        home,
-        folder,
+        place,
         owners: BTreeMap::new(),
+        entries: Vec::new(),
     };
+    disk::create_folder(folder)?;
+    for part in ["bin", "share", "views"] {
+        links.folder(part)?;
+    }
     for app in &record.apps {
         links.app(app)?;
     }
+    let mut entries = links.entries;
     let text = toml::to_string_pretty(record).map_err(|error| StoreError::Record {
         path: folder.join(RECORD),
         source: Box::new(error),
@@ -49,23 +63,29 @@ pub(super) fn build(
     for (name, text) in [(MANIFEST, manifest), (LOCK, lock), (RECORD, &text)] {
         let path = folder.join(name);
         fs_err::write(&path, text).context("write", &path)?;
+        let content = Content::of(text.as_bytes());
+        entries.push(Entry {
+            path: name.to_owned(),
+            kind: Kind::File(content),
+        });
     }
     let path = folder.join(DIGEST);
-    let digest = generation::digest(folder)?.to_string();
+    let digest = Tree::new(entries).digest().to_string();
     fs_err::write(&path, digest).context("write", &path)
 }
 
 /// The links of a generation, and which app brought each.
 struct Links<'a> {
-    home: &'a Utf8Path,
-    folder: &'a Utf8Path,
+    place: &'a Place<'a>,
     owners: BTreeMap<String, &'a str>,
+    /// What was made.
+    entries: Vec<Entry>,
 }
 
 impl<'a> Links<'a> {
     fn app(&mut self, app: &'a GenerationApp) -> Result<(), StoreError> {
         name::check("an app", &app.name)?;
-        let view = self.home.join("store").join(app.view.to_string());
+        let view = self.place.home.join("store").join(app.view.to_string());
         if !view.is_dir() {
             return Err(StoreError::Absent {
                 path: app.view.clone(),
@@ -105,7 +125,10 @@ impl<'a> Links<'a> {
                 });
             };
             if entry.file_type().is_dir() {
-                disk::create_folder(&self.folder.join(inside))?;
+                if let Some(first) = self.owners.get(inside.as_str()) {
+                    return Err(conflict(inside.as_str(), first, app));
+                }
+                self.folder(inside.as_str())?;
             } else {
                 self.link(app, inside.as_str(), inside.as_str())?;
             }
@@ -116,13 +139,54 @@ impl<'a> Links<'a> {
     /// Makes one link, named relative to the generation, to something inside an app's view.
     fn link(&mut self, app: &'a GenerationApp, file: &str, inside: &str) -> Result<(), StoreError> {
         if let Some(first) = self.owners.insert(file.to_owned(), &app.name) {
-            return Err(StoreError::Conflict {
-                file: file.to_owned(),
-                first: first.to_owned(),
-                second: app.name.clone(),
-            });
+            return Err(conflict(file, first, app));
         }
-        disk::link(&self.folder.join(file), &target(file, &app.view, inside))
+        let target = target(file, &app.view, inside);
+        self.make(file, &target)?;
+        self.entries.push(Entry {
+            path: file.to_owned(),
+            kind: Kind::Link {
+                target: target.into_string(),
+            },
+        });
+        Ok(())
+    }
+
+    fn make(&self, file: &str, target: &Utf8Path) -> Result<(), StoreError> {
+        let link = self.place.folder.join(file);
+        if let Some(like) = self.place.like {
+            let other = like.join(file);
+            // Where it cannot have one more name, a new one is as good.
+            if disk::read_link(&other).is_ok_and(|found| found.as_deref() == Some(target))
+                && fs_err::hard_link(&other, &link).is_ok()
+            {
+                return Ok(());
+            }
+        }
+        disk::link(&link, target)
+    }
+
+    /// Makes a folder, if an app before has not made it.
+    fn folder(&mut self, inside: &str) -> Result<(), StoreError> {
+        let path = self.place.folder.join(inside);
+        match fs_err::create_dir(&path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
+            Err(error) => return Err(error).context("create the folder", &path),
+        }
+        self.entries.push(Entry {
+            path: inside.to_owned(),
+            kind: Kind::Folder,
+        });
+        Ok(())
+    }
+}
+
+fn conflict(file: &str, first: &str, second: &GenerationApp) -> StoreError {
+    StoreError::Conflict {
+        file: file.to_owned(),
+        first: first.to_owned(),
+        second: second.name.clone(),
     }
 }
 

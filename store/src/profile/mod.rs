@@ -22,6 +22,7 @@ use std::collections::BTreeSet;
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 
+use self::build::Place;
 pub use self::expiry::Keep;
 pub(crate) use self::expiry::{Kept, kept};
 use self::generation::Record;
@@ -131,7 +132,13 @@ impl Profile {
         let unfinished = self
             .folder
             .join(format!("{number}{UNFINISHED}{}", std::process::id()));
-        let built = build::build(&self.home, &unfinished, &record, &manifest, &lock)
+        let like = parent.map(|parent| self.generation_folder(parent));
+        let place = Place {
+            home: &self.home,
+            folder: &unfinished,
+            like: like.as_deref(),
+        };
+        let built = build::build(&place, &record, &manifest, &lock)
             .and_then(|()| failpoint::reached("commit.build"))
             .and_then(|()| disk::sync_file_system(&unfinished))
             .and_then(|()| failpoint::reached("commit.sync"))
@@ -141,8 +148,8 @@ impl Profile {
             return Err(error);
         }
         failpoint::reached("commit.rename")?;
-        disk::sync_folder(&self.folder)?;
-        failpoint::reached("commit.names")?;
+        // The folder is not waited for in between: the two names are in it both, and what happens
+        // in one folder reaches the disk in its order.
         self.switch(number)
     }
 
@@ -168,7 +175,12 @@ impl Profile {
         let new = self
             .folder
             .join(format!("{number}{UNFINISHED}{}", std::process::id()));
-        let built = build::build(&self.home, &new, &generation.record(), &manifest, &lock);
+        let place = Place {
+            home: &self.home,
+            folder: &new,
+            like: None,
+        };
+        let built = build::build(&place, &generation.record(), &manifest, &lock);
         let right = built.is_ok()
             && fs_err::read_to_string(new.join(generation::DIGEST)).ok() == expected.ok();
         if right {

@@ -36,13 +36,14 @@ impl Profile {
             (self.manifest_path(), generation.manifest()?),
             (self.lock_path(), generation.lock()?),
         ];
+        // Most roads back are short: what is the same need not be written.
+        let other = files
+            .iter()
+            .map(|(path, text)| (path.as_path(), text.as_bytes()))
+            .filter(|(path, text)| fs_err::read(path).ok().as_deref() != Some(text));
+        let other: Vec<_> = other.collect();
         let mut new = vec![self.new_link(generation.number)?];
-        for (path, text) in files {
-            // Most roads back are short: what is the same need not be written.
-            if fs_err::read(&path).ok().as_deref() != Some(text.as_bytes()) {
-                new.push(Replacement::file(&path, text.as_bytes())?);
-            }
-        }
+        new.extend(Replacement::files(&other)?);
         disk::replace_all(new)
     }
 

@@ -32,7 +32,7 @@ use rayon::prelude::*;
 use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
-pub(crate) use self::remove::{Freed, remove};
+pub(crate) use self::remove::{Freed, open_parent, remove, remove_in};
 use crate::digest::{ContentHash, Digest, Hasher};
 use crate::disk;
 use crate::error::{Context as _, StoreError};
@@ -47,6 +47,10 @@ const TIMES: Timestamps = Timestamps {
     last_access: TIME,
     last_modification: TIME,
 };
+
+/// How many files or folders are worth more than one thread: to wake another one takes as long as
+/// a few of them, and longer where the processors are busy.
+const SHARED_OUT: usize = 16;
 
 /// How much of a file is read at once.
 const BUFFER: usize = 1 << 16;
@@ -83,7 +87,24 @@ pub(crate) struct Content {
     pub(crate) hash: blake3::Hash,
 }
 
+impl Content {
+    /// Returns what a file with these bytes holds that cannot be executed.
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        Self {
+            executable: false,
+            length: bytes.len() as u64,
+            hash: blake3::hash(bytes),
+        }
+    }
+}
+
 impl Tree {
+    /// Makes the tree that has these entries, in whatever order they come.
+    pub(crate) fn new(mut entries: Vec<Entry>) -> Self {
+        entries.sort_unstable_by(|one, other| one.path.cmp(&other.path));
+        Self { entries }
+    }
+
     /// Reads a tree that is in canonical form already.
     pub(crate) fn read(folder: &Utf8Path) -> Result<Self, StoreError> {
         let top = Top::open(folder)?;
@@ -105,20 +126,27 @@ impl Tree {
     }
 
     fn from_listed(listed: Vec<Listed>, content: &ReadFile<'_>) -> Result<Self, StoreError> {
-        let entries = listed
-            .into_par_iter()
-            .map_init(
-                || vec![0; BUFFER],
-                |buffer, Listed { path, kind }| {
-                    let kind = match kind {
-                        ListedKind::Folder => Kind::Folder,
-                        ListedKind::File => Kind::File(content(&path, buffer)?),
-                        ListedKind::Link { target } => Kind::Link { target },
-                    };
-                    Ok(Entry { path, kind })
-                },
-            )
-            .collect::<Result<_, StoreError>>()?;
+        let buffer = || vec![0; BUFFER];
+        let read = |buffer: &mut Vec<u8>, Listed { path, kind }| {
+            let kind = match kind {
+                ListedKind::Folder => Kind::Folder,
+                ListedKind::File => Kind::File(content(&path, buffer)?),
+                ListedKind::Link { target } => Kind::Link { target },
+            };
+            Ok(Entry { path, kind })
+        };
+        let files = listed
+            .iter()
+            .filter(|entry| matches!(entry.kind, ListedKind::File));
+        let entries = if files.count() < SHARED_OUT {
+            let mut buffer = buffer();
+            let listed = listed.into_iter();
+            listed
+                .map(|entry| read(&mut buffer, entry))
+                .collect::<Result<_, StoreError>>()
+        } else {
+            listed.into_par_iter().map_init(buffer, read).collect()
+        }?;
         Ok(Self { entries })
     }
 
@@ -326,13 +354,12 @@ fn list(top: &Utf8Path, prepare: Prepare) -> Result<Vec<Listed>, StoreError> {
     // Level by level: how deep a tree is is for whoever made it to say.
     let mut folders = vec![String::new()];
     while !folders.is_empty() {
-        let level: Vec<_> = match folders.as_slice() {
-            [one] => vec![list_folder(top, one, prepare)?],
-            many => many
-                .par_iter()
-                .map(|folder| list_folder(top, folder, prepare))
-                .collect::<Result<_, StoreError>>()?,
-        };
+        let list = |folder: &String| list_folder(top, folder, prepare);
+        let level: Vec<_> = if folders.len() < SHARED_OUT {
+            folders.iter().map(list).collect::<Result<_, StoreError>>()
+        } else {
+            folders.par_iter().map(list).collect()
+        }?;
         let level: Vec<_> = level.into_iter().flatten().collect();
         let inner = level
             .iter()

@@ -1,7 +1,7 @@
 //! Removes trees, and says what that frees.
 
 use std::collections::BTreeMap;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -80,80 +80,136 @@ impl Freed {
 /// is fine. Works on open folders, so that it never leaves the tree. Returns the bytes on disk that
 /// this freed: those of a file go with its last name.
 pub(crate) fn remove(path: &Utf8Path) -> Result<u64, StoreError> {
-    let mut freed = 0;
-    match remove_tree(path, &mut freed) {
-        Ok(()) | Err(Errno::NOENT) => Ok(freed),
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(Errno::INVAL).context("remove", path);
+    };
+    match open_parent(parent) {
+        Ok(parent) => remove_in(&parent, name).context("remove", path),
+        Err(Errno::NOENT) => Ok(0),
         Err(error) => Err(error).context("remove", path),
     }
 }
 
-fn remove_tree(path: &Utf8Path, freed: &mut u64) -> Result<(), Errno> {
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(Errno::INVAL);
-    };
+/// Opens a folder in which there is something to remove.
+pub(crate) fn open_parent(path: &Utf8Path) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let parent = rustix::fs::open(parent.as_str(), flags, Mode::empty())?;
-    let name = CString::new(name).map_err(|_| Errno::INVAL)?;
-    let stat = stat(parent.as_fd(), &name)?;
-    if !is_folder(&stat) {
-        return unlink(parent.as_fd(), &name, freed);
-    }
-    let top = open_folder(parent.as_fd(), &name, freed)?;
-    // What was too deep is moved to the top, and goes in a later round.
-    while empty(&top, top.as_fd(), 0, freed)? {
-        rustix::fs::seek(&top, SeekFrom::Start(0))?;
-    }
-    rustix::fs::unlinkat(&parent, &name, AtFlags::REMOVEDIR)
+    rustix::fs::open(path.as_str(), flags, Mode::empty())
 }
 
-/// Removes all that a folder holds; returns whether anything was moved to the top instead.
-fn empty(
+/// As [`remove`], in an open folder.
+pub(crate) fn remove_in(parent: &OwnedFd, name: &str) -> Result<u64, Errno> {
+    let name = CString::new(name).map_err(|_| Errno::INVAL)?;
+    let mut freed = 0;
+    let removed = match open_folder(parent.as_fd(), &name) {
+        Ok(top) => remove_folder(parent, &name, &top, None, &mut freed),
+        Err(Errno::NOTDIR | Errno::LOOP) => unlink(parent, &name, &mut freed),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Ok(()) | Err(Errno::NOENT) => Ok(freed),
+        Err(error) => Err(error),
+    }
+}
+
+/// Where to put what is too deep.
+#[derive(Clone, Copy)]
+struct Depth<'a> {
+    top: BorrowedFd<'a>,
+    below: usize,
+}
+
+/// Removes an open folder and all it holds. Without a depth it is the top itself: what was too deep
+/// for [`Depth`] is moved there, and goes in a later round.
+fn remove_folder(
+    parent: &OwnedFd,
+    name: &CStr,
     folder: &OwnedFd,
-    top: BorrowedFd<'_>,
-    depth: usize,
+    depth: Option<Depth<'_>>,
     freed: &mut u64,
-) -> Result<bool, Errno> {
-    let mut moved = false;
-    for (name, kind) in names_in(folder)? {
-        let is_folder = match kind {
-            FileType::Unknown => is_folder(&stat(folder.as_fd(), &name)?),
-            kind => kind.is_dir(),
+) -> Result<(), Errno> {
+    let found = rustix::fs::fstat(folder)?;
+    let inner = Depth {
+        top: depth.map_or(folder.as_fd(), |depth| depth.top),
+        below: depth.map_or(1, |depth| depth.below + 1),
+    };
+    loop {
+        let names = some_names(folder)?;
+        for (name, kind) in &names {
+            remove_entry(folder, name, *kind, inner, freed)?;
+        }
+        // Most folders are small, and all of it was read at once.
+        let unlink = || rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR);
+        // What the top is in is none of ours.
+        let removed = match depth {
+            None => unlink(),
+            Some(_) => permitted(parent, unlink),
         };
-        if !is_folder {
-            unlink(folder.as_fd(), &name, freed)?;
-        } else if depth == DEPTH {
-            // Closed to its owner it could not be moved.
-            drop(open_folder(folder.as_fd(), &name, &mut 0)?);
-            move_to_top(folder, &name, top)?;
-            moved = true;
-        } else {
-            let inner = open_folder(folder.as_fd(), &name, freed)?;
-            moved |= empty(&inner, top, depth + 1, freed)?;
-            rustix::fs::unlinkat(folder, &name, AtFlags::REMOVEDIR)?;
+        match removed {
+            Err(Errno::NOTEMPTY) if !names.is_empty() => {
+                rustix::fs::seek(folder, SeekFrom::Start(0))?;
+            }
+            Ok(()) => {
+                *freed += bytes(&found);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
         }
     }
-    Ok(moved)
 }
 
-fn move_to_top(folder: &OwnedFd, name: &CString, top: BorrowedFd<'_>) -> Result<(), Errno> {
+fn remove_entry(
+    folder: &OwnedFd,
+    name: &CStr,
+    kind: FileType,
+    depth: Depth<'_>,
+    freed: &mut u64,
+) -> Result<(), Errno> {
+    let is_folder = match kind {
+        FileType::Unknown => {
+            let found = permitted(folder, || stat(folder, name))?;
+            FileType::from_raw_mode(found.st_mode).is_dir()
+        }
+        kind => kind.is_dir(),
+    };
+    if !is_folder {
+        return permitted(folder, || unlink(folder, name, freed));
+    }
+    let inner = permitted(folder, || open_folder(folder.as_fd(), name))?;
+    if depth.below <= DEPTH {
+        return remove_folder(folder, name, &inner, Some(depth), freed);
+    }
+    // Closed to its owner it could not be moved.
+    rustix::fs::fchmod(&inner, Mode::RWXU)?;
+    move_to_top(folder, name, depth.top)
+}
+
+fn move_to_top(folder: &OwnedFd, name: &CStr, top: BorrowedFd<'_>) -> Result<(), Errno> {
     loop {
-        match rustix::fs::renameat(folder, name, top, disk::unique_name()) {
+        let new = disk::unique_name();
+        match permitted(folder, || rustix::fs::renameat(folder, name, top, &*new)) {
             Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => {}
             result => return result,
         }
     }
 }
 
-fn stat(parent: BorrowedFd<'_>, name: &CString) -> Result<Stat, Errno> {
+/// Does something in a folder, opening it to its owner if it is not.
+fn permitted<T>(folder: &OwnedFd, mut act: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    match act() {
+        Err(Errno::ACCESS) => {
+            rustix::fs::fchmod(folder, Mode::RWXU)?;
+            act()
+        }
+        result => result,
+    }
+}
+
+fn stat(parent: &OwnedFd, name: &CStr) -> Result<Stat, Errno> {
     rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
 }
 
-fn is_folder(stat: &Stat) -> bool {
-    FileType::from_raw_mode(stat.st_mode).is_dir()
-}
-
 /// Removes a name that is not a folder's, and counts what that frees.
-fn unlink(parent: BorrowedFd<'_>, name: &CString, freed: &mut u64) -> Result<(), Errno> {
+fn unlink(parent: &OwnedFd, name: &CStr, freed: &mut u64) -> Result<(), Errno> {
     /// Of two who remove the last two names of a file at once, one must see that it was the last.
     static SHARED: Mutex<()> = Mutex::new(());
     let mut found = stat(parent, name)?;
@@ -175,28 +231,22 @@ fn bytes(stat: &Stat) -> u64 {
     stat.st_blocks.unsigned_abs() * BLOCK
 }
 
-/// Opens a folder whose content is to be removed, and counts it as freed.
-fn open_folder(parent: BorrowedFd<'_>, name: &CString, freed: &mut u64) -> Result<OwnedFd, Errno> {
+/// Opens a folder whose content is to be removed, if it is one.
+fn open_folder(parent: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let opened = match rustix::fs::openat(parent, name, flags, Mode::empty()) {
+    match rustix::fs::openat(parent, name, flags, Mode::empty()) {
         Err(Errno::ACCESS) => {
             // Closed to its owner. By name, for want of an open folder; what is not a folder
             // does not come here.
             rustix::fs::chmodat(parent, name, Mode::RWXU, AtFlags::empty())?;
-            rustix::fs::openat(parent, name, flags, Mode::empty())?
+            rustix::fs::openat(parent, name, flags, Mode::empty())
         }
-        result => result?,
-    };
-    let found = rustix::fs::fstat(&opened)?;
-    if !Mode::from_raw_mode(found.st_mode).contains(Mode::RWXU) {
-        rustix::fs::fchmod(&opened, Mode::RWXU)?;
+        result => result,
     }
-    *freed += bytes(&found);
-    Ok(opened)
 }
 
-/// Reads an open folder, from where it was read last.
-fn names_in(folder: &OwnedFd) -> Result<Vec<(CString, FileType)>, Errno> {
+/// Reads some names of an open folder, from where it was read last: as many as one call gives.
+fn some_names(folder: &OwnedFd) -> Result<Vec<(CString, FileType)>, Errno> {
     let mut buffer = [MaybeUninit::uninit(); LIST];
     let mut entries = RawDir::new(folder, &mut buffer);
     let mut names = Vec::new();
@@ -205,6 +255,9 @@ fn names_in(folder: &OwnedFd) -> Result<Vec<(CString, FileType)>, Errno> {
         let name = entry.file_name();
         if name != c"." && name != c".." {
             names.push((name.to_owned(), entry.file_type()));
+        }
+        if entries.is_buffer_empty() {
+            break;
         }
     }
     Ok(names)
