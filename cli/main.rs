@@ -3,7 +3,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`args`] | what can be typed |
+//! | [`args`], [`recipe_args`] | what can be typed |
 //! | [`context`] | environment, configuration, clock |
 //! | [`commands`] | one module per verb |
 //! | [`apply`] | the one way through: resolve, plan, execute, link, commit |
@@ -22,6 +22,7 @@ mod context;
 mod error;
 mod fetch;
 mod progress;
+mod recipe_args;
 mod request;
 mod solve;
 mod stand_in;

@@ -23,6 +23,7 @@ mod network;
 mod oracle;
 mod parity;
 mod pipelining;
+mod recipe_authors;
 mod recipes;
 mod resolve;
 mod sharing;
