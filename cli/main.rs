@@ -10,6 +10,7 @@
 //! | [`request`] | from a manifest to questions for the resolver |
 //! | [`solve`] | questions to the resolver, by policy |
 //! | [`toolchain`] | which compiler, which C tools |
+//! | [`share`] | what recipes say of an app beside how it is built |
 //! | [`fetch`] | adapters between registry and store |
 //! | [`ui`], [`progress`] | what people see |
 //! | [`error`] | blame, hints, exit codes |
@@ -24,6 +25,7 @@ mod fetch;
 mod progress;
 mod recipe_args;
 mod request;
+mod share;
 mod solve;
 mod stand_in;
 mod toolchain;

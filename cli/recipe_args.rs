@@ -15,6 +15,8 @@ pub(crate) enum RecipeCommand {
     Lint(LintRecipes),
     /// Lay recipes out in the usual way, comments kept
     Fmt(FormatRecipes),
+    /// Run the tests of installed apps: those they were installed with, or those of recipes
+    Test(TestRecipes),
     /// Move recipes to the newest version of what they build, comments kept
     Bump(RecipeFiles),
     /// Print the JSON schema of recipes, for editors
@@ -91,6 +93,14 @@ pub(crate) struct FormatRecipes {
     /// Write nothing: fail if a file is laid out in another way
     #[arg(long)]
     pub(crate) check: bool,
+}
+
+/// Arguments of `recipe test`.
+#[derive(Debug, Args)]
+pub(crate) struct TestRecipes {
+    /// Installed apps, or recipes of installed apps; none means all apps that have a test
+    #[arg(value_name = "APP|FILE")]
+    pub(crate) apps: Vec<String>,
 }
 
 /// Files of recipes.

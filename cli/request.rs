@@ -6,8 +6,8 @@ use camino::Utf8Path;
 use jiff::Timestamp;
 use orlop_index::Locals;
 use orlop_recipes::{
-    CodegenChoice, FeatureName, LinkageChoice, Manifest, PackageName, PackageRequest, Policy,
-    Recipe, RecipeSet, Version, VersionReq,
+    AppRecipe, CodegenChoice, FeatureName, LinkageChoice, Manifest, PackageName, PackageRequest,
+    Policy, Recipe, RecipeSet, Version, VersionReq,
 };
 use orlop_resolver::{Platform, Request};
 use orlop_store::Compiler;
@@ -34,6 +34,8 @@ pub(crate) struct Wanted {
     pub(crate) programs: Option<BTreeSet<String>>,
     /// Packages that its recipe takes from elsewhere than the registry.
     pub(crate) locals: Locals,
+    /// Its recipe, if it has one.
+    pub(crate) recipe: Option<AppRecipe>,
 }
 
 impl Wanted {
@@ -128,21 +130,12 @@ fn one(
     let asked = manifest
         .request(name)
         .expect("the name comes from the manifest");
-    let own = match &asked.recipe {
-        Some(path) => match read_recipe(context, path)? {
-            Recipe::App(recipe) => Some(recipe),
-            _ => {
-                return Err(CommandError::usage(format!(
-                    "`{path}` is not the recipe of an app"
-                )));
-            }
-        },
-        None => None,
-    };
-    let recipe = own.as_ref().or_else(|| recipes.app(name));
-    let request = recipe.map_or_else(|| asked.clone(), |recipe| recipe.request(&asked));
+    let recipe = app_recipe(context, &asked, recipes, name)?;
+    let request = recipe
+        .as_ref()
+        .map_or_else(|| asked.clone(), |recipe| recipe.request(&asked));
     let linkage = linkage(name, manifest, &request)?;
-    let locals = match recipe {
+    let locals = match &recipe {
         Some(recipe) => {
             context
                 .workshop()
@@ -152,7 +145,9 @@ fn one(
     };
     Ok(Wanted {
         name: name.clone(),
-        package: recipe.map_or_else(|| name.clone(), |recipe| recipe.package.clone()),
+        package: recipe
+            .as_ref()
+            .map_or_else(|| name.clone(), |recipe| recipe.package.clone()),
         requirement: request.requirement,
         features: request.features,
         default_features: request.default_features,
@@ -161,10 +156,30 @@ fn one(
         codegen: request.codegen,
         compiler: request.compiler,
         programs: recipe
+            .as_ref()
             .map(|recipe| recipe.binaries.clone())
             .filter(|binaries| !binaries.is_empty()),
         locals,
+        recipe,
     })
+}
+
+/// The recipe of an app: its own file, or the one that goes by its name.
+pub(crate) fn app_recipe(
+    context: &Context,
+    asked: &PackageRequest,
+    recipes: &RecipeSet,
+    name: &PackageName,
+) -> Result<Option<AppRecipe>, CommandError> {
+    let Some(path) = &asked.recipe else {
+        return Ok(recipes.app(name).cloned());
+    };
+    match read_recipe(context, path)? {
+        Recipe::App(recipe) => Ok(Some(recipe)),
+        _ => Err(CommandError::usage(format!(
+            "`{path}` is not the recipe of an app"
+        ))),
+    }
 }
 
 /// The linkage of an app. One with codegen options of its own has nothing to share, so the

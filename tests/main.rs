@@ -24,6 +24,7 @@ mod oracle;
 mod parity;
 mod pipelining;
 mod recipe_authors;
+mod recipe_share;
 mod recipes;
 mod resolve;
 mod sharing;

@@ -217,6 +217,7 @@ fn the_page_of_the_command_line_is_what_help_prints() {
         "recipe import",
         "recipe lint",
         "recipe fmt",
+        "recipe test",
         "recipe bump",
         "recipe schema",
         "completions",

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8Path;
-use orlop_index::{Archive, Locals, Registry};
+use orlop_index::{Locals, Registry};
 use orlop_recipes::recipe::share;
 use orlop_recipes::{
     AppSpec, CodegenChoice, CrateSource, Draft, FeatureName, LinkageChoice, PackageName, Policy,
@@ -11,7 +11,7 @@ use orlop_recipes::{
 };
 use orlop_resolver::{BinaryTarget, Index as _, Package, Release, Resolution};
 
-use crate::commands::recipe::package::newest;
+use crate::commands::recipe::package::{self, newest};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::fetch::Fetching;
@@ -258,6 +258,7 @@ fn resolution(
         compiler: None,
         programs: None,
         locals: locals.clone(),
+        recipe: None,
     };
     let mut request = wanted.request(&compiler, context.now)?;
     // What can be compiled here is another question.
@@ -299,15 +300,7 @@ fn shared_files(
     release: &Release,
     binaries: &[String],
 ) -> Result<Vec<(String, ShareOrigin)>, CommandError> {
-    let version = release.version.to_string();
-    let checksum = release.checksum.to_string();
-    let files = registry
-        .files_of(&Archive {
-            name: release.name.as_str(),
-            version: &version,
-            checksum: &checksum,
-        })
-        .map_err(|error| CommandError::new(Kind::Failed, error))?;
+    let files = package::files(registry, release)?;
     let mut found = BTreeMap::new();
     for file in &files {
         let Some(name) = shared_name(file, binaries) else {

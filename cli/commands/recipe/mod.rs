@@ -6,6 +6,7 @@
 //! | [`import`] | `import` |
 //! | [`lint`] | `lint` |
 //! | [`format`] | `fmt`, `schema` |
+//! | [`test`] | `test` |
 //! | [`bump`] | `bump` |
 //! | [`package`] | what a registry, a folder or a repository says of the package of a recipe |
 
@@ -15,6 +16,7 @@ mod import;
 mod lint;
 mod new;
 mod package;
+mod test;
 
 use camino::Utf8Path;
 
@@ -29,6 +31,7 @@ pub(super) fn run(context: &Context, command: &RecipeCommand) -> Result<(), Comm
         RecipeCommand::Import(arguments) => import::import(context, arguments),
         RecipeCommand::Lint(arguments) => lint::lint(context, arguments),
         RecipeCommand::Fmt(arguments) => format::format(context, arguments),
+        RecipeCommand::Test(arguments) => test::test(context, arguments),
         RecipeCommand::Bump(arguments) => bump::bump(context, arguments),
         RecipeCommand::Schema => {
             context.ui.data(orlop_recipes::recipe_schema().trim_end());

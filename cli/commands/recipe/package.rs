@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use orlop_index::{Archive, Registry};
 use orlop_recipes::lint::PackageFacts;
 use orlop_recipes::{AppRecipe, PackageName, RecipeSet, VersionReq};
 use orlop_resolver::{Index, Package, Release};
@@ -57,7 +58,24 @@ pub(super) fn facts(context: &Context, app: &AppRecipe) -> Result<PackageFacts, 
         binaries: binaries(&package),
         features: package.declared_features.clone(),
         license: package.about.license.clone(),
+        files: files(&registry, &release)?,
     })
+}
+
+/// Returns the paths of the files of a release.
+pub(super) fn files(
+    registry: &Registry<'_>,
+    release: &Release,
+) -> Result<BTreeSet<String>, CommandError> {
+    let version = release.version.to_string();
+    let checksum = release.checksum.to_string();
+    registry
+        .files_of(&Archive {
+            name: release.name.as_str(),
+            version: &version,
+            checksum: &checksum,
+        })
+        .map_err(|error| CommandError::new(Kind::Failed, error))
 }
 
 fn binaries(package: &Package) -> BTreeSet<String> {

@@ -3,6 +3,7 @@
 use super::Report;
 use super::subject::Subject;
 use crate::choice::list;
+use crate::recipe::ShareOrigin;
 
 /// The lengths of a summary that a list can show and that says something.
 const SUMMARY: std::ops::RangeInclusive<usize> = 10..=80;
@@ -100,6 +101,22 @@ pub(super) fn unknown_feature(subject: &Subject<'_>, report: &mut Report<'_>) {
             report.add(
                 &subject.item_of("features", feature.as_str()),
                 format!("the package has no feature `{feature}`"),
+            );
+        }
+    }
+}
+
+pub(super) fn unknown_file(subject: &Subject<'_>, report: &mut Report<'_>) {
+    let (Some(app), Some(package)) = (subject.app(), &subject.known.package) else {
+        return;
+    };
+    for origin in app.share.values() {
+        if let ShareOrigin::File { file } = origin
+            && !package.files.contains(file)
+        {
+            report.add(
+                &subject.text_in("share", file),
+                format!("the package has no file `{file}`"),
             );
         }
     }

@@ -57,6 +57,8 @@ pub struct PackageFacts {
     pub features: BTreeSet<String>,
     /// Its licence; empty if it does not say.
     pub license: String,
+    /// The paths of its files.
+    pub files: BTreeSet<String>,
 }
 
 /// One thing that is wrong.

@@ -131,6 +131,15 @@ pub const RULES: &[Rule] = &[
         fix: None,
     },
     Rule {
+        name: "unknown-file",
+        level: Level::Error,
+        about: "The package has the files that the recipe takes from it (asked with `--online`).",
+        bad: "[app]\nname = \"hello\"\nshare = { \"hello.1\" = { file = \"hello.1\" } }\n",
+        good: "[app]\nname = \"hello\"\nshare = { \"hello.1\" = { file = \"doc/hello.1\" } }\n",
+        check: app::unknown_file,
+        fix: None,
+    },
+    Rule {
         name: "useless-alias",
         level: Level::Warning,
         about: "An alias is another name than the app's and its programs'.",

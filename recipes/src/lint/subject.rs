@@ -89,6 +89,19 @@ impl<'a> Subject<'a> {
             .unwrap_or_else(|| self.value(key))
     }
 
+    /// Where a text stands in the tables of a table.
+    pub(super) fn text_in(&self, key: &str, text: &str) -> Range<usize> {
+        let outer = self.item(key).and_then(Item::as_table_like);
+        outer
+            .into_iter()
+            .flat_map(TableLike::iter)
+            .filter_map(|(_, item)| item.as_table_like())
+            .flat_map(TableLike::iter)
+            .find(|(_, item)| item.as_str() == Some(text))
+            .and_then(|(_, item)| item.span())
+            .unwrap_or(0..0)
+    }
+
     fn item(&self, path: &str) -> Option<&Item> {
         let (_, mut table) = self.table()?;
         let mut parts = path.split('.');

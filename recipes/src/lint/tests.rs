@@ -13,6 +13,7 @@ fn known() -> Known {
             binaries: ["hello", "hi"].map(str::to_owned).into(),
             features: BTreeSet::from(["extra".to_owned()]),
             license: "MIT".to_owned(),
+            files: BTreeSet::from(["doc/hello.1".to_owned()]),
         }),
     }
 }

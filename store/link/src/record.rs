@@ -247,12 +247,17 @@ impl ContentHash for App {
             linkage,
             programs,
             compiler,
+            share,
         } = self;
         (name, version).hash(hasher);
         (linkage, compiler).hash(hasher);
         hasher.integer(programs.len() as u64);
         for program in programs {
             (&program.name, &program.link_set).hash(hasher);
+        }
+        // Most apps have none, and keep the keys that they had before there was this.
+        if !share.is_empty() {
+            share.hash(hasher);
         }
     }
 }

@@ -345,12 +345,14 @@ impl Machine {
                     link_set: link_set.clone(),
                 }],
                 compiler: self.compiler.clone(),
+                share: orlop_link::Share::default(),
             })
             .collect();
         let context = Context {
             store: &self.store,
             runner: &self.runner,
             c_tools: &self.c_tools,
+            files: &orlop_link::NoFiles,
             reporter: &Silent,
             jobs: 2,
         };
