@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 
 use camino::Utf8PathBuf;
 use jiff::Timestamp;
+use orlop_index::Registry;
 use orlop_link::{Linkage, Linked, View};
 use orlop_plan::{AppRequest, Surroundings};
 use orlop_recipes::{LinkageChoice, Manifest, PackageName, RecipeSet};
-use orlop_resolver::{Index, Lock, LockedApp, Resolution};
+use orlop_resolver::{Index, Lock, LockedApp, Resolution, Variant};
 use orlop_store::derivation::Tools;
 use orlop_store::{
     Generation, GenerationApp, NewGeneration, Plan, PlannedApp, Profile, Runner, Store, StorePath,
@@ -19,6 +20,7 @@ use crate::error::{CommandError, Kind};
 use crate::fetch::{Archives, Fetching};
 use crate::progress::Progress;
 use crate::request::{self, Wanted};
+use crate::share::{self, PackageFiles};
 use crate::solve::{Question, solve};
 use crate::toolchain;
 
@@ -178,6 +180,13 @@ struct Resolved<'a> {
     compiler: String,
 }
 
+impl Resolved<'_> {
+    /// The app's own variant.
+    fn root(&self) -> &Variant {
+        self.resolution.app()
+    }
+}
+
 impl Work<'_> {
     fn run(&self, wanted: &[Wanted]) -> Result<Outcome, CommandError> {
         let fetching = Fetching(self.progress);
@@ -190,6 +199,7 @@ impl Work<'_> {
             )
             .hint("run `orlop sync` without `--locked`"));
         }
+        share::warn_of_deprecated(self.context, self.profile, wanted)?;
         let registry = self
             .context
             .registry(lock.snapshot(), self.recipes, &fetching)?;
@@ -239,7 +249,7 @@ impl Work<'_> {
         if matches!(self.change.until, Until::Built { .. }) {
             return Ok(Outcome::Planned(plan));
         }
-        let linked = self.link(&apps, &plan.apps)?;
+        let linked = self.link(&apps, &plan.apps, &registry)?;
         self.commit(&apps, plan, &linked, &lock)
     }
 
@@ -394,7 +404,13 @@ impl Work<'_> {
         }
     }
 
-    fn link(&self, apps: &[Resolved<'_>], planned: &[PlannedApp]) -> Result<Linked, CommandError> {
+    fn link(
+        &self,
+        apps: &[Resolved<'_>],
+        planned: &[PlannedApp],
+        registry: &Registry<'_>,
+    ) -> Result<Linked, CommandError> {
+        let files = PackageFiles::new(registry, apps.iter().map(|app| (app.wanted, app.root())));
         let apps: Vec<_> = apps
             .iter()
             .zip(planned)
@@ -405,6 +421,7 @@ impl Work<'_> {
                 programs: planned.programs.clone(),
                 compiler: planned.compiler.clone(),
                 role: app.wanted.role(planned),
+                share: share::of(app.wanted, app.root()),
             })
             .collect();
         let c_tools = toolchain::c_tools(self.context, self.store, self.progress)?;
@@ -421,6 +438,7 @@ impl Work<'_> {
                 store: self.store,
                 runner: self.runner,
                 c_tools: &c_tools,
+                files: &files,
                 reporter: self.progress,
                 jobs: self.context.jobs(),
             },
@@ -481,6 +499,7 @@ fn generation_app(
     let view = views.iter().find(|view| view.app == name).ok_or_else(|| {
         CommandError::failed(format!("`{name}` was linked, but its view is missing"))
     })?;
+    let recipe = app.wanted.recipe.as_ref();
     Ok(GenerationApp {
         name,
         version: planned.version.clone(),
@@ -494,6 +513,8 @@ fn generation_app(
             .iter()
             .map(|program| program.link_set.clone())
             .collect(),
+        test: recipe.and_then(|recipe| recipe.test.clone()),
+        caveats: recipe.and_then(|recipe| recipe.caveats.clone()),
     })
 }
 

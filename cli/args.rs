@@ -5,6 +5,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use orlop_recipes::{AppSpec, CodegenChoice, Policy, Version};
 
+use crate::recipe_args::RecipeCommand;
+
 /// Installs apps side by side and shares the Rust crates they have in common
 #[derive(Debug, Parser)]
 #[command(
@@ -176,6 +178,9 @@ pub(crate) enum Command {
     /// The compilers that apps are compiled with
     #[command(subcommand)]
     Compiler(CompilerCommand),
+    /// Recipes: write, check, test and keep them up to date
+    #[command(subcommand)]
+    Recipe(RecipeCommand),
     /// Print a completion script for a shell
     Completions {
         /// The shell

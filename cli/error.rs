@@ -199,7 +199,9 @@ impl From<LocalError> for CommandError {
             LocalError::Offline { .. } => Kind::Refused,
             LocalError::Manifest { .. }
             | LocalError::Package { .. }
-            | LocalError::OtherPackage { .. } => Kind::Usage,
+            | LocalError::OtherPackage { .. }
+            | LocalError::NoApp { .. }
+            | LocalError::SeveralApps { .. } => Kind::Usage,
             _ => Kind::Failed,
         };
         Self::new(kind, error)

@@ -3,13 +3,14 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`args`] | what can be typed |
+//! | [`args`], [`recipe_args`] | what can be typed |
 //! | [`context`] | environment, configuration, clock |
 //! | [`commands`] | one module per verb |
 //! | [`apply`] | the one way through: resolve, plan, execute, link, commit |
 //! | [`request`] | from a manifest to questions for the resolver |
 //! | [`solve`] | questions to the resolver, by policy |
 //! | [`toolchain`] | which compiler, which C tools |
+//! | [`share`] | what recipes say of an app beside how it is built |
 //! | [`fetch`] | adapters between registry and store |
 //! | [`ui`], [`progress`] | what people see |
 //! | [`error`] | blame, hints, exit codes |
@@ -22,7 +23,9 @@ mod context;
 mod error;
 mod fetch;
 mod progress;
+mod recipe_args;
 mod request;
+mod share;
 mod solve;
 mod stand_in;
 mod toolchain;

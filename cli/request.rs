@@ -8,8 +8,8 @@ use orlop_index::Locals;
 use orlop_link::Role;
 use orlop_plan::Product;
 use orlop_recipes::{
-    CodegenChoice, FeatureName, LinkageChoice, Manifest, PackageName, PackageRequest, Policy,
-    Recipe, RecipeSet, Version, VersionReq,
+    AppRecipe, CodegenChoice, FeatureName, LinkageChoice, Manifest, PackageName, PackageRequest,
+    Policy, Recipe, RecipeSet, Version, VersionReq,
 };
 use orlop_resolver::{Platform, Request};
 use orlop_store::{Compiler, PlannedApp};
@@ -38,6 +38,8 @@ pub(crate) struct Wanted {
     pub(crate) plugins: BTreeSet<PackageName>,
     /// Packages that its recipe takes from elsewhere than the registry.
     pub(crate) locals: Locals,
+    /// Its recipe, if it has one.
+    pub(crate) recipe: Option<AppRecipe>,
 }
 
 impl Wanted {
@@ -157,21 +159,13 @@ fn one(
     let asked = manifest
         .request(name)
         .expect("the name comes from the manifest");
-    let own = match &asked.recipe {
-        Some(path) => match read_recipe(context, path)? {
-            Recipe::App(recipe) => Some(recipe),
-            _ => {
-                return Err(CommandError::usage(format!(
-                    "`{path}` is not the recipe of an app"
-                )));
-            }
-        },
-        None => None,
-    };
-    let recipe = own.as_ref().or_else(|| recipes.app(name));
-    let request = recipe.map_or_else(|| asked.clone(), |recipe| recipe.request(&asked));
+    let recipe = app_recipe(context, &asked, recipes, name)?;
+    let request = recipe
+        .as_ref()
+        .map_or_else(|| asked.clone(), |recipe| recipe.request(&asked));
     let linkage = linkage(name, manifest, &request)?;
     let plugins = recipe
+        .as_ref()
         .map(|recipe| recipe.plugins.clone())
         .unwrap_or_default();
     if linkage == LinkageChoice::Static && !plugins.is_empty() {
@@ -180,7 +174,7 @@ fn one(
              `static`"
         )));
     }
-    let locals = match recipe {
+    let locals = match &recipe {
         Some(recipe) => {
             context
                 .workshop()
@@ -190,7 +184,9 @@ fn one(
     };
     Ok(Wanted {
         name: name.clone(),
-        package: recipe.map_or_else(|| name.clone(), |recipe| recipe.package.clone()),
+        package: recipe
+            .as_ref()
+            .map_or_else(|| name.clone(), |recipe| recipe.package.clone()),
         requirement: request.requirement,
         features: request.features,
         default_features: request.default_features,
@@ -199,11 +195,31 @@ fn one(
         codegen: request.codegen,
         compiler: request.compiler,
         programs: recipe
+            .as_ref()
             .map(|recipe| recipe.binaries.clone())
             .filter(|binaries| !binaries.is_empty()),
         plugins,
         locals,
+        recipe,
     })
+}
+
+/// The recipe of an app: its own file, or the one that goes by its name.
+pub(crate) fn app_recipe(
+    context: &Context,
+    asked: &PackageRequest,
+    recipes: &RecipeSet,
+    name: &PackageName,
+) -> Result<Option<AppRecipe>, CommandError> {
+    let Some(path) = &asked.recipe else {
+        return Ok(recipes.app(name).cloned());
+    };
+    match read_recipe(context, path)? {
+        Recipe::App(recipe) => Ok(Some(recipe)),
+        _ => Err(CommandError::usage(format!(
+            "`{path}` is not the recipe of an app"
+        ))),
+    }
 }
 
 /// The linkage of an app. One with codegen options of its own has nothing to share, so the

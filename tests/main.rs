@@ -24,6 +24,8 @@ mod oracle;
 mod parity;
 mod pipelining;
 mod plugins;
+mod recipe_authors;
+mod recipe_share;
 mod recipes;
 mod resolve;
 mod sharing;

@@ -65,3 +65,25 @@ fn network_hexyl_ripgrep_and_fd_share_crates() {
     let again = online(&env, "install ripgrep --json").success().json();
     assert_eq!(again["outcome"], "unchanged");
 }
+
+/// The first ten of these apps are those of the corpus that compile fastest.
+#[test]
+#[ignore = "needs the network and minutes of compilation"]
+fn network_imported_recipes_are_sound_and_build() {
+    let env = Env::new();
+    let apps = [
+        "hexyl", "zoxide", "sd", "pastel", "ripgrep", "tokei", "fd-find", "procs", "just", "xh",
+    ];
+    for app in apps {
+        drop(online(&env, &format!("recipe import {app}")).success());
+        drop(online(&env, &format!("recipe lint --online {app}.toml")).success());
+        drop(online(&env, &format!("recipe fmt --check {app}.toml")).success());
+    }
+    drop(online(&env, "install ./hexyl.toml ./zoxide.toml").success());
+    with_input(&env, "hexyl", &["--plain"], "A")
+        .success()
+        .prints("41");
+    with_input(&env, "zoxide", &["init", "bash"], "")
+        .success()
+        .prints("__zoxide");
+}

@@ -212,6 +212,14 @@ fn the_page_of_the_command_line_is_what_help_prints() {
         "compiler list",
         "compiler remove",
         "compiler default",
+        "recipe",
+        "recipe new",
+        "recipe import",
+        "recipe lint",
+        "recipe fmt",
+        "recipe test",
+        "recipe bump",
+        "recipe schema",
         "completions",
     ];
     for command in commands {

@@ -15,7 +15,7 @@ use crate::apply::{self, Borders, Change, Outcome, Renew, Until};
 use crate::args::{Install, LinkageArgument, Remove, Sync, Upgrade};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
-use crate::request;
+use crate::{request, share};
 
 /// A profile that this command alone may change, and its manifest as it is.
 pub(super) struct Session {
@@ -404,6 +404,7 @@ fn report(
             for app in &removed {
                 context.ui.success(format!("Removed {app}"));
             }
+            share::show_caveats(context, before, generation);
             context.ui.status(format!(
                 "Generation {} of `{}` is current",
                 generation.number,

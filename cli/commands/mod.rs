@@ -14,6 +14,7 @@ mod optimise;
 mod plugin;
 mod query;
 mod rebuilt;
+mod recipe;
 mod resolve;
 mod run;
 mod stats;
@@ -64,6 +65,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<(), CommandErro
         Command::Which(arguments) => store::which(context, &arguments),
         Command::Stats(arguments) => stats::stats(context, &arguments),
         Command::Compiler(command) => compiler::run(context, command),
+        Command::Recipe(command) => recipe::run(context, &command),
         Command::Completions { shell } => {
             let mut out = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "orlop", &mut out);

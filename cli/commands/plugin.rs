@@ -239,6 +239,7 @@ impl Work<'_> {
             compiler: Some(self.host.installed.compiler.clone()),
             programs: None,
             plugins: [].into(),
+            recipe: None,
             locals: workshop.pack(&recipe.package, source, &BTreeMap::new())?,
         })
     }
@@ -287,6 +288,7 @@ impl Work<'_> {
             linkage: apply::linkage(self.host.wanted.linkage),
             programs: planned.programs.clone(),
             compiler: planned.compiler.clone(),
+            share: orlop_link::Share::default(),
             role,
         };
         let wanted = &self.host.wanted;

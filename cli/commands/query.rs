@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use orlop_recipes::{AppRecipe, Manifest};
 use orlop_resolver::{DependencyKind, Lock, LockedApp};
 use orlop_store::{Generation, GenerationApp, Store, StorePath};
 use serde::Serialize;
 
 use crate::args::AppArgument;
 use crate::context::Context;
-use crate::error::CommandError;
+use crate::error::{CommandError, Message};
 use crate::progress::bytes_text;
+use crate::request;
 
 /// One installed app, as data.
 #[derive(Serialize)]
@@ -78,13 +80,17 @@ struct Details {
     closure: BTreeMap<String, u64>,
     /// Its crates, and how many apps of the profile use each.
     libraries: BTreeMap<String, usize>,
+    /// What its recipe says of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recipe: Option<AppRecipe>,
 }
 
 pub(super) fn info(context: &Context, arguments: &AppArgument) -> Result<(), CommandError> {
     let (store, profile) = super::open(context)?;
     let generation = super::current(&profile)?;
     let app = super::installed(&generation, &arguments.app)?;
-    let details = details(&store, &generation, app)?;
+    let mut details = details(&store, &generation, app)?;
+    details.recipe = recipe(context, &generation, app);
     if context.global.json {
         return context.ui.data_json(&details);
     }
@@ -112,8 +118,22 @@ pub(super) fn info(context: &Context, arguments: &AppArgument) -> Result<(), Com
             format!("{} in {} objects", bytes_text(bytes), details.closure.len()),
         ),
     ];
-    for (name, value) in lines {
-        context.ui.data(format!("{name:<9} {value}"));
+    let recipe = details.recipe.as_ref();
+    let said = [
+        ("summary", recipe.and_then(|recipe| recipe.summary.clone())),
+        ("license", recipe.and_then(|recipe| recipe.license.clone())),
+        (
+            "deprecated",
+            recipe.and_then(|recipe| recipe.deprecated.clone()),
+        ),
+        ("caveats", app.caveats.clone()),
+        ("test", app.test.clone()),
+    ];
+    let said = said
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)));
+    for (name, value) in lines.into_iter().chain(said) {
+        context.ui.data(format!("{name:<10} {value}"));
     }
     Ok(())
 }
@@ -145,6 +165,36 @@ fn details(
         generation: generation.number,
         closure,
         libraries,
+        recipe: None,
+    })
+}
+
+/// The recipe of an app as it is now; one that cannot be read is worth a warning, and no failure.
+fn recipe(context: &Context, generation: &Generation, app: &GenerationApp) -> Option<AppRecipe> {
+    let find = || -> Result<Option<AppRecipe>, CommandError> {
+        let path = generation.folder().join("manifest.toml");
+        let manifest = Manifest::parse(path.as_str(), &generation.manifest()?)?;
+        let named = manifest
+            .packages
+            .keys()
+            .find(|name| name.as_str() == app.name);
+        let Some((name, asked)) = named.and_then(|name| Some((name, manifest.request(name)?)))
+        else {
+            return Ok(None);
+        };
+        let recipes = request::recipes(context, &manifest)?;
+        request::app_recipe(context, &asked, &recipes, name)
+    };
+    find().unwrap_or_else(|error| {
+        let reason = match error.message() {
+            Message::Chain(error) => error.to_string(),
+            Message::Diagnostic(error) => error.to_string(),
+        };
+        context.ui.warning(format!(
+            "the recipe of `{}` cannot be read: {reason}",
+            app.name
+        ));
+        None
     })
 }
 

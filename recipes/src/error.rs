@@ -90,6 +90,12 @@ pub enum RecipeErrorKind {
         /// What to write instead, where `reason` does not say it.
         help: Option<&'static str>,
     },
+    /// Two files for one place.
+    #[error("two files go to `share/{place}`")]
+    Twice {
+        /// The place below `share`.
+        place: String,
+    },
     /// A recipe that says of nothing how it is built.
     #[error("the recipe has none of the tables {}", list(.expected))]
     NoRecipe {
@@ -167,7 +173,7 @@ impl RecipeErrorKind {
             Self::Choice(_) => "not known".to_owned(),
             Self::Text { expected, .. } => format!("not {expected}"),
             Self::NoRecipe { .. } => "a recipe of what?".to_owned(),
-            Self::SeveralRecipes { .. } => "the second one".to_owned(),
+            Self::Twice { .. } | Self::SeveralRecipes { .. } => "the second one".to_owned(),
         }
     }
 
@@ -190,9 +196,11 @@ impl RecipeErrorKind {
                 Some("`[app]` is a program, `[crate]` changes how a crate is built, `[library]` is a native library, `[plugin]` is loaded by an app".to_owned())
             }
             Self::SeveralRecipes { .. } => Some("write one file for each".to_owned()),
-            Self::TooLong { .. } | Self::Syntax { .. } | Self::WrongType { .. } | Self::Name(_) => {
-                None
-            }
+            Self::TooLong { .. }
+            | Self::Syntax { .. }
+            | Self::WrongType { .. }
+            | Self::Name(_)
+            | Self::Twice { .. } => None,
         }
     }
 }

@@ -7,6 +7,11 @@
 //! | [`manifest`] | [`Manifest`]: what a user declares; [`ManifestEditor`] changes the file |
 //! | [`recipe`] | [`Recipe`]: how a package is built; [`RecipeSet`]: the shipped ones and more |
 //! | [`choice`] | words of which exactly one is meant: [`Choice`], [`ChoiceError`] |
+//! | [`bump`] | [`bump()`](bump::bump): moves a recipe to a newer version |
+//! | [`draft`] | [`Draft`]: a new recipe, from what is known of a package |
+//! | [`format`] | [`format()`]: the one way a recipe is laid out |
+//! | [`lint`] | [`lint()`]: what is allowed and still wrong in a recipe |
+//! | [`schema`] | [`recipe_schema`]: the JSON schema of recipes |
 //! | [`error`] | [`RecipeError`]: what is wrong in a file, and where |
 //! | [`suggest`] | [`closest`]: "did you mean" |
 //! | `text` | texts that must keep a rule: requirements, points in time, checksums, file names |
@@ -14,26 +19,35 @@
 //!
 //! This crate knows neither the store nor the resolver. It reads no file either: it gets texts.
 
+pub mod bump;
 pub mod choice;
+pub mod draft;
 pub mod error;
+pub mod format;
+pub mod lint;
 pub mod manifest;
 pub mod name;
 mod reader;
 pub mod recipe;
+pub mod schema;
 pub mod spec;
 pub mod suggest;
 mod text;
 
 pub use choice::{Choice, ChoiceError};
+pub use draft::Draft;
 pub use error::{RecipeError, RecipeErrorKind};
+pub use format::format;
+pub use lint::lint;
 pub use manifest::{
     CodegenChoice, LinkageChoice, Manifest, ManifestEditor, PackageRequest, Policy,
 };
 pub use name::{FeatureName, NameError, PackageName};
 pub use recipe::{
     AppRecipe, CrateOverride, CrateSource, LibraryRecipe, LibrarySource, PluginRecipe, Recipe,
-    RecipeKind, RecipeSet, Tool,
+    RecipeKind, RecipeSet, ShareOrigin, Tool,
 };
+pub use schema::recipe_schema;
 pub use semver::{Version, VersionReq};
 pub use spec::{AppSpec, SpecError};
 pub use suggest::closest;

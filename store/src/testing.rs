@@ -111,6 +111,8 @@ pub(crate) fn new_generation(apps: &[(&str, &StorePath, &[&str])]) -> NewGenerat
         binaries: binaries.iter().map(|&name| name.to_owned()).collect(),
         libraries: BTreeSet::new(),
         link_sets: BTreeSet::new(),
+        test: None,
+        caveats: None,
     };
     NewGeneration {
         command: "orlop install".to_owned(),

@@ -140,6 +140,8 @@ fn app(name: &str, view: &StorePath, binaries: Vec<String>) -> GenerationApp {
         binaries,
         libraries: BTreeSet::new(),
         link_sets: BTreeSet::new(),
+        test: None,
+        caveats: None,
     }
 }
 

@@ -203,6 +203,8 @@ pub(crate) fn install(store: &Store, profile: &str, version: &str) -> Result<(),
         binaries: vec!["app".to_owned()],
         libraries: BTreeSet::from([path(&library)]),
         link_sets: BTreeSet::from([path(&crated)]),
+        test: None,
+        caveats: None,
     };
     let new = NewGeneration {
         command: "orlop install app".to_owned(),

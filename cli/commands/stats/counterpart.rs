@@ -36,6 +36,7 @@ pub(super) fn link(
             store,
             runner: &*runner,
             c_tools: &toolchain::c_tools(context, store, &progress)?,
+            files: &orlop_link::NoFiles,
             reporter: &progress,
             jobs: context.jobs(),
         },
@@ -67,6 +68,7 @@ fn counterpart(store: &Store, app: &GenerationApp) -> Result<App, CommandError> 
         role: Role::Alone,
         compiler: compiler
             .ok_or_else(|| CommandError::failed(format!("`{}` has no programs", app.name)))?,
+        share: orlop_link::Share::default(),
     })
 }
 

@@ -14,18 +14,22 @@
 //! | `mod` | the types |
 //! | `read` | text to [`Recipe`] |
 //! | [`set`] | [`RecipeSet`]: recipes by name |
+//! | [`share`] | [`ShareOrigin`]: man pages and completions of an app |
 //! | [`tool`] | [`Tool`]: programs of the machine that crates call |
 //! | `shipped` | the texts of `recipes/packages/` |
 
 mod read;
 pub mod set;
-mod shipped;
+pub mod share;
+pub(crate) mod shipped;
 pub mod tool;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 pub use set::RecipeSet;
+pub use share::ShareOrigin;
 pub use tool::Tool;
 
 use crate::choice::choice;
@@ -63,8 +67,9 @@ choice! {
 }
 
 /// An app: a package of the registry, or of a folder or a Git repository.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(deny_unknown_fields, extend("required" = ["name"]))]
 pub struct AppRecipe {
     /// The app's name.
     pub name: PackageName,
@@ -73,6 +78,7 @@ pub struct AppRecipe {
     pub package: PackageName,
     /// Its accepted versions.
     #[serde(rename = "version")]
+    #[schemars(with = "String")]
     pub requirement: VersionReq,
     /// Features beside the default ones.
     pub features: Vec<FeatureName>,
@@ -90,13 +96,25 @@ pub struct AppRecipe {
     pub patch: BTreeMap<PackageName, CrateSource>,
     /// What it is, in one line.
     pub summary: Option<String>,
+    /// Its licence, as an SPDX expression.
+    pub license: Option<String>,
+    /// Man pages, completions and other files beside the programs, by their places below `share`.
+    pub share: BTreeMap<String, ShareOrigin>,
     /// A shell line that succeeds if it works.
     pub test: Option<String>,
+    /// What people should know once it is installed.
+    pub caveats: Option<String>,
+    /// Why nobody should install it any more.
+    pub deprecated: Option<String>,
+    /// The versions that `orlop recipe bump` may move to; none means all but pre-releases.
+    #[schemars(with = "Option<String>")]
+    pub update: Option<VersionReq>,
 }
 
 /// A plugin: a package whose library an app loads while it runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(deny_unknown_fields, extend("required" = ["name", "host"]))]
 pub struct PluginRecipe {
     /// The plugin's name.
     pub name: PackageName,
@@ -107,6 +125,7 @@ pub struct PluginRecipe {
     pub package: PackageName,
     /// Its accepted versions.
     #[serde(rename = "version")]
+    #[schemars(with = "String")]
     pub requirement: VersionReq,
     /// Features beside the default ones.
     pub features: Vec<FeatureName>,
@@ -119,8 +138,9 @@ pub struct PluginRecipe {
 }
 
 /// Where a package comes from that is not taken from the registry.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(untagged, rename_all = "kebab-case")]
+#[schemars(deny_unknown_fields)]
 pub enum CrateSource {
     /// A folder.
     Path {
@@ -139,12 +159,14 @@ pub enum CrateSource {
 }
 
 /// What a crate needs to be built, beyond what Cargo gives it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(deny_unknown_fields, extend("required" = ["name"]))]
 pub struct CrateOverride {
     /// The crate's package.
     pub name: PackageName,
     /// The versions that need it.
+    #[schemars(with = "String")]
     pub versions: VersionReq,
     /// The native libraries it needs, by the names of their recipes.
     pub native: BTreeSet<PackageName>,
@@ -159,13 +181,17 @@ pub struct CrateOverride {
 }
 
 /// A native library built by a script.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(deny_unknown_fields, extend("required" = ["name", "version", "source", "script"]))]
 pub struct LibraryRecipe {
     /// Its name.
     pub name: PackageName,
     /// Its version, as its authors write it.
     pub version: String,
+    /// The versions of its source that `orlop recipe bump` may move to.
+    #[schemars(with = "Option<String>")]
+    pub update: Option<VersionReq>,
     /// Where its source comes from.
     pub source: LibrarySource,
     /// Run by `sh -eu` in the source; what it puts into `$out` is the library.
@@ -179,8 +205,9 @@ pub struct LibraryRecipe {
 }
 
 /// Where the source of a native library comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(untagged, rename_all = "kebab-case")]
+#[schemars(deny_unknown_fields)]
 pub enum LibrarySource {
     /// A package of the registry that carries it.
     Crate {
@@ -188,6 +215,7 @@ pub enum LibrarySource {
         #[serde(rename = "crate")]
         name: PackageName,
         /// Its version.
+        #[schemars(with = "String")]
         version: Version,
         /// SHA-256 of the `.crate` file, in hexadecimal.
         checksum: String,

@@ -6,7 +6,7 @@ use semver::VersionReq;
 
 use super::{
     AppRecipe, CrateOverride, CrateSource, LibraryRecipe, LibrarySource, PluginRecipe, Recipe,
-    RecipeKind, Tool,
+    RecipeKind, ShareOrigin, Tool, share,
 };
 use crate::choice::Choice as _;
 use crate::error::{RecipeError, RecipeErrorKind};
@@ -64,7 +64,12 @@ fn app(mut table: Table<'_>) -> Result<AppRecipe, RecipeError> {
         source: table.table("source")?.map(crate_source).transpose()?,
         patch: patch(&mut table)?,
         summary: table.text("summary", text::line)?,
+        license: table.text("license", text::line)?,
+        share: shared_files(&mut table)?,
         test: table.text("test", text::line)?,
+        caveats: table.text("caveats", text::anything)?,
+        deprecated: table.text("deprecated", text::line)?,
+        update: table.text("update", text::requirement)?,
     };
     table.finish()?;
     Ok(app)
@@ -98,6 +103,40 @@ fn patch(table: &mut Table<'_>) -> Result<BTreeMap<PackageName, CrateSource>, Re
         .into_values()
         .map(|value| Ok((value.key(package)?, crate_source(value.table()?)?)))
         .collect()
+}
+
+fn shared_files(table: &mut Table<'_>) -> Result<BTreeMap<String, ShareOrigin>, RecipeError> {
+    let mut files = BTreeMap::new();
+    let Some(written) = table.table("share")? else {
+        return Ok(files);
+    };
+    for value in written.into_values() {
+        let place = value.key(share::place)?;
+        let twice = files.contains_key(&place).then(|| {
+            value.key_error(RecipeErrorKind::Twice {
+                place: place.clone(),
+            })
+        });
+        if let Some(error) = twice {
+            return Err(error);
+        }
+        files.insert(place, share_origin(value.table()?)?);
+    }
+    Ok(files)
+}
+
+fn share_origin(mut table: Table<'_>) -> Result<ShareOrigin, RecipeError> {
+    let origin = if let Some(run) = table.text("run", text::line)? {
+        ShareOrigin::Run { run }
+    } else {
+        ShareOrigin::File {
+            file: table
+                .required("file", "file = \"doc/hello.1\"")?
+                .text(share::file)?,
+        }
+    };
+    table.finish()?;
+    Ok(origin)
 }
 
 fn crate_source(mut table: Table<'_>) -> Result<CrateSource, RecipeError> {
@@ -143,6 +182,7 @@ fn library(mut table: Table<'_>) -> Result<LibraryRecipe, RecipeError> {
         version: table
             .required("version", "version = \"1.2.3\"")?
             .text(text::library_version)?,
+        update: table.text("update", text::requirement)?,
         source: source(
             table
                 .required("source", "source = { url = \"…\", sha256 = \"…\" }")?
@@ -249,6 +289,11 @@ mod tests {
             plugins = ["hello-api"]
             summary = "Says hello"
             test = "hello --version"
+            license = "MIT"
+            share = { "hello.1" = { file = "doc/hello.1" }, _hello = { run = "hello --zsh" } }
+            caveats = "Say hello"
+            deprecated = "use bonjour"
+            update = "<3"
         "#;
         let expected = AppRecipe {
             name: "hello".parse().unwrap(),
@@ -263,6 +308,24 @@ mod tests {
             patch: BTreeMap::new(),
             summary: Some("Says hello".to_owned()),
             test: Some("hello --version".to_owned()),
+            license: Some("MIT".to_owned()),
+            share: BTreeMap::from([
+                (
+                    "man/man1/hello.1".to_owned(),
+                    ShareOrigin::File {
+                        file: "doc/hello.1".to_owned(),
+                    },
+                ),
+                (
+                    "zsh/site-functions/_hello".to_owned(),
+                    ShareOrigin::Run {
+                        run: "hello --zsh".to_owned(),
+                    },
+                ),
+            ]),
+            caveats: Some("Say hello".to_owned()),
+            deprecated: Some("use bonjour".to_owned()),
+            update: Some(VersionReq::parse("<3").unwrap()),
         };
         assert_eq!(parsed(text), Recipe::App(expected));
     }
@@ -332,6 +395,7 @@ mod tests {
             Recipe::Library(LibraryRecipe {
                 name: "z".parse().unwrap(),
                 version: "1.3".to_owned(),
+                update: None,
                 source,
                 script: "make".to_owned(),
                 native: names(&["y"]),

@@ -7,7 +7,7 @@ macro_rules! files {
 }
 
 /// The name and the text of each shipped recipe.
-pub(super) const FILES: &[(&str, &str)] = files![
+pub(crate) const FILES: &[(&str, &str)] = files![
     "autotools.toml",
     "aws-lc-fips-sys.toml",
     "aws-lc-sys.toml",

@@ -43,6 +43,32 @@ pub(crate) fn read(path: &Utf8Path, folder: &str) -> Result<Contents, ArchiveErr
     read_stream(file, folder, UNPACKED.max(size.saturating_mul(RATIO)))
 }
 
+/// Returns the content of one file of a package; nothing if the package does not have it.
+pub(crate) fn file(
+    path: &Utf8Path,
+    folder: &str,
+    name: &str,
+) -> Result<Option<Vec<u8>>, ArchiveError> {
+    // The whole archive is looked at first, so that what is read now is what is listed.
+    if !read(path, folder)?.files.contains(name) {
+        return Ok(None);
+    }
+    let packed = fs_err::File::open(path).map_err(ArchiveError::Damaged)?;
+    let mut archive = tar::Archive::new(GzDecoder::new(packed));
+    for entry in archive.entries().map_err(ArchiveError::Damaged)? {
+        let entry = entry.map_err(ArchiveError::Damaged)?;
+        if inside(&entry.path_bytes(), folder)? == name.as_bytes() {
+            let mut content = Vec::new();
+            entry
+                .take(UNPACKED)
+                .read_to_end(&mut content)
+                .map_err(ArchiveError::Damaged)?;
+            return Ok(Some(content));
+        }
+    }
+    Ok(None)
+}
+
 fn read_stream(packed: impl Read, folder: &str, limit: u64) -> Result<Contents, ArchiveError> {
     let mut unpacked = GzDecoder::new(packed).take(limit + 1);
     let contents = read_entries(&mut unpacked, folder);
@@ -152,6 +178,20 @@ mod tests {
                 files
             })
         );
+    }
+
+    #[test]
+    fn one_file_is_read() {
+        let bytes = archive(&[
+            Entry::File("demo-1.0.0/Cargo.toml", "text"),
+            Entry::File("demo-1.0.0/doc/demo.1", "page"),
+        ]);
+        let folder = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(folder.path()).unwrap().join("x.crate");
+        fs_err::write(&path, bytes).unwrap();
+        let read = |name| file(&path, "demo-1.0.0", name).unwrap();
+        assert_eq!(read("doc/demo.1").as_deref(), Some(&b"page"[..]));
+        assert_eq!(read("doc/other.1"), None);
     }
 
     #[test]

@@ -15,6 +15,7 @@
 //! | `http` | requests with patience: retries, time-outs, limits |
 //! | `template` | the index's own `config.json`: where archives are |
 //! | `download` | archives on disk, checked |
+//! | [`contents`] | the files of packages, by name |
 //! | `archive` | reads a `.crate` file without unpacking it |
 //! | `manifest` | `Cargo.toml` and a list of files to [`orlop_resolver::Package`] |
 //! | `facts` | those packages on disk |
@@ -25,6 +26,7 @@
 mod archive;
 mod cache;
 mod compact;
+pub mod contents;
 mod download;
 mod entry;
 pub mod error;
@@ -42,6 +44,7 @@ mod template;
 #[cfg(test)]
 mod testing;
 
+pub use contents::ContentsError;
 pub use download::Archive;
 pub use error::{
     ArchiveError, DownloadError, EntryError, HttpError, ManifestError, OpenError, Reason,

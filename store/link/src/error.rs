@@ -61,6 +61,27 @@ pub enum LinkError {
         /// The end of what it said.
         output: String,
     },
+    /// A file beside an app's programs cannot be made.
+    #[error("make `share/{place}` of {app}: {reason}")]
+    Share {
+        /// The app.
+        app: String,
+        /// The file's place below `share`.
+        place: String,
+        /// Why.
+        reason: String,
+    },
+    /// A file of a package cannot be had.
+    #[error("take the file `{file}` of the package of `{app}`")]
+    SharedFile {
+        /// The app.
+        app: String,
+        /// The file.
+        file: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// There is nothing to link.
     #[error("link `{app}`: it has no programs")]
     NoProgram {

@@ -17,6 +17,7 @@
 //! | `input`, `group` | programs, and those that share libraries |
 //! | `tools`, `session`, `command` | the linker, where it runs, its command lines |
 //! | `passes` | the links themselves |
+//! | [`share`] | man pages and completions in a view |
 //! | `views`, `record` | what remains in the store, and how it is found again |
 //! | `plugin` | what an app loads while it runs: [`link_plugin`] |
 //! | [`error`] | [`LinkError`] |
@@ -37,6 +38,7 @@ mod record;
 pub mod recorder;
 mod references;
 mod session;
+pub mod share;
 mod tools;
 mod views;
 pub mod visibility;
@@ -54,6 +56,7 @@ use crate::group::{Group, search_folders};
 use crate::input::Program;
 use crate::record::{Record, RecordedGroup, RecordedView};
 use crate::session::Session;
+pub use crate::share::{Files, NoFiles, Share, SharedFile};
 use crate::tools::{Libraries, Tools};
 use crate::views::Planned;
 
@@ -81,6 +84,8 @@ pub struct App {
     pub programs: Vec<PlannedProgram>,
     /// The compiler it was compiled with.
     pub compiler: StorePath,
+    /// Files beside its programs.
+    pub share: Share,
     /// What it has to do with plugins.
     pub role: Role,
 }
@@ -129,6 +134,8 @@ pub struct Context<'a> {
     pub runner: &'a dyn Runner,
     /// The C tools: the linker's driver, and the linker if the compiler has none.
     pub c_tools: &'a StorePath,
+    /// Who gives files of packages, for those beside programs.
+    pub files: &'a dyn Files,
     /// Who is told.
     pub reporter: &'a dyn Reporter,
     /// How many links may run at once.

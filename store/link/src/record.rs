@@ -248,6 +248,7 @@ impl ContentHash for App {
             programs,
             compiler,
             role,
+            share,
         } = self;
         match role {
             Role::Alone => {}
@@ -259,6 +260,10 @@ impl ContentHash for App {
         hasher.integer(programs.len() as u64);
         for program in programs {
             (&program.name, &program.link_set).hash(hasher);
+        }
+        // Most apps have none, and keep the keys that they had before there was this.
+        if !share.is_empty() {
+            share.hash(hasher);
         }
     }
 }

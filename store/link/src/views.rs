@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `bin/<program>` | the program itself, one file with the linked app's by a hard link |
 //! | `lib/<SONAME>` | a relative link into the object of a library |
+//! | `share/…` | man pages, completions: see [`crate::share`] |
 //!
 //! The libraries of glibc are not in a view: they belong to the loader, and so to the system.
 
@@ -19,7 +20,7 @@ use crate::passes;
 use crate::record::RecordedView;
 use crate::session::Session;
 use crate::tools::{FORMAT, Libraries};
-use crate::{App, Context};
+use crate::{App, Context, share};
 
 /// A view that may not be in the store yet.
 #[derive(Debug)]
@@ -70,7 +71,16 @@ impl<'a> Planned<'a> {
                 libraries.insert(soname, object);
             }
         }
-        let key = Digest::of("orlop-view", &(FORMAT, (&linked, &libraries)));
+        let plain = (&linked, &libraries);
+        let key = if app.share.is_empty() {
+            Digest::of("orlop-view", &(FORMAT, plain))
+        } else {
+            let isolation = session.context.runner.isolation();
+            Digest::of(
+                "orlop-shared-view",
+                &((FORMAT, isolation), (plain, &app.share)),
+            )
+        };
         let path = StorePath::new(key, &format!("{}-{}-view", app.name, app.version));
         Ok(Self {
             app,
@@ -111,6 +121,7 @@ impl<'a> Planned<'a> {
             fs_err::os::unix::fs::symlink(target, staged.folder().join("lib").join(soname))?;
         }
         let mut references: BTreeSet<_> = self.libraries.values().cloned().collect();
+        share::add(self.app, &self.path, staged.folder(), &references, session)?;
         references.insert(self.linked.clone());
         let isolation = session.context.runner.isolation();
         let registration = Registration {

@@ -346,12 +346,14 @@ impl Machine {
                 }],
                 compiler: self.compiler.clone(),
                 role: Role::Alone,
+                share: orlop_link::Share::default(),
             })
             .collect();
         let context = Context {
             store: &self.store,
             runner: &self.runner,
             c_tools: &self.c_tools,
+            files: &orlop_link::NoFiles,
             reporter: &Silent,
             jobs: 2,
         };

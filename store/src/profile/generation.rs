@@ -54,6 +54,12 @@ pub struct GenerationApp {
     pub libraries: BTreeSet<StorePath>,
     /// The link sets of its programs.
     pub link_sets: BTreeSet<StorePath>,
+    /// A shell line that succeeds if it works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<String>,
+    /// What people should know of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caveats: Option<String>,
 }
 
 /// One complete state of a profile.

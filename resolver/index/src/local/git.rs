@@ -34,11 +34,11 @@ pub(super) fn checkout(
     let run = |arguments: &[&str]| run(git, work, arguments);
     let fetched = run(&["init", "--quiet"])
         // Servers may refuse to give out single commits; then everything is asked for.
-        .and_then(|()| {
+        .and_then(|_| {
             run(&["fetch", "--quiet", "--depth=1", "--", &address, rev])
                 .or_else(|_| run(&["fetch", "--quiet", "--", &address, "+refs/*:refs/all/*"]))
         })
-        .and_then(|()| run(&["checkout", "--quiet", "--detach", rev]));
+        .and_then(|_| run(&["checkout", "--quiet", "--detach", rev]));
     if let Err(reason) = fetched {
         let rev = rev.to_owned();
         return Err(LocalError::Git {
@@ -51,12 +51,39 @@ pub(super) fn checkout(
     Ok(folder)
 }
 
+/// Returns the commits that names of a repository stand for now, as Git lists them: `HEAD`, then
+/// tags, an annotated one once more with `^{}` behind it.
+pub(super) fn names(
+    workshop: &Workshop,
+    address: &str,
+) -> Result<Vec<(String, String)>, LocalError> {
+    let address = address.to_owned();
+    if workshop.offline && !address.starts_with("file:") {
+        let rev = "HEAD".to_owned();
+        return Err(LocalError::Offline { address, rev });
+    }
+    let Some(git) = &workshop.git else {
+        return Err(LocalError::NoGit { address });
+    };
+    let wanted = ["ls-remote", "--", &address, "HEAD", "refs/tags/*"];
+    let listed = run(git, Utf8Path::new("/"), &wanted).map_err(|reason| LocalError::Names {
+        address: address.clone(),
+        reason,
+    })?;
+    let line = |line: &str| {
+        let (rev, name) = line.split_once('\t')?;
+        Some((rev.to_owned(), name.to_owned()))
+    };
+    Ok(listed.lines().filter_map(line).collect())
+}
+
 /// Runs Git with no configuration but its own, no question, and no program from an address.
+/// Returns what it prints.
 #[expect(
     clippy::disallowed_methods,
     reason = "Git alone knows how to talk to repositories"
 )]
-fn run(git: &Utf8Path, folder: &Utf8Path, arguments: &[&str]) -> Result<(), String> {
+fn run(git: &Utf8Path, folder: &Utf8Path, arguments: &[&str]) -> Result<String, String> {
     let done = Command::new(git)
         .args([
             "-c",
@@ -78,7 +105,7 @@ fn run(git: &Utf8Path, folder: &Utf8Path, arguments: &[&str]) -> Result<(), Stri
         .output()
         .map_err(|error| error.to_string())?;
     if done.status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
     }
     let said = String::from_utf8_lossy(&done.stderr);
     let last = said.lines().rfind(|line| !line.trim().is_empty());

@@ -6,10 +6,12 @@
 //! | module | holds |
 //! |---|---|
 //! | [`git`] | a commit of a repository as a folder |
+//! | [`find`] | the package of a folder, by a look around |
 //! | [`normal`] | a manifest that inherits nothing and names no folders |
 //! | [`pack`] | a folder as an archive, always the same bytes |
 //! | [`overlay`] | [`Overlay`]: a registry with such packages over it |
 
+mod find;
 mod git;
 mod normal;
 mod overlay;
@@ -22,6 +24,7 @@ use std::io;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
+pub use find::TaggedVersion;
 use orlop_recipes::{CrateSource, PackageName, Version};
 use orlop_resolver::{Checksum, Package, Release};
 pub use overlay::Overlay;
@@ -100,6 +103,28 @@ pub enum LocalError {
         address: String,
         /// The commit.
         rev: String,
+    },
+    /// Git cannot tell what a repository has.
+    #[error("list the tags of `{address}`: {reason}")]
+    Names {
+        /// The repository.
+        address: String,
+        /// What Git said last.
+        reason: String,
+    },
+    /// There is no package with programs.
+    #[error("there is no package with programs in `{folder}`")]
+    NoApp {
+        /// The folder.
+        folder: Utf8PathBuf,
+    },
+    /// Several packages have programs.
+    #[error("several packages in `{folder}` have programs: {}", .found.join(", "))]
+    SeveralApps {
+        /// The folder.
+        folder: Utf8PathBuf,
+        /// The folders of the packages in it.
+        found: Vec<String>,
     },
     /// Git failed.
     #[error("get the commit {rev} of `{address}`: {reason}")]

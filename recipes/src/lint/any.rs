@@ -1,0 +1,158 @@
+//! Checks of all recipes, of overrides and of native libraries.
+
+use std::collections::BTreeSet;
+
+use toml_edit::{Item, TableLike};
+
+use super::subject::Subject;
+use super::{Report, fixes};
+use crate::format::rank;
+use crate::name::PackageName;
+use crate::recipe::{CrateSource, LibrarySource};
+
+pub(super) fn key_order(subject: &Subject<'_>, report: &mut Report<'_>) {
+    if let Some(root) = subject.root() {
+        ordered("", root, report);
+    }
+}
+
+fn ordered(name: &str, table: &dyn TableLike, report: &mut Report<'_>) {
+    let mut highest: Option<(usize, &str)> = None;
+    for (key, item) in table.iter() {
+        // Tables with heads of their own come behind values in any case.
+        let is_value = item.is_value();
+        if let Some(inner) = item.as_table_like() {
+            ordered(key, inner, report);
+        }
+        let place = rank(name, key);
+        match highest {
+            Some((before, other)) if is_value && place < before => {
+                let span = table
+                    .key(key)
+                    .and_then(toml_edit::Key::span)
+                    .unwrap_or(0..0);
+                report.add(&span, format!("`{key}` comes before `{other}`"));
+            }
+            _ if is_value => highest = Some((place, key)),
+            _ => {}
+        }
+    }
+}
+
+pub(super) fn redundant_default(subject: &Subject<'_>, report: &mut Report<'_>) {
+    let Some((kind, table)) = subject.table() else {
+        return;
+    };
+    for (key, item) in table.iter() {
+        if fixes::is_default(kind, table, key, item) {
+            report.add(
+                &item.span().unwrap_or(0..0),
+                format!("`{key}` says what goes without saying"),
+            );
+        }
+    }
+}
+
+pub(super) fn repeated_item(subject: &Subject<'_>, report: &mut Report<'_>) {
+    let Some((_, table)) = subject.table() else {
+        return;
+    };
+    for (_, item) in table.iter() {
+        let mut seen = BTreeSet::new();
+        for value in item.as_array().into_iter().flatten() {
+            if let Some(text) = value.as_str()
+                && !seen.insert(text)
+            {
+                report.add(
+                    &value.span().unwrap_or(0..0),
+                    format!("`{text}` is here twice"),
+                );
+            }
+        }
+    }
+}
+
+pub(super) fn file_name(subject: &Subject<'_>, report: &mut Report<'_>) {
+    let file = subject.file_name.rsplit('/').next().unwrap_or_default();
+    let expected = format!("{}.toml", subject.recipe.name());
+    if file != expected {
+        report.add(
+            &subject.head(),
+            format!("the file would be found as `{expected}`"),
+        );
+    }
+}
+
+pub(super) fn todo_left(subject: &Subject<'_>, report: &mut Report<'_>) {
+    for (place, word) in subject.text.match_indices("TODO") {
+        let rest = subject.text[place..].lines().next().unwrap_or(word);
+        let rest = rest.trim_end_matches(['"', '\'', ']', '}', ',', ' ']);
+        report.add(&(place..place + rest.len()), crate::error::literal(rest));
+    }
+}
+
+pub(super) fn insecure_address(subject: &Subject<'_>, report: &mut Report<'_>) {
+    let library = subject.library().map(|library| &library.source);
+    let (key, address) = match (library, subject.app().and_then(|app| app.source.as_ref())) {
+        (Some(LibrarySource::Url { url, .. }), _) => ("source.url", url),
+        (_, Some(CrateSource::Git { git, .. })) => ("source.git", git),
+        _ => return,
+    };
+    if address.starts_with("http://") || address.starts_with("git://") {
+        report.add(
+            &subject.value(key),
+            "anybody on the way can see what is fetched, and break it: `https://` is safe",
+        );
+    }
+}
+
+pub(super) fn placeholder(subject: &Subject<'_>, report: &mut Report<'_>) {
+    let library = subject.library().map(|library| &library.source);
+    let (key, digits) = match (library, subject.app().and_then(|app| app.source.as_ref())) {
+        (Some(LibrarySource::Url { sha256, .. }), _) => ("source.sha256", sha256),
+        (Some(LibrarySource::Crate { checksum, .. }), _) => ("source.checksum", checksum),
+        (_, Some(CrateSource::Git { rev, .. })) => ("source.rev", rev),
+        _ => return,
+    };
+    let mut distinct = digits.bytes().collect::<BTreeSet<_>>();
+    distinct.pop_first();
+    if distinct.is_empty() {
+        report.add(
+            &subject.value(key),
+            "this stands for digits that are not known yet",
+        );
+    }
+}
+
+pub(super) fn unknown_library(subject: &Subject<'_>, report: &mut Report<'_>) {
+    let native: Option<&BTreeSet<PackageName>> = subject
+        .change()
+        .map(|change| &change.native)
+        .or_else(|| subject.library().map(|library| &library.native));
+    let own = subject.library().map(|library| &library.name);
+    for name in native.into_iter().flatten() {
+        if !subject.known.libraries.contains(name) && own != Some(name) {
+            report.add(
+                &subject.item_of("native", name.as_str()),
+                format!("there is no recipe of a native library `{name}`"),
+            );
+        }
+    }
+}
+
+pub(super) fn script_without_out(subject: &Subject<'_>, report: &mut Report<'_>) {
+    let script = subject.library().map(|library| library.script.as_str());
+    let mentions = |script: &str| script.contains("$out") || script.contains("${out");
+    if script.is_some_and(|script| !mentions(script)) {
+        report.add(
+            &subject.value("script"),
+            "nothing is put into `$out`, so nothing is built",
+        );
+    }
+}
+
+/// Whether an item is an empty array or an empty table.
+pub(super) fn is_empty(item: &Item) -> bool {
+    item.as_array().is_some_and(toml_edit::Array::is_empty)
+        || item.as_table_like().is_some_and(TableLike::is_empty)
+}

@@ -1,0 +1,115 @@
+//! [`Subject`]: a recipe that is looked at, and where things stand in it.
+
+use std::ops::Range;
+
+use toml_edit::{Document, Item, TableLike};
+
+use super::Known;
+use crate::choice::Choice as _;
+use crate::recipe::{AppRecipe, CrateOverride, LibraryRecipe, Recipe};
+
+/// A recipe that is looked at.
+pub(super) struct Subject<'a> {
+    pub(super) file_name: &'a str,
+    pub(super) text: &'a str,
+    pub(super) recipe: &'a Recipe,
+    pub(super) known: &'a Known,
+    document: Option<Document<&'a str>>,
+}
+
+impl<'a> Subject<'a> {
+    pub(super) fn new(
+        file_name: &'a str,
+        text: &'a str,
+        recipe: &'a Recipe,
+        known: &'a Known,
+    ) -> Self {
+        Self {
+            file_name,
+            text,
+            recipe,
+            known,
+            document: Document::parse(text).ok(),
+        }
+    }
+
+    pub(super) fn app(&self) -> Option<&'a AppRecipe> {
+        match self.recipe {
+            Recipe::App(app) => Some(app),
+            _ => None,
+        }
+    }
+
+    pub(super) fn change(&self) -> Option<&'a CrateOverride> {
+        match self.recipe {
+            Recipe::Crate(change) => Some(change),
+            _ => None,
+        }
+    }
+
+    pub(super) fn library(&self) -> Option<&'a LibraryRecipe> {
+        match self.recipe {
+            Recipe::Library(library) => Some(library),
+            _ => None,
+        }
+    }
+
+    /// The table that the recipe is, with its name.
+    pub(super) fn table(&self) -> Option<(&'static str, &dyn TableLike)> {
+        let kind = self.recipe.kind().as_str();
+        let item = self.document.as_ref()?.get(kind)?;
+        Some((kind, item.as_table_like()?))
+    }
+
+    /// The file as a table.
+    pub(super) fn root(&self) -> Option<&dyn TableLike> {
+        self.document
+            .as_ref()
+            .map(|document| document.as_table() as &dyn TableLike)
+    }
+
+    /// Where the name of what is built stands.
+    pub(super) fn head(&self) -> Range<usize> {
+        self.value("name")
+    }
+
+    /// Where the value of a key stands; a key of a table in the table as `source.url`.
+    pub(super) fn value(&self, path: &str) -> Range<usize> {
+        self.item(path).and_then(Item::span).unwrap_or(0..0)
+    }
+
+    /// Where an item of an array stands.
+    pub(super) fn item_of(&self, key: &str, text: &str) -> Range<usize> {
+        let array = self.item(key).and_then(Item::as_array);
+        array
+            .into_iter()
+            .flatten()
+            .find(|item| item.as_str() == Some(text))
+            .and_then(toml_edit::Value::span)
+            .unwrap_or_else(|| self.value(key))
+    }
+
+    /// Where a text stands in the tables of a table.
+    pub(super) fn text_in(&self, key: &str, text: &str) -> Range<usize> {
+        let outer = self.item(key).and_then(Item::as_table_like);
+        outer
+            .into_iter()
+            .flat_map(TableLike::iter)
+            .filter_map(|(_, item)| item.as_table_like())
+            .flat_map(TableLike::iter)
+            .find(|(_, item)| item.as_str() == Some(text))
+            .and_then(|(_, item)| item.span())
+            .unwrap_or(0..0)
+    }
+
+    fn item(&self, path: &str) -> Option<&Item> {
+        let (_, mut table) = self.table()?;
+        let mut parts = path.split('.');
+        let mut item = table.get(parts.next()?)?;
+        for part in parts {
+            table = item.as_table_like()?;
+            item = table.get(part)?;
+        }
+        Some(item)
+    }
+}

@@ -1,0 +1,105 @@
+//! Every rule against its own examples; every shipped recipe against all rules.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::recipe::{RecipeSet, shipped};
+
+/// A world in which the examples make sense.
+fn known() -> Known {
+    Known {
+        libraries: BTreeSet::from(["zlib".parse().unwrap()]),
+        package: Some(PackageFacts {
+            binaries: ["hello", "hi"].map(str::to_owned).into(),
+            features: BTreeSet::from(["extra".to_owned()]),
+            license: "MIT".to_owned(),
+            files: BTreeSet::from(["doc/hello.1".to_owned()]),
+        }),
+    }
+}
+
+fn broken(text: &str, known: &Known) -> Vec<&'static str> {
+    let recipe = Recipe::parse("x.toml", text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    let file = match recipe.name().as_str() {
+        "bonjour" => "hello.toml".to_owned(),
+        name => format!("{name}.toml"),
+    };
+    let findings = lint(&file, text, known).unwrap();
+    findings.iter().map(|finding| finding.rule.name).collect()
+}
+
+#[test]
+fn rules_keep_their_examples() {
+    for rule in RULES {
+        let [bad, good] = [rule.bad, rule.good].map(|text| format!("schema = 1\n{text}"));
+        assert!(broken(&bad, &known()).contains(&rule.name), "{}", rule.name);
+        assert!(
+            !broken(&good, &known()).contains(&rule.name),
+            "{}",
+            rule.name
+        );
+    }
+}
+
+#[test]
+fn fixes_make_the_good_example_of_the_bad_one() {
+    for rule in RULES.iter().filter(|rule| rule.has_fix()) {
+        let [bad, good] = [rule.bad, rule.good].map(|text| format!("schema = 1\n{text}"));
+        let fixed = fix("hello.toml", &bad, &known()).unwrap();
+        let good = crate::format("hello.toml", &good).unwrap();
+        assert_eq!(fixed, good, "{}", rule.name);
+        assert_eq!(fix("hello.toml", &fixed, &known()).unwrap(), fixed);
+    }
+}
+
+#[test]
+fn fixes_keep_comments() {
+    let text = "# head\nschema = 1\n# the app\n[app]\n# a list\nbinaries = [\"hi\", \"hi\"] # twice\n\
+                name = \"hello\" # its name\n# said\nsummary = \"the greeter of people.\" # what\n";
+    let fixed = fix("hello.toml", text, &known()).unwrap();
+    assert_eq!(
+        fixed,
+        "# head\nschema = 1\n\n# the app\n[app]\nname = \"hello\" # its name\n# said\n\
+         summary = \"Greeter of people\" # what\n# a list\nbinaries = [\"hi\"] # twice\n"
+    );
+}
+
+#[test]
+fn findings_know_their_place() {
+    let text = "schema = 1\n[app]\nname = \"hello\"\nbinaries = [\"hello\", \"hullo\"]\n";
+    let findings = lint("hello.toml", text, &known()).unwrap();
+    let found = findings
+        .iter()
+        .find(|finding| finding.rule.name == "unknown-binary")
+        .unwrap();
+    assert_eq!((found.line, found.column), (4, 22));
+    assert_eq!(
+        found.message,
+        "the package has no program `hullo`; it has `hello`, `hi`"
+    );
+}
+
+#[test]
+fn names_are_used_once_and_sentences_end() {
+    let names: BTreeSet<_> = RULES.iter().map(|rule| rule.name).collect();
+    assert_eq!(names.len(), RULES.len());
+    for rule in RULES {
+        assert!(rule.about.ends_with('.'), "{}", rule.name);
+    }
+}
+
+#[test]
+fn shipped_recipes_have_nothing_to_complain_of() {
+    let set = RecipeSet::shipped();
+    let known = Known {
+        libraries: set
+            .libraries()
+            .map(|library| library.name.clone())
+            .collect(),
+        package: None,
+    };
+    for (file, text) in shipped::FILES {
+        let findings = lint(file, text, &known).unwrap();
+        assert!(findings.is_empty(), "{file}: {findings:#?}");
+    }
+}
