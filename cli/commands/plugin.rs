@@ -301,6 +301,7 @@ impl Work<'_> {
                 store: self.store,
                 runner: self.runner,
                 c_tools: &c_tools,
+                files: &orlop_link::NoFiles,
                 reporter: self.progress,
                 jobs: self.context.jobs(),
             },

@@ -257,6 +257,7 @@ fn resolution(
         codegen: CodegenChoice::Shared,
         compiler: None,
         programs: None,
+        plugins: [].into(),
         locals: locals.clone(),
         recipe: None,
     };
