@@ -59,6 +59,7 @@ pub(crate) fn order(table: &str) -> &'static [&'static str] {
             "versions",
             "native",
             "tools",
+            "through",
             "unused-tools",
             "environment",
         ],
