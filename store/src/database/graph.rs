@@ -251,6 +251,37 @@ impl Database {
         })
     }
 
+    /// Returns the paths of what is reached: all are read, since it may well be most of them.
+    pub(crate) fn paths_reached(&self, reached: &Reached) -> Result<Vec<StorePath>, StoreError> {
+        self.run("list objects", |connection| {
+            let mut select = connection.prepare("SELECT id, path FROM paths")?;
+            let mut rows = select.query([])?;
+            let mut paths = Vec::new();
+            while let Some(row) = rows.next()? {
+                if reached.contains(row.get(0)?) {
+                    paths.push(parsed(row, 1)?);
+                }
+            }
+            Ok(paths)
+        })
+    }
+
+    /// Takes away from names in the store folder those of registered objects.
+    pub(crate) fn without_registered(
+        &self,
+        mut names: BTreeSet<String>,
+    ) -> Result<BTreeSet<String>, StoreError> {
+        self.run("list objects", |connection| {
+            let mut select = connection
+                .prepare("SELECT path FROM paths WHERE id IN (SELECT object FROM refs)")?;
+            let mut rows = select.query([])?;
+            while let Some(row) = rows.next()? {
+                names.remove(row.get_ref(0)?.as_str()?);
+            }
+            Ok(names)
+        })
+    }
+
     /// Returns the sizes of all objects that a graph has.
     pub(crate) fn sizes(&self, graph: &Graph) -> Result<Sizes, StoreError> {
         self.run("list objects", |connection| {

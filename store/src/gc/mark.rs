@@ -51,15 +51,14 @@ impl Mark {
         let dead = registered.iter().copied().filter(|&id| !live.contains(id));
         let dead: BTreeSet<Id> = dead.collect();
         let mut paths = database.paths_of(referring_first(&graph, &dead))?;
-        let known = database.paths()?;
         let reached: BTreeSet<StorePath> = database
             .paths_of(live.iter().filter(|id| !registered.contains(id)))?
             .into_iter()
             .collect();
-        let strays = reference::trees(&store.folder())?;
-        paths.extend(strays.into_iter().filter(|path| {
-            !known.contains(path) && !roots.contains(path) && !reached.contains(path)
-        }));
+        let strays = disk::names(&store.folder())?.into_iter().collect();
+        let strays = database.without_registered(strays)?;
+        let strays = strays.iter().filter_map(|name| name.parse().ok());
+        paths.extend(strays.filter(|path| !roots.contains(path) && !reached.contains(path)));
         Ok(Self {
             options: *options,
             version,

@@ -92,7 +92,7 @@ pub(crate) fn plan(store: &Store, options: &GcOptions) -> Result<GcPlan, StoreEr
         generations,
         live: store
             .database()?
-            .paths_of(mark.live.iter())?
+            .paths_reached(&mark.live)?
             .into_iter()
             .chain(mark.roots)
             .collect(),
