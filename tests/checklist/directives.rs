@@ -221,3 +221,41 @@ fn the_output_folder_of_a_script_is_where_it_stays() {
             .is_file()
     );
 }
+
+/// As `openssl-src` and its like do: what they carry is read while the script of another runs.
+#[test]
+fn what_the_crates_in_a_script_carry_is_there_while_it_runs() {
+    let env = Env::new();
+    env.registry
+        .publish(
+            Package::new("carrier-src", "1.0.0")
+                .file("data.txt", "carried")
+                .file(
+                    "build.rs",
+                    "fn main() { let out = std::env::var(\"OUT_DIR\").unwrap();\n\
+                     std::fs::write(format!(\"{out}/made.txt\"), \" and made\").unwrap(); }",
+                )
+                .lib(
+                    "pub fn text() -> String {\n\
+                     let read = |path: &str| std::fs::read_to_string(path).unwrap();\n\
+                     read(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/data.txt\"))\n\
+                     + &read(concat!(env!(\"OUT_DIR\"), \"/made.txt\")) }",
+                ),
+        )
+        .publish(
+            Package::new("between", "1.0.0")
+                .needs("carrier-src", "1")
+                .lib("pub use carrier_src::text;"),
+        )
+        .publish(
+            Package::new("app", "1.0.0")
+                .needs_to_build("between", "1")
+                .file(
+                    "build.rs",
+                    "fn main() { println!(\"cargo::rustc-env=TEXT={}\", between::text()); }",
+                )
+                .main("fn main() { println!(env!(\"TEXT\")); }"),
+        );
+    parity::check(&env, "app");
+    assert_eq!(env.program("app").success().stdout, "carried and made\n");
+}

@@ -97,6 +97,8 @@ struct Lowered {
     runs: Vec<StorePath>,
     /// Native libraries that users link too.
     natives: BTreeSet<StorePath>,
+    /// The sources of the library and of all it is linked with.
+    sources: BTreeSet<StorePath>,
 }
 
 /// What the user's code or build script uses directly, and all that comes with it.
@@ -107,6 +109,7 @@ struct Uses {
     libraries: BTreeSet<Library>,
     runs: Vec<StorePath>,
     natives: BTreeSet<StorePath>,
+    sources: BTreeSet<StorePath>,
 }
 
 impl Uses {
@@ -212,6 +215,8 @@ impl Lowering<'_, '_> {
             lowered.natives.clear();
         } else {
             lowered.libraries = uses.libraries;
+            lowered.sources = uses.sources;
+            lowered.sources.insert(common.source.clone());
         }
         lowered.libraries.insert(library.clone());
         lowered.library = Some(library);
@@ -243,6 +248,7 @@ impl Lowering<'_, '_> {
     fn script(&mut self, node: NodeIndex, target: &ScriptTarget, common: &Common) -> StorePath {
         let variant = &self.resolution.graph[node];
         let uses = self.uses(node, DependencyKind::Build);
+        let carried = uses.sources.iter().chain(&uses.runs).cloned().collect();
         let call = RustcCall {
             kind: CrateKind::BuildScript,
             crate_name: script_name(&target.path),
@@ -267,6 +273,7 @@ impl Lowering<'_, '_> {
             source: common.source.clone(),
             package: common.texts.clone(),
             program,
+            carried,
             links: variant.package.links.clone(),
             programs: variant
                 .package
@@ -486,6 +493,7 @@ impl Lowering<'_, '_> {
                 }
             }
             uses.natives.extend(used.natives.iter().cloned());
+            uses.sources.extend(used.sources.iter().cloned());
         }
         uses
     }

@@ -419,6 +419,7 @@ pub(crate) fn run(name: &str, program: &Derivation) -> ScriptRun {
         source: source(name).path(),
         package: package(name),
         program: program.path(),
+        carried: BTreeSet::new(),
         links: None,
         programs: [].into(),
         features: [].into(),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Codegen, PackageTexts, Tools};
 use crate::content_hash;
+use crate::digest::{ContentHash, Hasher};
 use crate::path::StorePath;
 
 /// The run of a compiled build script. The output holds `out/` (its `OUT_DIR`) and its parsed
@@ -20,6 +21,11 @@ pub struct ScriptRun {
     pub package: PackageTexts,
     /// The object that holds the compiled script.
     pub program: StorePath,
+    /// The unpacked packages whose crates are in the script, and the runs of their build scripts:
+    /// they may carry what it works on, and know where that lay when they were compiled. Not part
+    /// of the key, as the program's covers them.
+    #[serde(default)]
+    pub carried: BTreeSet<StorePath>,
     /// `package.links`.
     pub links: Option<String>,
     /// The package's programs, which link arguments may name.
@@ -68,6 +74,7 @@ impl ScriptRun {
             self.source.clone(),
             self.program.clone(),
         ]);
+        inputs.extend(self.carried.iter().cloned());
         inputs.extend(
             self.dependencies
                 .iter()
@@ -86,19 +93,36 @@ impl NativeBuild {
     }
 }
 
-content_hash!(ScriptRun {
-    tools,
-    source,
-    package,
-    program,
-    links,
-    programs,
-    features,
-    dependencies,
-    codegen,
-    natives,
-    environment,
-});
+impl ContentHash for ScriptRun {
+    fn hash(&self, hasher: &mut Hasher) {
+        let Self {
+            tools,
+            source,
+            package,
+            program,
+            carried: _,
+            links,
+            programs,
+            features,
+            dependencies,
+            codegen,
+            natives,
+            environment,
+        } = self;
+        tools.hash(hasher);
+        source.hash(hasher);
+        package.hash(hasher);
+        program.hash(hasher);
+        links.hash(hasher);
+        programs.hash(hasher);
+        features.hash(hasher);
+        dependencies.hash(hasher);
+        codegen.hash(hasher);
+        natives.hash(hasher);
+        environment.hash(hasher);
+    }
+}
+
 content_hash!(DependencyScript { links, run });
 content_hash!(NativeBuild {
     tools,

@@ -133,6 +133,7 @@ mod tests {
                 ..PackageTexts::default()
             },
             program: object("program"),
+            carried: BTreeSet::new(),
             links: Some("ssh2".into()),
             programs: BTreeSet::new(),
             features: ["default".into(), "vendored-openssl".into(), "a.b+c".into()].into(),
