@@ -148,9 +148,10 @@ pub struct CrateOverride {
     pub versions: VersionReq,
     /// The native libraries it needs, by the names of their recipes.
     pub native: BTreeSet<PackageName>,
-    /// The programs of the machine that its build script calls, and that the build scripts of
-    /// others call through it.
+    /// The programs of the machine that its build script calls.
     pub tools: BTreeSet<Tool>,
+    /// The programs of the machine that the build scripts of others call through it.
+    pub through: BTreeSet<Tool>,
     /// Of the programs that its build dependencies call, those that its build script makes no use
     /// of.
     pub unused_tools: BTreeSet<Tool>,

@@ -130,6 +130,7 @@ fn crate_override(mut table: Table<'_>) -> Result<CrateOverride, RecipeError> {
             .unwrap_or(VersionReq::STAR),
         native: packages(&mut table, "native")?,
         tools: tools(&mut table, "tools")?,
+        through: tools(&mut table, "through")?,
         unused_tools: tools(&mut table, "unused-tools")?,
         environment: environment(&mut table)?,
     };
@@ -305,6 +306,7 @@ mod tests {
             versions = ">=1, <3"
             native = ["zlib"]
             tools = ["cmake", "libclang"]
+            through = ["make"]
             unused-tools = ["perl"]
             environment = { HELLO_STATIC = "1" }
         "#;
@@ -313,6 +315,7 @@ mod tests {
             versions: VersionReq::parse(">=1, <3").unwrap(),
             native: names(&["zlib"]),
             tools: [Tool::Cmake, Tool::Libclang].into(),
+            through: [Tool::Make].into(),
             unused_tools: [Tool::Perl].into(),
             environment: BTreeMap::from([("HELLO_STATIC".to_owned(), "1".to_owned())]),
         };

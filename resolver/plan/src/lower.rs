@@ -39,14 +39,15 @@ use petgraph::visit::EdgeRef as _;
 use crate::codegen::CodegenRules;
 use crate::native::Natives;
 use crate::targets::{self, RootTarget};
-use crate::{AppRequest, PlanError, Product, tools};
+use crate::tools::{self, Called};
+use crate::{AppRequest, PlanError, Product};
 
 /// The derivations of one or more apps, each after those it reads.
 #[derive(Debug, Default)]
 pub(crate) struct Derivations {
     pub(crate) by_path: BTreeMap<StorePath, Derivation>,
     pub(crate) order: Vec<StorePath>,
-    /// The programs of the machine that steps call.
+    /// The programs of the machine without which steps fail.
     pub(crate) called: BTreeMap<StorePath, BTreeSet<Tool>>,
 }
 
@@ -164,7 +165,7 @@ struct Lowering<'a, 'recipes> {
     tools: &'a Tools,
     codegen: CodegenRules<'a>,
     /// The programs of the machine that build scripts call.
-    called: BTreeMap<NodeIndex, BTreeSet<Tool>>,
+    called: BTreeMap<NodeIndex, Called>,
     natives: &'a mut Natives<'recipes>,
     derivations: &'a mut Derivations,
     done: BTreeMap<NodeIndex, Lowered>,
@@ -269,7 +270,7 @@ impl Lowering<'_, '_> {
             .insert(format!("{label}-script"), Step::Rustc(Box::new(call)));
         let called = self.called[&node].clone();
         let run = ScriptRun {
-            tools: tools::with(self.tools, &called, self.natives.tool_sets),
+            tools: tools::with(self.tools, &called.seen, self.natives.tool_sets),
             source: common.source.clone(),
             package: common.texts.clone(),
             program,
@@ -289,7 +290,7 @@ impl Lowering<'_, '_> {
         };
         let name = format!("{label}-run");
         self.derivations
-            .insert_calling(name, Step::Script(Box::new(run)), called)
+            .insert_calling(name, Step::Script(Box::new(run)), called.needed)
     }
 
     /// The runs whose metadata the build script of `node` sees: those of its immediate normal

@@ -573,7 +573,7 @@ fn making() -> MemoryIndex {
 #[test]
 fn a_tool_is_in_the_keys_of_those_who_call_it() {
     let mut world = World::new();
-    world.add_recipe("[crate]\nname = \"tool\"\ntools = [\"make\", \"perl\"]\n");
+    world.add_recipe("[crate]\nname = \"tool\"\nthrough = [\"make\", \"perl\"]\n");
     let extras = [Tool::Make, Tool::Perl].into();
     for tool in &extras {
         let path = world

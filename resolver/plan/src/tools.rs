@@ -1,8 +1,8 @@
 //! Which of the machine's programs each build script sees: [`of_scripts`], [`tool_sets`].
 //!
-//! Recipes say which crates call `make`, `perl` and the like. A build script sees what the crates
-//! that are compiled into it call (`cmake`, `openssl-src`), and what its own package's recipe
-//! names; all of it is in its key, and nothing else of the kind.
+//! Recipes say which crates call `make`, `perl` and the like. A build script sees what is called
+//! through the crates that are compiled into it (`cmake`, `openssl-src`), and what its own package's
+//! recipe names; all of it is in its key, and nothing else of the kind.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ pub type ToolSets = BTreeMap<BTreeSet<Tool>, StorePath>;
 /// in the store before it can be planned.
 pub fn tool_sets(resolution: &Resolution, recipes: &RecipeSet) -> BTreeSet<BTreeSet<Tool>> {
     let scripts = of_scripts(resolution, recipes).into_values();
-    let mut sets: BTreeSet<_> = scripts.map(|tools| extras(&tools)).collect();
+    let mut sets: BTreeSet<_> = scripts.map(|called| extras(&called.seen)).collect();
     let mut open: Vec<&PackageName> = resolution
         .graph
         .node_weights()
@@ -56,38 +56,47 @@ pub(crate) fn with(tools: &Tools, called: &BTreeSet<Tool>, sets: &ToolSets) -> T
     tools
 }
 
-/// Returns the programs that the build script of each package calls.
+/// The programs of the machine that one build script has to do with.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Called {
+    /// Those without which it fails.
+    pub(crate) needed: BTreeSet<Tool>,
+    /// Those that it sees if the machine has them.
+    pub(crate) seen: BTreeSet<Tool>,
+}
+
+/// Returns the programs that the build script of each package has to do with.
 pub(crate) fn of_scripts(
     resolution: &Resolution,
     recipes: &RecipeSet,
-) -> BTreeMap<NodeIndex, BTreeSet<Tool>> {
-    // What a crate's code calls, in whatever it is compiled into.
-    let mut called: BTreeMap<NodeIndex, BTreeSet<Tool>> = BTreeMap::new();
+) -> BTreeMap<NodeIndex, Called> {
+    // What a crate's code calls, in whatever build script it is compiled into.
+    let mut through: BTreeMap<NodeIndex, BTreeSet<Tool>> = BTreeMap::new();
     let mut scripts = BTreeMap::new();
     for node in resolution.order() {
         let variant = &resolution.graph[node];
         let change = recipes.override_for(&variant.name, &variant.version);
-        let named = |field: fn(&CrateOverride) -> &BTreeSet<Tool>| change.map(field);
-        let own = named(|change| &change.tools).cloned().unwrap_or_default();
-        let through = |kind: DependencyKind| -> BTreeSet<Tool> {
+        let of = |field: fn(&CrateOverride) -> &BTreeSet<Tool>| {
+            change.map(field).cloned().unwrap_or_default()
+        };
+        let of_crates = |kind: DependencyKind| -> BTreeSet<Tool> {
             resolution
                 .graph
                 .edges_directed(node, Direction::Outgoing)
                 .filter(|edge| edge.weight().kind == kind)
-                .flat_map(|edge| called[&edge.target()].iter().copied())
+                .flat_map(|edge| through[&edge.target()].iter().copied())
                 .collect()
         };
-        let mut script = through(DependencyKind::Build);
-        for unused in named(|change| &change.unused_tools).into_iter().flatten() {
-            script.remove(unused);
-        }
-        script.extend(&own);
+        let own = of(|change| &change.through);
         if variant.package.build_script.is_some() {
-            scripts.insert(node, script);
+            let mut needed = of_crates(DependencyKind::Build);
+            needed = &needed - &of(|change| &change.unused_tools);
+            needed.extend(of(|change| &change.tools));
+            // A crate that calls a program for others may ask for its version while it is built.
+            let seen = &needed | &own;
+            scripts.insert(node, Called { needed, seen });
         }
-        let mut all = through(DependencyKind::Normal);
-        all.extend(own);
-        called.insert(node, all);
+        through.insert(node, &own | &of_crates(DependencyKind::Normal));
     }
     scripts
 }

@@ -87,6 +87,13 @@ pub(super) fn collect(
     })
 }
 
+/// Whether an entry of a folder that is taken whole stays out all the same: Perl's manual, what is
+/// for embedding Perl, and gcc's headers of another language, which come and go with its package.
+fn is_left_out(path: &Utf8Path) -> bool {
+    ["CORE", "objc"].contains(&path.file_name().unwrap_or_default())
+        || path.extension() == Some("pod")
+}
+
 fn io() -> impl Fn(io::Error) -> ImportError {
     ImportError::io("the C tools")
 }
@@ -301,8 +308,7 @@ impl Collection {
         }
         for entry in real.read_dir_utf8()? {
             let entry = entry?;
-            // Perl's manual, and what is for embedding it.
-            if entry.file_name() == "CORE" || entry.path().extension() == Some("pod") {
+            if is_left_out(entry.path()) {
                 continue;
             }
             if entry.file_type()?.is_file() {
