@@ -219,6 +219,11 @@ fn the_page_of_the_command_line_is_what_help_prints() {
         "recipe fmt",
         "recipe test",
         "recipe bump",
+        "recipe source",
+        "recipe source add",
+        "recipe source list",
+        "recipe source remove",
+        "recipe source update",
         "recipe schema",
         "completions",
     ];

@@ -48,6 +48,7 @@ pub(crate) fn order(table: &str) -> &'static [&'static str] {
             "default-features",
             "binaries",
             "aliases",
+            "share-versions",
             "share",
             "test",
             "caveats",
