@@ -19,8 +19,51 @@ pub(crate) enum RecipeCommand {
     Test(TestRecipes),
     /// Move recipes to the newest version of what they build, comments kept
     Bump(RecipeFiles),
+    /// Folders and Git repositories of recipes
+    #[command(subcommand)]
+    Source(SourceCommand),
     /// Print the JSON schema of recipes, for editors
     Schema,
+}
+
+/// Commands about sources of recipes.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SourceCommand {
+    /// Take the recipes of a folder or a Git repository into the profile
+    Add(AddSource),
+    /// List the sources of the profile
+    #[command(visible_alias = "ls")]
+    List,
+    /// Forget a source; what was installed with its recipes stays until the next change
+    #[command(visible_alias = "rm")]
+    Remove {
+        /// The name of the source
+        #[arg(value_name = "NAME")]
+        name: PackageName,
+    },
+    /// Move repositories to their newest commits
+    Update {
+        /// The names of sources; none means all
+        #[arg(value_name = "NAME")]
+        names: Vec<PackageName>,
+    },
+}
+
+/// Arguments of `recipe source add`.
+#[derive(Debug, Args)]
+pub(crate) struct AddSource {
+    /// A folder, or the address of a Git repository
+    #[arg(value_name = "FOLDER|URL")]
+    pub(crate) place: String,
+    /// What to call it [default: its last part]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<PackageName>,
+    /// The commit of the repository [default: the newest]
+    #[arg(long, value_name = "COMMIT")]
+    pub(crate) rev: Option<String>,
+    /// The folder of the recipes in the repository [default: the top]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) folder: Option<String>,
 }
 
 /// Arguments of `recipe new`.

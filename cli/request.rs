@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use orlop_index::Locals;
 use orlop_link::Role;
 use orlop_plan::Product;
 use orlop_recipes::{
-    AppRecipe, CodegenChoice, FeatureName, LinkageChoice, Manifest, PackageName, PackageRequest,
-    Policy, Recipe, RecipeSet, Version, VersionReq,
+    AppRecipe, CodegenChoice, CrateSource, FeatureName, LinkageChoice, Manifest, PackageName,
+    PackageRequest, Policy, Recipe, RecipeSet, Version, VersionReq,
 };
 use orlop_resolver::{Platform, Request};
 use orlop_store::{Compiler, PlannedApp};
@@ -106,13 +106,39 @@ pub(crate) fn line(manifest: &str, app: &PackageName) -> Option<usize> {
     Some(before.matches('\n').count() + 1)
 }
 
-/// The shipped recipes and those that the manifest names.
+/// The shipped recipes and those that the manifest names: its sources, then its files. Who comes
+/// later goes first.
 pub(crate) fn recipes(context: &Context, manifest: &Manifest) -> Result<RecipeSet, CommandError> {
     let mut recipes = RecipeSet::shipped();
+    for source in manifest.recipe_sources.values() {
+        for file in recipe_files(context, source)? {
+            recipes.add(read_recipe(context, file.as_str())?);
+        }
+    }
     for path in manifest.recipes.values() {
         recipes.add(read_recipe(context, path)?);
     }
     Ok(recipes)
+}
+
+/// The recipes of a source, by name: the files `*.toml` of its folder.
+pub(crate) fn recipe_files(
+    context: &Context,
+    source: &CrateSource,
+) -> Result<Vec<Utf8PathBuf>, CommandError> {
+    let folder = context.workshop().files(source)?;
+    let read = || -> std::io::Result<Vec<Utf8PathBuf>> {
+        let mut files = Vec::new();
+        for entry in folder.read_dir_utf8()? {
+            let path = entry?.into_path();
+            if path.extension() == Some("toml") && path.is_file() {
+                files.push(path);
+            }
+        }
+        files.sort();
+        Ok(files)
+    };
+    read().map_err(|error| CommandError::failed(format!("read the recipes in `{folder}`: {error}")))
 }
 
 /// Reads a recipe from disk.

@@ -6,7 +6,7 @@ use std::error::Error as StdError;
 
 use orlop_index::{Archive, Registry};
 use orlop_link::{Files, Share, SharedFile};
-use orlop_recipes::ShareOrigin;
+use orlop_recipes::{AppRecipe, ShareOrigin};
 use orlop_resolver::Variant;
 use orlop_store::{Generation, Profile};
 
@@ -16,11 +16,8 @@ use crate::request::Wanted;
 
 /// The files that an app's recipe puts beside its programs.
 pub(crate) fn of(wanted: &Wanted, app: &Variant) -> Share {
-    let Some(recipe) = wanted
-        .recipe
-        .as_ref()
-        .filter(|recipe| !recipe.share.is_empty())
-    else {
+    let describes = |recipe: &&AppRecipe| !recipe.share.is_empty() && recipe.shares(&app.version);
+    let Some(recipe) = wanted.recipe.as_ref().filter(describes) else {
         return Share::default();
     };
     let files = recipe.share.iter().map(|(place, origin)| {

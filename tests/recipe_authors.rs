@@ -137,6 +137,7 @@ fn import_takes_what_the_package_says() {
     summary = "Box full of tools"
     license = "MIT OR Apache-2.0"
     binaries = ["kit"]
+    share-versions = "2"
     test = "kit --version" # TODO: show that it does its work; this one only starts it
 
     [app.share]
@@ -302,4 +303,63 @@ fn the_page_of_rules_is_what_the_linter_knows() {
         text(&path) == page,
         "run the test with ORLOP_BLESS=1 to write the page anew"
     );
+}
+
+#[test]
+fn recipes_come_from_folders_and_repositories() {
+    let env = Env::new();
+    env.registry
+        .publish(Package::new("tool-kit", "1.0.0").main("fn main() { println!(\"one\"); }"))
+        .publish(Package::new("tool-kit", "2.0.0").main("fn main() { println!(\"two\"); }"));
+    let ours = env.path("ours");
+    std::fs::create_dir(&ours).unwrap();
+    let write = |version: &str| {
+        let text = format!(
+            "schema = 1\n[app]\nname = \"kit\"\ncrate = \"tool-kit\"\nversion = \"{version}\"\n"
+        );
+        std::fs::write(ours.join("kit.toml"), text).unwrap();
+    };
+    write("1");
+    git(&ours, &["init", "--quiet", "--initial-branch=main"]);
+    git(&ours, &["add", "."]);
+    git(&ours, &["commit", "--quiet", "-m", "one"]);
+    let address = format!("file://{}", ours.display());
+    env.orlop(["recipe", "source", "add", &address])
+        .success()
+        .says("Added ours with 1 recipes");
+    drop(env.run("install kit").success());
+    assert_eq!(env.program("tool-kit").success().stdout, "one\n");
+
+    // What happens in the repository counts once somebody says so.
+    write("2");
+    git(&ours, &["commit", "--quiet", "-am", "two"]);
+    env.run("sync").success().says("Nothing to do");
+    env.run("recipe source update").success().prints("ours ");
+    env.run("recipe source update").success().says("up to date");
+    drop(env.run("sync").success());
+    assert_eq!(env.program("tool-kit").success().stdout, "two\n");
+    let rev = git(&ours, &["rev-parse", "HEAD"]);
+    let listed = env.run("recipe source list --json").success().json();
+    assert_eq!(listed[0]["rev"], rev);
+    assert_eq!(listed[0]["recipes"], 1);
+
+    let theirs = env.path("theirs");
+    std::fs::create_dir(&theirs).unwrap();
+    env.run("recipe source add ./theirs")
+        .fails(1)
+        .says("no recipes");
+    std::fs::write(
+        theirs.join("kit.toml"),
+        "schema = 1\n[app]\nnam = \"kit\"\n",
+    )
+    .unwrap();
+    env.run("recipe source add ./theirs")
+        .fails(2)
+        .says("did you mean `name`?");
+    env.run("recipe source list").success().prints("ours");
+    env.run("recipe source remove theirs")
+        .fails(1)
+        .says("no source `theirs`");
+    drop(env.run("recipe source remove ours").success());
+    env.run("recipe source list").success().says("no sources");
 }

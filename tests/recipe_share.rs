@@ -65,6 +65,12 @@ fn man_pages_and_completions_are_part_of_the_view() {
     recipe(&env, "[app.share]\n\"kit.1\" = { file = \"doc/kit.1\" }\n");
     drop(env.run("install ./kit.toml").success());
     assert!(!share.join("doc").exists());
+    recipe(
+        &env,
+        "share-versions = \"2\"\n[app.share]\n\"kit.2\" = { file = \"doc/kit.2\" }\n",
+    );
+    drop(env.run("install ./kit.toml").success());
+    assert!(!share.join("man/man2").exists());
     drop(env.run("remove kit").success());
     assert!(!share.join("man").exists());
 }

@@ -141,7 +141,12 @@ fn of_requirement(requirement: &VersionReq, newest: &Newest) -> Changes {
 
 fn of_app(app: &AppRecipe, newest: &Newest) -> Changes {
     match (&app.source, newest) {
-        (None, Newest::Release { .. }) => of_requirement(&app.requirement, newest),
+        (None, Newest::Release { version, .. }) => {
+            match of_requirement(&app.requirement, newest) {
+                Changes::None => shared(app, version),
+                changes => changes,
+            }
+        }
         (Some(CrateSource::Git { rev, .. }), Newest::Commit { version, rev: new }) => {
             if rev == new {
                 return Changes::None;
@@ -154,6 +159,25 @@ fn of_app(app: &AppRecipe, newest: &Newest) -> Changes {
             }
         }
         _ => Changes::unclear("its source has no versions"),
+    }
+}
+
+/// Moves what `share` is about to the version that is installed now.
+fn shared(app: &AppRecipe, version: &Version) -> Changes {
+    let Some(versions) = app.share_versions.as_ref().filter(|_| !app.shares(version)) else {
+        return Changes::None;
+    };
+    match moved(versions, version) {
+        Some(to) => Changes::Values {
+            from: versions.to_string(),
+            values: vec![("share-versions", to.clone())],
+            to,
+            unsure: Some(
+                "look whether it still has the files of `share`: `orlop recipe lint --online`"
+                    .to_owned(),
+            ),
+        },
+        None => Changes::Unclear(format!("`share-versions` has several parts: `{versions}`")),
     }
 }
 
@@ -237,12 +261,18 @@ fn set(document: &mut DocumentMut, kind: &str, path: &str, text: &str) {
     replace(table, key, text);
 }
 
+/// Replaces a value where it stands: a key that is inserted anew loses its comments.
 fn replace(table: &mut dyn TableLike, key: &str, text: &str) {
     let mut value = Value::from(text);
-    if let Some(old) = table.get(key).and_then(Item::as_value) {
-        *value.decor_mut() = old.decor().clone();
+    match table.get_mut(key) {
+        Some(Item::Value(old)) => {
+            *value.decor_mut() = old.decor().clone();
+            *old = value;
+        }
+        _ => {
+            table.insert(key, Item::Value(value));
+        }
     }
-    table.insert(key, Item::Value(value));
 }
 
 #[cfg(test)]
@@ -288,6 +318,16 @@ mod tests {
         }
         assert_eq!(app("1.2", "1.3.0"), Bump::Current);
         assert_eq!(app("*", "9.0.0"), Bump::Current);
+        let text = "schema = 1\n[app]\nname = \"x\"\nshare-versions = \"1\" # pages\n";
+        let Bump::Moved { text, unsure, .. } = bump("x.toml", text, &release("2.0.0")).unwrap()
+        else {
+            panic!()
+        };
+        assert_eq!(
+            text,
+            "schema = 1\n[app]\nname = \"x\"\nshare-versions = \"2\" # pages\n"
+        );
+        assert!(unsure.is_some());
         assert!(matches!(app(">=1, <2", "2.0.0"), Bump::Unclear { .. }));
     }
 

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use toml_edit::{Array, InlineTable, Value};
 
+use crate::Version;
 use crate::error::RecipeError;
 use crate::lint::plain_summary;
 use crate::name::{FeatureName, PackageName};
@@ -28,6 +29,8 @@ pub struct Draft {
     pub source: Option<CrateSource>,
     /// Features that its programs need beside the default ones.
     pub features: Vec<FeatureName>,
+    /// The version that all this is about.
+    pub version: Version,
     /// Its programs.
     pub binaries: Vec<String>,
     /// Man pages and completions, by the names under which a recipe lists them.
@@ -85,6 +88,7 @@ impl Draft {
         let (test, todo) = self.test();
         entry("test", test.into(), todo);
         if !self.share.is_empty() {
+            entry("share-versions", caret(&self.version).into(), None);
             text.push_str("\n[app.share]\n");
         }
         for (name, origin) in &self.share {
@@ -159,6 +163,17 @@ impl Draft {
     }
 }
 
+/// Returns the requirement that a version and what is compatible with it keep.
+fn caret(version: &Version) -> String {
+    if version.pre.is_empty() && version.major > 0 {
+        version.major.to_string()
+    } else if version.pre.is_empty() && version.minor > 0 {
+        format!("0.{}", version.minor)
+    } else {
+        version.to_string()
+    }
+}
+
 fn list<'a>(texts: impl Iterator<Item = &'a str>) -> Value {
     texts.collect::<Array>().into()
 }
@@ -225,6 +240,7 @@ mod tests {
             license: "MIT/Apache-2.0".to_owned(),
             source: None,
             features: vec!["cli".parse().unwrap()],
+            version: Version::new(0, 3, 1),
             binaries: vec!["kit".to_owned(), "kat".to_owned()],
             share: vec![(
                 "kit.1".to_owned(),
@@ -251,6 +267,7 @@ mod tests {
         license = "MIT OR Apache-2.0"
         features = ["cli"]
         binaries = ["kit", "kat"]
+        share-versions = "0.3"
         test = "kit --version" # TODO: show that it does its work; this one only starts it
 
         [app.share]

@@ -49,6 +49,7 @@ pub(crate) fn order(table: &str) -> &'static [&'static str] {
             "binaries",
             "aliases",
             "plugins",
+            "share-versions",
             "share",
             "test",
             "caveats",

@@ -9,7 +9,7 @@ use orlop_recipes::{
     AppSpec, CodegenChoice, CrateSource, Draft, FeatureName, LinkageChoice, PackageName, Policy,
     RecipeSet, ShareOrigin, Version, VersionReq, lint,
 };
-use orlop_resolver::{BinaryTarget, Index as _, Package, Release, Resolution};
+use orlop_resolver::{BinaryTarget, Index as _, Package, Release, Resolution, Variant};
 
 use crate::commands::recipe::package::{self, newest};
 use crate::context::Context;
@@ -152,6 +152,7 @@ fn draft(
         license: package.about.license.clone(),
         source: wish.source.clone(),
         features,
+        version: release.version.clone(),
         binaries,
         share,
         notes: notes.iter().map(|note| one_line(note)).collect(),
@@ -276,8 +277,16 @@ fn native_needs(
     open: &mut Vec<String>,
 ) {
     let mut packages: BTreeMap<(&PackageName, &Version), &Package> = BTreeMap::new();
-    for variant in resolution.graph.node_weights() {
+    // Whose library another crate carries, as `openssl-src` does for `openssl-sys`.
+    let mut carried = BTreeSet::new();
+    for node in resolution.graph.node_indices() {
+        let variant = &resolution.graph[node];
         packages.insert((&variant.name, &variant.version), &variant.package);
+        let known = |other: &Variant| recipes.override_for(&other.name, &other.version).is_some();
+        let mut uses = resolution.dependencies(node).into_iter();
+        if uses.any(|(used, _)| known(&resolution.graph[used])) {
+            carried.insert((&variant.name, &variant.version));
+        }
     }
     for ((name, version), package) in packages {
         if let Some(change) = recipes.override_for(name, version) {
@@ -287,6 +296,7 @@ fn native_needs(
             ));
         } else if let Some(links) = &package.links
             && name.as_str().ends_with("sys")
+            && !carried.contains(&(name, version))
         {
             open.push(format!(
                 "no recipe says how `{name} {version}` gets the native library `{links}`"
@@ -319,18 +329,19 @@ fn shared_files(
 /// the programs.
 fn shared_name(file: &str, binaries: &[String]) -> Option<String> {
     let (folders, name) = file.rsplit_once('/').unwrap_or(("", file));
-    // Texts that tests expect are none.
-    if folders
-        .split('/')
-        .any(|folder| matches!(folder, "tests" | "test" | "fixtures"))
-    {
+    // What tests expect and what programs are made of is not for people.
+    let not_ours = ["tests", "test", "fixtures", "src", "crates"];
+    if folders.split('/').any(|folder| not_ours.contains(&folder)) {
         return None;
     }
+    let completion = folders
+        .split('/')
+        .any(|folder| folder.starts_with("complet"));
     let of_program = |stem: &str| binaries.iter().any(|binary| binary == stem);
     if let Some(stem) = name.strip_prefix('_') {
-        return of_program(stem).then(|| name.to_owned());
+        return (completion && of_program(stem)).then(|| name.to_owned());
     }
-    if of_program(name) && folders.ends_with("bash") {
+    if completion && of_program(name) && folders.ends_with("bash") {
         return Some(format!("{name}.bash"));
     }
     let (stem, ending) = name.rsplit_once('.')?;
@@ -340,8 +351,8 @@ fn shared_name(file: &str, binaries: &[String]) -> Option<String> {
             .is_some_and(|rest| rest.starts_with('-'))
     };
     match ending {
-        "zsh" if of_program(stem) => Some(format!("_{stem}")),
-        "bash" | "fish" | "elv" | "nu" if of_program(stem) => Some(name.to_owned()),
+        "zsh" if completion && of_program(stem) => Some(format!("_{stem}")),
+        "bash" | "fish" | "elv" | "nu" if completion && of_program(stem) => Some(name.to_owned()),
         _ if page && (of_program(stem) || binaries.iter().any(part)) => Some(name.to_owned()),
         _ => None,
     }
@@ -363,7 +374,9 @@ mod tests {
             ("complete/jj.fish", Some("jj.fish")),
             ("complete/jj.zsh", Some("_jj")),
             ("tests/jj.1", None),
-            ("src/_other", None),
+            ("completions/_other", None),
+            ("jj.zsh", None),
+            ("src/complete/jj.zsh", None),
             ("src/jj.rs", None),
             ("jj", None),
         ] {

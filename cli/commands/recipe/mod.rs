@@ -8,6 +8,7 @@
 //! | [`format`] | `fmt`, `schema` |
 //! | [`test`] | `test` |
 //! | [`bump`] | `bump` |
+//! | [`source`] | `source` |
 //! | [`package`] | what a registry, a folder or a repository says of the package of a recipe |
 
 mod bump;
@@ -16,6 +17,7 @@ mod import;
 mod lint;
 mod new;
 mod package;
+mod source;
 mod test;
 
 use camino::Utf8Path;
@@ -33,6 +35,7 @@ pub(super) fn run(context: &Context, command: &RecipeCommand) -> Result<(), Comm
         RecipeCommand::Fmt(arguments) => format::format(context, arguments),
         RecipeCommand::Test(arguments) => test::test(context, arguments),
         RecipeCommand::Bump(arguments) => bump::bump(context, arguments),
+        RecipeCommand::Source(command) => source::run(context, command),
         RecipeCommand::Schema => {
             context.ui.data(orlop_recipes::recipe_schema().trim_end());
             Ok(())

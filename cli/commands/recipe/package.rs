@@ -55,6 +55,7 @@ pub(super) fn facts(context: &Context, app: &AppRecipe) -> Result<PackageFacts, 
     let package = index.package(&release.name, &release.version)?;
     progress.clear();
     Ok(PackageFacts {
+        version: Some(release.version.clone()),
         binaries: binaries(&package),
         features: package.declared_features.clone(),
         license: package.about.license.clone(),

@@ -55,7 +55,11 @@ pub(super) fn other_license(subject: &Subject<'_>, report: &mut Report<'_>) {
     let (Some(app), Some(package)) = (subject.app(), &subject.known.package) else {
         return;
     };
-    let parse = |text: &str| spdx::Expression::parse_mode(text, spdx::ParseMode::LAX).ok();
+    // Packages may write it as Cargo allowed once.
+    let parse = |text: &str| {
+        let canonical = spdx::Expression::canonicalize(text).ok()?;
+        spdx::Expression::parse(canonical.as_deref().unwrap_or(text)).ok()
+    };
     if let Some(ours) = &app.license
         && let (Some(own), Some(theirs)) = (parse(ours), parse(&package.license))
         && own != theirs
@@ -110,7 +114,12 @@ pub(super) fn unknown_file(subject: &Subject<'_>, report: &mut Report<'_>) {
     let (Some(app), Some(package)) = (subject.app(), &subject.known.package) else {
         return;
     };
-    for origin in app.share.values() {
+    // Files of other versions are not looked for at an install either.
+    let applies = package
+        .version
+        .as_ref()
+        .is_none_or(|version| app.shares(version));
+    for origin in app.share.values().filter(|_| applies) {
         if let ShareOrigin::File { file } = origin
             && !package.files.contains(file)
         {

@@ -22,7 +22,7 @@ pub(crate) fn plain_summary(text: &str) -> String {
     for article in ["A ", "a ", "An ", "an ", "The ", "the "] {
         text = text.strip_prefix(article).unwrap_or(text);
     }
-    let text = text.strip_suffix('.').unwrap_or(text);
+    let text = text.trim_end_matches('.');
     let mut letters = text.chars();
     // A word with a capital letter inside is a name that is written like that.
     let first_word = text.split_whitespace().next().unwrap_or_default();
@@ -61,7 +61,7 @@ pub(super) fn is_default(kind: &str, table: &dyn TableLike, key: &str, item: &It
     match (kind, key) {
         ("app", "crate") => text == name,
         ("app", "default-features") => item.as_bool() == Some(true),
-        ("app", "version" | "update") | ("crate", "versions") => {
+        ("app", "version" | "update" | "share-versions") | ("crate", "versions") => {
             matches!(text.map(str::trim), Some("*" | "latest"))
         }
         // No tools is a choice: it says that none are needed.

@@ -24,6 +24,7 @@ pub use rules::{RULES, Rule};
 use serde::Serialize;
 
 use self::subject::Subject;
+use crate::Version;
 use crate::choice::choice;
 use crate::error::RecipeError;
 use crate::name::PackageName;
@@ -51,6 +52,8 @@ pub struct Known {
 /// What a package says of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PackageFacts {
+    /// Its version.
+    pub version: Option<Version>,
     /// Its programs.
     pub binaries: BTreeSet<String>,
     /// Its features.

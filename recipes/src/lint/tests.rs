@@ -10,6 +10,7 @@ fn known() -> Known {
     Known {
         libraries: BTreeSet::from(["zlib".parse().unwrap()]),
         package: Some(PackageFacts {
+            version: None,
             binaries: ["hello", "hi"].map(str::to_owned).into(),
             features: BTreeSet::from(["extra".to_owned()]),
             license: "MIT".to_owned(),

@@ -17,6 +17,7 @@ use super::{Manifest, PackageRequest};
 use crate::choice::Choice as _;
 use crate::error::RecipeError;
 use crate::name::{FeatureName, PackageName};
+use crate::recipe::CrateSource;
 use crate::text;
 
 /// What a new manifest looks like.
@@ -25,9 +26,9 @@ const FRESH: &str = "schema = 1\n\n[packages]\n";
 /// Changes the text of a manifest.
 #[derive(Debug, Clone)]
 pub struct ManifestEditor {
-    document: DocumentMut,
+    pub(super) document: DocumentMut,
     /// What the document says; kept in step.
-    manifest: Manifest,
+    pub(super) manifest: Manifest,
     frame: Frame,
 }
 
@@ -140,6 +141,12 @@ impl ManifestEditor {
         for (name, path) in manifest.recipes {
             self.set_recipe(&name, &moved(&path));
         }
+        for (name, source) in manifest.recipe_sources {
+            if let CrateSource::Path { path } = &source {
+                let path = moved(path);
+                self.set_recipe_source(&name, &CrateSource::Path { path });
+            }
+        }
     }
 
     /// Sets or removes the snapshot.
@@ -161,7 +168,7 @@ impl ManifestEditor {
     }
 
     /// Cuts out the lines of one item, with the comments that stand on the same lines.
-    fn cut(&mut self, path: &[&str]) {
+    pub(super) fn cut(&mut self, path: &[&str]) {
         let mut text = self.document.to_string();
         for lines in lines(&text, path).into_iter().rev() {
             text.replace_range(lines, "");
@@ -352,7 +359,7 @@ fn on_one_line(table: &mut InlineTable) {
 }
 
 /// Replaces a value; spaces and the comment beside it stay.
-fn replace(value: &mut Value, new: Value) {
+pub(super) fn replace(value: &mut Value, new: Value) {
     let decor = value.decor().clone();
     *value = new;
     *value.decor_mut() = decor;

@@ -13,16 +13,21 @@
 //!
 //! [recipes]
 //! number-sys = "./number-sys.toml"
+//!
+//! [recipe-sources]
+//! ours = { git = "https://example.org/recipes", rev = "0123456789abcdef0123456789abcdef01234567" }
 //! ```
 //!
 //! | module | holds |
 //! |---|---|
 //! | `mod` | the types |
 //! | `read` | text to [`Manifest`] |
+//! | `sources` | `[recipe-sources]`, read and changed |
 //! | [`editor`] | [`ManifestEditor`]: changes a file, keeps all that it does not change |
 
 pub mod editor;
 mod read;
+mod sources;
 
 use std::collections::BTreeMap;
 
@@ -33,6 +38,7 @@ use serde::Serialize;
 use crate::choice::choice;
 use crate::error::RecipeError;
 use crate::name::{FeatureName, PackageName};
+use crate::recipe::CrateSource;
 use crate::{AppSpec, VersionReq};
 
 /// What a user declares.
@@ -52,6 +58,9 @@ pub struct Manifest {
     /// The files of further recipes, for crates and native libraries, by what they are for.
     /// Relative to the manifest.
     pub recipes: BTreeMap<PackageName, String>,
+    /// Folders and repositories of recipes, by names that the user gave. A relative path begins at
+    /// the manifest.
+    pub recipe_sources: BTreeMap<PackageName, CrateSource>,
 }
 
 /// What a user asks of one package.

@@ -28,6 +28,7 @@ pub(super) fn manifest(file_name: &str, text: &str) -> Result<Manifest, RecipeEr
             .map(recipes)
             .transpose()?
             .unwrap_or_default(),
+        recipe_sources: super::sources::read(&mut file)?,
     };
     file.finish()?;
     Ok(manifest)
@@ -157,6 +158,7 @@ number-sys = "../number-sys.toml"
                 "../number-sys.toml".to_owned(),
             )]
             .into(),
+            recipe_sources: BTreeMap::new(),
         };
         assert_eq!(manifest, expected);
     }
@@ -201,7 +203,8 @@ number-sys = "../number-sys.toml"
           · ───┬──
           ·    ╰── has no meaning here
           ╰────
-         help: known here: `schema`, `profile`, `snapshot`, `linkage`, `compiler`, `packages`, `recipes`
+         help: known here: `schema`, `profile`, `snapshot`, `linkage`, `compiler`, `packages`, `recipes`,
+               `recipe-sources`
         "#);
     }
 

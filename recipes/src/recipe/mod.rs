@@ -26,6 +26,7 @@ pub mod tool;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(crate) use read::crate_source;
 use schemars::JsonSchema;
 use serde::Serialize;
 pub use set::RecipeSet;
@@ -100,6 +101,9 @@ pub struct AppRecipe {
     pub license: Option<String>,
     /// Man pages, completions and other files beside the programs, by their places below `share`.
     pub share: BTreeMap<String, ShareOrigin>,
+    /// The versions that `share` is about; none means all. Others come without these files.
+    #[schemars(with = "Option<String>")]
+    pub share_versions: Option<VersionReq>,
     /// A shell line that succeeds if it works.
     pub test: Option<String>,
     /// What people should know once it is installed.
@@ -264,6 +268,13 @@ impl Recipe {
 }
 
 impl AppRecipe {
+    /// Whether the files beside the programs are for this version.
+    pub fn shares(&self, version: &Version) -> bool {
+        self.share_versions
+            .as_ref()
+            .is_none_or(|versions| versions.matches(version))
+    }
+
     /// Joins what the recipe says of the package with what the user asks: versions fit both,
     /// features are those of both, the default features are on if both leave them on.
     pub fn request(&self, asked: &PackageRequest) -> PackageRequest {

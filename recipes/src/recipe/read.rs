@@ -66,6 +66,7 @@ fn app(mut table: Table<'_>) -> Result<AppRecipe, RecipeError> {
         summary: table.text("summary", text::line)?,
         license: table.text("license", text::line)?,
         share: shared_files(&mut table)?,
+        share_versions: table.text("share-versions", text::requirement)?,
         test: table.text("test", text::line)?,
         caveats: table.text("caveats", text::anything)?,
         deprecated: table.text("deprecated", text::line)?,
@@ -139,7 +140,7 @@ fn share_origin(mut table: Table<'_>) -> Result<ShareOrigin, RecipeError> {
     Ok(origin)
 }
 
-fn crate_source(mut table: Table<'_>) -> Result<CrateSource, RecipeError> {
+pub(crate) fn crate_source(mut table: Table<'_>) -> Result<CrateSource, RecipeError> {
     let source = if let Some(git) = table.text("git", text::repository)? {
         CrateSource::Git {
             git,
@@ -291,6 +292,7 @@ mod tests {
             summary = "Says hello"
             test = "hello --version"
             license = "MIT"
+            share-versions = "2.1"
             share = { "hello.1" = { file = "doc/hello.1" }, _hello = { run = "hello --zsh" } }
             caveats = "Say hello"
             deprecated = "use bonjour"
@@ -324,6 +326,7 @@ mod tests {
                     },
                 ),
             ]),
+            share_versions: Some(VersionReq::parse("2.1").unwrap()),
             caveats: Some("Say hello".to_owned()),
             deprecated: Some("use bonjour".to_owned()),
             update: Some(VersionReq::parse("<3").unwrap()),

@@ -51,6 +51,11 @@ impl Workshop {
         Ok(versions)
     }
 
+    /// Returns the folder that a source names; a commit is fetched if it is not here.
+    pub fn files(&self, source: &CrateSource) -> Result<Utf8PathBuf, LocalError> {
+        self.folder(source).map(|(folder, _)| folder)
+    }
+
     /// Finds the package with programs in what a source names. Returns the source with the folder
     /// of that package, and its name.
     pub fn find_app(&self, source: &CrateSource) -> Result<(CrateSource, PackageName), LocalError> {

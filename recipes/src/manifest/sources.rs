@@ -1,0 +1,125 @@
+//! `[recipe-sources]`: folders and repositories of recipes. A repository is pinned to a commit, so
+//! that the same manifest means the same everywhere.
+
+use std::collections::BTreeMap;
+
+use toml_edit::{InlineTable, Item, Table, Value};
+
+use super::ManifestEditor;
+use super::editor::replace;
+use crate::error::RecipeError;
+use crate::name::PackageName;
+use crate::reader;
+use crate::recipe::{CrateSource, crate_source};
+
+/// The table in a manifest.
+const TABLE: &str = "recipe-sources";
+
+/// Reads the table.
+pub(super) fn read(
+    file: &mut reader::Table<'_>,
+) -> Result<BTreeMap<PackageName, CrateSource>, RecipeError> {
+    let Some(table) = file.table(TABLE)? else {
+        return Ok(BTreeMap::new());
+    };
+    table
+        .into_values()
+        .map(|value| {
+            Ok((
+                value.key(|text| Ok(text.parse()?))?,
+                crate_source(value.table()?)?,
+            ))
+        })
+        .collect()
+}
+
+impl ManifestEditor {
+    /// Adds a source of recipes, or changes it.
+    pub fn set_recipe_source(&mut self, name: &PackageName, source: &CrateSource) {
+        let sources = &mut self.manifest.recipe_sources;
+        if sources.insert(name.clone(), source.clone()).as_ref() == Some(source) {
+            return;
+        }
+        let table = self
+            .document
+            .entry(TABLE)
+            .or_insert_with(|| Item::Table(Table::new()))
+            .as_table_like_mut()
+            .expect("a manifest that was read has a table of sources");
+        match table.get_mut(name.as_str()) {
+            Some(Item::Value(old)) => replace(old, value(source)),
+            _ => {
+                table.insert(name.as_str(), Item::Value(value(source)));
+            }
+        }
+    }
+
+    /// Removes a source of recipes; returns whether it was there.
+    pub fn remove_recipe_source(&mut self, name: &PackageName) -> bool {
+        if self.manifest.recipe_sources.remove(name).is_none() {
+            return false;
+        }
+        self.cut(&[TABLE, name.as_str()]);
+        true
+    }
+}
+
+fn value(source: &CrateSource) -> Value {
+    let mut table = InlineTable::new();
+    match source {
+        CrateSource::Path { path } => {
+            table.insert("path", path.as_str().into());
+        }
+        CrateSource::Git { git, rev, folder } => {
+            table.insert("git", git.as_str().into());
+            table.insert("rev", rev.as_str().into());
+            if let Some(folder) = folder {
+                table.insert("folder", folder.as_str().into());
+            }
+        }
+    }
+    table.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Manifest;
+
+    #[test]
+    fn sources_are_added_changed_and_removed() {
+        let text = "schema = 1\n# mine\n[packages]\nx = \"1\" # why\n";
+        let mut editor = ManifestEditor::new("orlop.toml", text).unwrap();
+        let (ours, theirs) = ("ours".parse().unwrap(), "theirs".parse().unwrap());
+        let git = |rev: char| CrateSource::Git {
+            git: "https://example.org/recipes".to_owned(),
+            rev: rev.to_string().repeat(40),
+            folder: Some("packages".to_owned()),
+        };
+        let path = CrateSource::Path {
+            path: "../recipes".to_owned(),
+        };
+        editor.set_recipe_source(&theirs, &git('a'));
+        editor.set_recipe_source(&ours, &path);
+        editor.set_recipe_source(&theirs, &git('b'));
+        let read = Manifest::parse("orlop.toml", &editor.to_string()).unwrap();
+        assert_eq!(read.recipe_sources[&theirs], git('b'));
+        assert_eq!(read.recipe_sources[&ours], path);
+        assert!(editor.remove_recipe_source(&theirs));
+        assert!(!editor.remove_recipe_source(&theirs));
+        assert_eq!(
+            editor.to_string(),
+            format!("{text}\n[recipe-sources]\nours = {{ path = \"../recipes\" }}\n")
+        );
+    }
+
+    #[test]
+    fn a_repository_must_be_pinned() {
+        let text = "schema = 1\n[recipe-sources]\nx = { git = \"https://example.org/x\" }\n";
+        let error = Manifest::parse("orlop.toml", text).unwrap_err();
+        assert!(
+            error.to_string().contains("recipe-sources.x.rev"),
+            "{error}"
+        );
+    }
+}
