@@ -63,7 +63,7 @@ fn a_compiler_that_is_none() {
 }
 
 /// A toolchain of rustup other than the one in use.
-fn other_compiler() -> Option<String> {
+pub(crate) fn other_compiler() -> Option<String> {
     let run = |arguments: &[&str]| {
         let output = std::process::Command::new(arguments[0])
             .args(&arguments[1..])

@@ -12,6 +12,7 @@
 
 mod builds;
 mod checklist;
+mod clashes;
 mod codegen;
 mod compilers;
 mod errors;

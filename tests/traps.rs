@@ -4,7 +4,7 @@
 use crate::support::{Env, Package, checksum};
 
 /// A build script that compiles files into an archive and has it linked.
-fn archive(compiler: &str, file: &str, name: &str, more: &str) -> String {
+pub(crate) fn archive(compiler: &str, file: &str, name: &str, more: &str) -> String {
     format!(
         "use std::process::Command;\n\
          fn run(command: &mut Command) {{ assert!(command.status().unwrap().success()); }}\n\
