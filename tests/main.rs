@@ -20,6 +20,7 @@ mod generations;
 mod install;
 mod linking;
 mod manifest;
+mod natives;
 mod network;
 mod oracle;
 mod parity;

@@ -157,6 +157,7 @@ impl Runner for FakeRunner {
             store: "/orlop/store".into(),
             recorder: "/orlop/bin/orlop-linker".into(),
             cargo: "/orlop/bin/cargo".into(),
+            linkers: "/orlop/ld".into(),
             build: Some("/orlop/build".into()),
         }
     }

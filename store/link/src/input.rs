@@ -109,12 +109,5 @@ impl Unread {
 
 fn symbols(place: &Place, session: &Session<'_>) -> Result<Symbols, LinkError> {
     let bytes = session.read(place)?;
-    Symbols::read(&bytes).map_err(|source| LinkError::Object {
-        file: session
-            .context
-            .store
-            .object(&place.object)
-            .join(&place.file),
-        source,
-    })
+    Symbols::read(&bytes).map_err(|source| session.unreadable(place, source))
 }

@@ -14,12 +14,16 @@
 //! | `references` | who asks for what of whom |
 //! | [`partition`] | which member ends up in which library; pure |
 //! | [`visibility`], `copies` | hidden symbols that must be seen across a border |
+//! | `choice` | which native library each crate gets, where several have a name |
+//! | `rename` | symbols that must go by other names |
+//! | [`native`] | what happens when a recipe's build links a shared library |
 //! | `input`, `group` | programs, and those that share libraries |
 //! | `tools`, `session`, `command` | the linker, where it runs, its command lines |
 //! | `passes` | the links themselves |
 //! | `views`, `record` | what remains in the store, and how it is found again |
 //! | [`error`] | [`LinkError`] |
 
+mod choice;
 mod command;
 mod copies;
 pub mod error;
@@ -28,12 +32,14 @@ mod input;
 mod line;
 pub mod link_set;
 pub mod members;
+pub mod native;
 mod object;
 pub mod partition;
 mod passes;
 mod record;
 pub mod recorder;
 mod references;
+mod rename;
 mod session;
 mod tools;
 mod views;

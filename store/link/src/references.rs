@@ -103,12 +103,13 @@ impl<'a> References<'a> {
                     continue;
                 };
                 for name in member.symbols.undefined.keys().map(String::as_str) {
+                    // Whose it means, a library's or that of another crate, is decided program by
+                    // program.
+                    node.anchored |= self.outside.native.contains(name);
                     if let Some(definer) = definers.get(name) {
                         if !self.outside.system.contains(name) {
                             node.needs.insert(*definer);
                         }
-                    } else if self.outside.native.contains(name) {
-                        node.anchored = true;
                     } else if from_programs.contains(name) && !everywhere.contains(name) {
                         // A program that loads this, used or not, must define it itself.
                         node.anchored = true;

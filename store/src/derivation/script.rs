@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Codegen, PackageTexts, Tools};
+use super::{Codegen, NATIVE_NAMES, PackageTexts, Tools};
 use crate::content_hash;
+use crate::digest::{ContentHash, Hasher};
 use crate::path::StorePath;
 
 /// The run of a compiled build script. The output holds `out/` (its `OUT_DIR`) and its parsed
@@ -100,10 +101,21 @@ content_hash!(ScriptRun {
     environment,
 });
 content_hash!(DependencyScript { links, run });
-content_hash!(NativeBuild {
-    tools,
-    source,
-    script,
-    natives,
-    environment
-});
+
+impl ContentHash for NativeBuild {
+    fn hash(&self, hasher: &mut Hasher) {
+        let Self {
+            tools,
+            source,
+            script,
+            natives,
+            environment,
+        } = self;
+        NATIVE_NAMES.hash(hasher);
+        tools.hash(hasher);
+        source.hash(hasher);
+        script.hash(hasher);
+        natives.hash(hasher);
+        environment.hash(hasher);
+    }
+}

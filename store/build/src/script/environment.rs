@@ -164,6 +164,7 @@ mod tests {
                 store: "/s".into(),
                 recorder: "/bin/orlop-linker".into(),
                 cargo: "/bin/cargo".into(),
+                linkers: "/bin/ld".into(),
                 build: Some("/build".into()),
             },
             path: object("own"),
