@@ -15,6 +15,7 @@
 //! | [`ui`], [`progress`] | what people see |
 //! | [`error`] | blame, hints, exit codes |
 //! | [`stand_in`] | answers for Cargo, when started under its name |
+//! | [`linker`] | links, when started under the name of a linker |
 
 mod apply;
 mod args;
@@ -22,6 +23,7 @@ mod commands;
 mod context;
 mod error;
 mod fetch;
+mod linker;
 mod progress;
 mod recipe_args;
 mod request;
@@ -40,9 +42,6 @@ use clap::Parser as _;
 use crate::args::Arguments;
 use crate::context::Context;
 
-/// The file name under which the program acts as the linker that records link sets.
-const RECORDER: &str = "orlop-linker";
-
 /// The file name under which the program answers for Cargo.
 const CARGO: &str = "cargo";
 
@@ -53,8 +52,10 @@ fn main() -> ExitCode {
     let mut words = std::env::args_os();
     let program = words.next().unwrap_or_default();
     let name = Path::new(&program).file_name();
-    if name == Some(OsStr::new(RECORDER)) {
-        return record(words.collect());
+    if let Some(name) = name.and_then(OsStr::to_str)
+        && let Some(act) = linker::act(name)
+    {
+        return act(words.collect());
     }
     if name == Some(OsStr::new(CARGO)) {
         return stand_in::answer(words.collect());
@@ -64,37 +65,6 @@ fn main() -> ExitCode {
         return ExitCode::from(orlop_build::sandbox::enter(&words[1..]));
     }
     orlop()
-}
-
-/// Acts as rustc's linker: see [`orlop_link::recorder`].
-fn record(arguments: Vec<OsString>) -> ExitCode {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "rustc passes its environment on to its linker"
-    )]
-    let link_set = std::env::var("ORLOP_LINK_SET");
-    let recorded = link_set
-        .map_err(|_| "`ORLOP_LINK_SET` is not set".to_owned())
-        .and_then(|link_set| {
-            orlop_link::recorder::record(arguments, link_set.as_ref()).map_err(|error| {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
-                [error.to_string()]
-                    .into_iter()
-                    .chain(cause)
-                    .collect::<Vec<_>>()
-                    .join(": ")
-            })
-        });
-    match recorded {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            #[expect(clippy::print_stderr, reason = "as a linker it speaks to rustc")]
-            {
-                eprintln!("orlop-linker: {message}");
-            }
-            ExitCode::FAILURE
-        }
-    }
 }
 
 fn orlop() -> ExitCode {

@@ -12,6 +12,7 @@
 
 mod builds;
 mod checklist;
+mod clashes;
 mod codegen;
 mod compilers;
 mod errors;
@@ -19,6 +20,7 @@ mod generations;
 mod install;
 mod linking;
 mod manifest;
+mod natives;
 mod network;
 mod oracle;
 mod parity;

@@ -1,10 +1,10 @@
 //! What makes sharing crates between programs hard, each from source: static programs and those
 //! with shared libraries must print the same, and be proved.
 
-use crate::support::{Env, Package, checksum};
+use crate::support::{Env, Package};
 
 /// A build script that compiles files into an archive and has it linked.
-fn archive(compiler: &str, file: &str, name: &str, more: &str) -> String {
+pub(crate) fn archive(compiler: &str, file: &str, name: &str, more: &str) -> String {
     format!(
         "use std::process::Command;\n\
          fn run(command: &mut Command) {{ assert!(command.status().unwrap().success()); }}\n\
@@ -310,70 +310,4 @@ fn several_programs_two_versions_and_link_arguments() {
         .zip(says.iter().map(String::as_str))
         .collect();
     check_all(&env, &says, "many more");
-}
-
-/// Two releases of a C library, each a shared library by the same name, with the same function.
-#[test]
-fn two_versions_of_a_native_library_serve_their_apps_at_once() {
-    let env = Env::new();
-    let mut recipes = Vec::new();
-    for (version, number) in [("1.0.0", 11), ("2.0.0", 22)] {
-        let major = &version[..1];
-        env.registry
-            .publish(Package::new("carrier", version).lib("").file(
-                "c/number.c",
-                &format!("int number(void) {{ return {number}; }}\n"),
-            ));
-        let archive = std::fs::read(env.registry.archive_path("carrier", version)).unwrap();
-        let checksum = checksum(&archive);
-        let library = format!(
-            "schema = 1\n[library]\nname = \"number{major}\"\nversion = \"{version}\"\n\
-             source = {{ crate = \"carrier\", version = \"{version}\", checksum = \"{checksum}\", \
-             folder = \"c\" }}\nscript = '''\nmkdir -p \"$out/lib/pkgconfig\"\n\
-             cc -O2 -shared -fPIC -Wl,-soname,libnumber.so number.c -o \"$out/lib/libnumber.so\"\n\
-             printf 'Name: number\\nDescription: a number\\nVersion: {major}\\nLibs: -L%s/lib -lnumber\\n' \
-             \"$out\" > \"$out/lib/pkgconfig/number.pc\"\n'''\n"
-        );
-        recipes.push(env.write(&format!("number{major}.toml"), &library));
-        let of_crate = format!(
-            "schema = 1\n[crate]\nname = \"number{major}-sys\"\nnative = [\"number{major}\"]\n"
-        );
-        recipes.push(env.write(&format!("number{major}-sys.toml"), &of_crate));
-        env.registry.publish(
-            Package::new(&format!("number{major}-sys"), "1.0.0")
-                .file(
-                    "build.rs",
-                    "fn main() {\n    let out = std::process::Command::new(\"pkg-config\")\
-                     .args([\"--libs-only-L\", \"number\"]).output().unwrap();\n    \
-                     let text = String::from_utf8(out.stdout).unwrap();\n    \
-                     println!(\"cargo:rustc-link-search=native={}\", \
-                     text.trim().trim_start_matches(\"-L\"));\n    \
-                     println!(\"cargo:rustc-link-lib=dylib=number\");\n}",
-                )
-                .lib(
-                    "unsafe extern \"C\" { fn number() -> i32; }\n\
-                     #[inline(never)] pub fn get() -> i32 { unsafe { number() } }",
-                ),
-        );
-        for app in ["left", "right"] {
-            env.registry.publish(
-                Package::new(&format!("{app}{major}"), "1.0.0")
-                    .needs(&format!("number{major}-sys"), "1")
-                    .main(&format!(
-                        "fn main() {{ println!(\"{{}}\", number{major}_sys::get()); }}"
-                    )),
-            );
-        }
-    }
-    let recipes: Vec<_> = recipes.iter().map(|path| path.to_str().unwrap()).collect();
-    let apps = ["left1", "left2", "right1", "right2"];
-    env.orlop(["install"].into_iter().chain(recipes).chain(apps))
-        .success();
-    for (app, says) in apps.into_iter().zip(["11\n", "22\n", "11\n", "22\n"]) {
-        assert_eq!(env.program(app).success().stdout, says, "`{app}`");
-        assert!(
-            libraries(&env, app) >= 2,
-            "`{app}` has std in a library of ours"
-        );
-    }
 }

@@ -141,12 +141,10 @@ fn of_requirement(requirement: &VersionReq, newest: &Newest) -> Changes {
 
 fn of_app(app: &AppRecipe, newest: &Newest) -> Changes {
     match (&app.source, newest) {
-        (None, Newest::Release { version, .. }) => {
-            match of_requirement(&app.requirement, newest) {
-                Changes::None => shared(app, version),
-                changes => changes,
-            }
-        }
+        (None, Newest::Release { version, .. }) => match of_requirement(&app.requirement, newest) {
+            Changes::None => shared(app, version),
+            changes => changes,
+        },
         (Some(CrateSource::Git { rev, .. }), Newest::Commit { version, rev: new }) => {
             if rev == new {
                 return Changes::None;

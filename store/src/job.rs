@@ -20,6 +20,16 @@ pub const SANDBOX_STORE: &str = "/orlop/store";
 pub const SANDBOX_RECORDER: &str = "/orlop/bin/orlop-linker";
 /// The same program inside a full sandbox, under the name by which it answers for Cargo.
 pub const SANDBOX_CARGO: &str = "/orlop/bin/cargo";
+/// The variable that names the object a native build makes. A job that has it, and no other, sees
+/// the program in place of its linkers.
+pub const NATIVE_VARIABLE: &str = "ORLOP_NATIVE";
+/// The folder inside a full sandbox with the same program under the names of linkers, for builds
+/// of native libraries.
+pub const SANDBOX_LINKERS: &str = "/orlop/ld";
+/// The names of linkers for which the program stands where the C tools have them.
+pub const LINKERS: [&str; 5] = ["ld", "ld.bfd", "ld.gold", "ld.lld", "ld.mold"];
+/// The name, beside those, under which the program checks what a build of a native library made.
+pub const COMPLETER: &str = "orlop-native";
 /// The writable working folder inside a full sandbox.
 pub const SANDBOX_BUILD: &str = "/orlop/build";
 
@@ -155,6 +165,8 @@ pub struct JobView {
     pub recorder: Utf8PathBuf,
     /// The program that answers for Cargo: `CARGO`.
     pub cargo: Utf8PathBuf,
+    /// The folder in which the program stands for [`LINKERS`] and is [`COMPLETER`].
+    pub linkers: Utf8PathBuf,
     /// The working area; none if a job's own `scratch` is seen at its real place.
     pub build: Option<Utf8PathBuf>,
 }

@@ -1,4 +1,7 @@
 //! A recipe's shell script: [`build`].
+//!
+//! While it runs, the compiler finds this program in place of the linker, which gives shared
+//! libraries names that no others have; afterwards it checks and completes what was made.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -6,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use orlop_store::derivation::NativeBuild;
+use orlop_store::job::{COMPLETER, NATIVE_VARIABLE};
 use orlop_store::{JobSlots, StorePath};
 
 use crate::environment::{self, Environment, folders, joined};
@@ -23,19 +27,25 @@ pub(crate) fn build(build: &NativeBuild, place: &Workplace<'_>) -> Result<(), Bu
         place.scratch().join("script.sh"),
         &build.script,
     ))?;
-    let command = Command {
-        program: "/bin/sh".into(),
-        args: vec!["-eu".into(), place.seen.scratch.join("script.sh").into()],
-        environment: environment(build, &place.seen),
-        folder: place.seen.scratch.join("source"),
-        capture_stdout: false,
-        copies: Vec::new(),
-        slots: JobSlots::MAKE,
+    let run = |program: Utf8PathBuf, args| {
+        let command = Command {
+            program,
+            args,
+            environment: environment(build, &place.seen),
+            folder: place.seen.scratch.join("source"),
+            capture_stdout: false,
+            copies: Vec::new(),
+            slots: JobSlots::MAKE,
+        };
+        place.run(command, &build.tools)
     };
-    place.run(command, &build.tools)?;
+    let script = place.seen.scratch.join("script.sh");
+    run("/bin/sh".into(), vec!["-eu".into(), script.into()])?;
     if place.io(is_empty(place.staged()))? {
         return Err(place.failed("the script put nothing into `$out`"));
     }
+    let completer = place.seen.view.linkers.join(COMPLETER);
+    run(completer, vec![place.seen.output().into()])?;
     Ok(())
 }
 
@@ -43,6 +53,12 @@ fn environment(build: &NativeBuild, seen: &Seen) -> Environment {
     let mut environment = environment::standard(seen);
     environment::add_natives(&mut environment, &build.natives, seen);
     environment.insert("NUM_JOBS".into(), NUM_JOBS.into());
+    environment.insert(NATIVE_VARIABLE.into(), seen.path.to_string());
+    // Where gcc looks for a linker first; and for those who call `ld` themselves.
+    let linkers = &seen.view.linkers;
+    environment.insert("COMPILER_PATH".into(), linkers.to_string());
+    let path = environment.remove("PATH").unwrap_or_default();
+    environment.insert("PATH".into(), format!("{linkers}:{path}"));
     environment.insert("out".into(), seen.output().into());
     for (name, folder) in [
         ("CPATH", "include"),

@@ -157,6 +157,7 @@ impl Runner for FakeRunner {
             store: "/orlop/store".into(),
             recorder: "/orlop/bin/orlop-linker".into(),
             cargo: "/orlop/bin/cargo".into(),
+            linkers: "/orlop/ld".into(),
             build: Some("/orlop/build".into()),
         }
     }
@@ -419,7 +420,7 @@ pub(crate) fn run(name: &str, program: &Derivation) -> ScriptRun {
         source: source(name).path(),
         package: package(name),
         program: program.path(),
-        carried: BTreeSet::new(),
+        carried: [].into(),
         links: None,
         programs: [].into(),
         features: [].into(),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::choice::Choice;
 use crate::copies::Copies;
 use crate::error::LinkError;
 use crate::group::{Group, Shared};
@@ -44,11 +45,17 @@ pub(crate) fn program(
             .contains_key(&program.line.members[*index].key),
         _ => false,
     };
+    let choice = Choice::new(program, against, target, session)?;
     let last = program.line.roles.iter().rposition(shared);
     let mut args = Vec::new();
     for (position, item) in program.line.set.items().iter().enumerate() {
         if !shared(&program.line.roles[position]) {
-            word(item, program, against, session, &mut args);
+            let link = Chosen {
+                program,
+                against,
+                choice: &choice,
+            };
+            word(item, &link, session, &mut args);
         } else if let Some(against) = against.filter(|_| last == Some(position)) {
             let below = against.group.below(&program.app.id());
             args.extend(libraries(&below, against.files, session));
@@ -65,20 +72,39 @@ pub(crate) fn program(
         session.write(Utf8Path::new(&list), dynamic_list(exports).as_bytes())?;
         args.push(format!("-Wl,--dynamic-list={}", session.seen(list)));
     }
+    args.extend(choice.hide(output, session)?);
     args.extend(["-o".to_owned(), session.seen(output).into_string()]);
     Ok(args)
 }
 
+/// A program, and what it is linked with.
+struct Chosen<'a> {
+    program: &'a Program<'a>,
+    against: Option<&'a Against<'a>>,
+    choice: &'a Choice,
+}
+
+impl Chosen<'_> {
+    /// Whether a file is not linked, as the host of a plugin has the same.
+    fn left_out(&self, place: &Place) -> bool {
+        let group = self.against.map(|against| against.group);
+        group.is_some_and(|group| group.left_out.contains(place))
+    }
+
+    /// Returns the file to link for a place, as a job sees it: a copy if there is one.
+    fn seen(&self, place: &Place, session: &Session<'_>) -> Utf8PathBuf {
+        match (self.choice.copy(place, session), self.against) {
+            (Some(copy), _) => copy,
+            (None, Some(against)) => against.copies.seen(place, session),
+            (None, None) => session.stored(&place.object, &place.file),
+        }
+    }
+}
+
 /// Adds the words of a recorded item.
-fn word(
-    item: &Item,
-    program: &Program<'_>,
-    against: Option<&Against<'_>>,
-    session: &Session<'_>,
-    args: &mut Vec<String>,
-) {
+fn word(item: &Item, link: &Chosen<'_>, session: &Session<'_>, args: &mut Vec<String>) {
     match item {
-        Item::Library { name } => args.push(format!("-l{name}")),
+        Item::Library { name } => args.extend(link.choice.library(name)),
         Item::SearchPath { folder, object } => {
             let folder = match object {
                 Some(object) => session.stored(object, folder),
@@ -92,14 +118,12 @@ fn word(
                 Item::File { before, .. } => before.as_str(),
                 _ => "",
             };
-            let left_out = |place: &Place| {
-                against.is_some_and(|against| against.group.left_out.contains(place))
-            };
-            if let Some(place) = program.place(item).filter(|place| !left_out(place)) {
-                let path = match against {
-                    Some(against) => against.copies.seen(&place, session),
-                    None => session.stored(&place.object, &place.file),
-                };
+            if let Some(place) = link
+                .program
+                .place(item)
+                .filter(|place| !link.left_out(place))
+            {
+                let path = link.seen(&place, session);
                 args.push(format!("{before}{path}"));
             }
         }

@@ -73,14 +73,7 @@ impl Copies {
         let copies = session.parallel(&indexed, |(index, (place, side))| {
             let mut bytes = session.read(place)?;
             let changed = change(&mut bytes, |hidden| borders.rule(hidden, *side));
-            let changed = changed.map_err(|source| LinkError::Object {
-                file: session
-                    .context
-                    .store
-                    .object(&place.object)
-                    .join(&place.file),
-                source,
-            })?;
+            let changed = changed.map_err(|source| session.unreadable(place, source))?;
             if changed == 0 {
                 return Ok(None);
             }
@@ -90,6 +83,14 @@ impl Copies {
             Ok(Some((place.clone(), copy)))
         })?;
         Ok(Self(copies.into_iter().flatten().collect()))
+    }
+
+    /// Reads the file to link.
+    pub(crate) fn read(&self, place: &Place, session: &Session<'_>) -> Result<Vec<u8>, LinkError> {
+        match self.0.get(place) {
+            Some(copy) => Ok(fs_err::read(session.host(copy))?),
+            None => session.read(place),
+        }
     }
 
     /// Returns the file to link, as a job sees it: the copy if there is one.

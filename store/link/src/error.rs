@@ -124,6 +124,20 @@ pub enum LinkError {
         /// The plugin.
         plugin: String,
     },
+    /// A crate was built against several definitions of a name, or none of those there are.
+    #[error(
+        "link `{program}`: `{file}` asks for `{symbol}`, and nothing says whose: `{definers}` define it"
+    )]
+    Ambiguous {
+        /// The program.
+        program: String,
+        /// The name.
+        symbol: String,
+        /// The archive or object that asks.
+        file: Utf8PathBuf,
+        /// The libraries and crates that define it.
+        definers: String,
+    },
     /// An app would not load what it was linked against.
     #[error("`{program}` of {app} is refused: it would not load what it was linked against")]
     Refused {

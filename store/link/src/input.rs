@@ -110,12 +110,5 @@ impl Unread {
 /// Reads what an object or archive defines and asks for.
 pub(crate) fn symbols(place: &Place, session: &Session<'_>) -> Result<Symbols, LinkError> {
     let bytes = session.read(place)?;
-    Symbols::read(&bytes).map_err(|source| LinkError::Object {
-        file: session
-            .context
-            .store
-            .object(&place.object)
-            .join(&place.file),
-        source,
-    })
+    Symbols::read(&bytes).map_err(|source| session.unreadable(place, source))
 }

@@ -14,6 +14,9 @@
 //! | `references` | who asks for what of whom |
 //! | [`partition`] | which member ends up in which library; pure |
 //! | [`visibility`], `copies` | hidden symbols that must be seen across a border |
+//! | `choice` | which native library each crate gets, where several have a name |
+//! | `rename` | symbols that must go by other names |
+//! | [`native`] | what happens when a recipe's build links a shared library |
 //! | `input`, `group` | programs, and those that share libraries |
 //! | `tools`, `session`, `command` | the linker, where it runs, its command lines |
 //! | `passes` | the links themselves |
@@ -22,6 +25,7 @@
 //! | `plugin` | what an app loads while it runs: [`link_plugin`] |
 //! | [`error`] | [`LinkError`] |
 
+mod choice;
 mod command;
 mod copies;
 pub mod error;
@@ -30,6 +34,7 @@ mod input;
 mod line;
 pub mod link_set;
 pub mod members;
+pub mod native;
 mod object;
 pub mod partition;
 mod passes;
@@ -37,6 +42,7 @@ mod plugin;
 mod record;
 pub mod recorder;
 mod references;
+mod rename;
 mod session;
 pub mod share;
 mod tools;

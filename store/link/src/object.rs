@@ -3,6 +3,7 @@
 //! binutils are of no use here: rlibs may hold LLVM bitcode beside code, and Debian's `nm` and
 //! `ar` with their LTO plug-in then see no symbols at all.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use goblin::archive::Archive;
@@ -16,6 +17,10 @@ use goblin::elf::{Elf, SectionHeader};
 const ST_OTHER: usize = 5;
 /// The length of a symbol.
 const SYMBOL: usize = 24;
+/// The length of a section's header.
+const SECTION_HEADER: usize = 64;
+/// Where a section's offset and, behind it, its size stand in its header.
+const SH_OFFSET: usize = 24;
 
 /// Why an archive or an object could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +36,9 @@ pub enum ObjectError {
         /// What points outside.
         what: &'static str,
     },
+    /// An archive of it would be longer than archives can be.
+    #[error("write the objects in it: together they are longer than 4 GB")]
+    TooLong,
     /// It is for another kind of machine than those we link for.
     #[error("read the object `{name}` in it: it is not a relocatable little-endian 64-bit object")]
     Foreign {
@@ -50,6 +58,8 @@ pub(crate) struct Object<'a> {
     context: Ctx,
     sections: Vec<SectionHeader>,
     section_names: Range<usize>,
+    /// Where the sections' headers begin.
+    headers_at: usize,
 }
 
 /// A symbol that other objects can see.
@@ -62,6 +72,8 @@ pub(crate) struct Symbol<'a> {
     pub(crate) hidden: bool,
     /// Where its `st_other` is in the file.
     pub(crate) other_at: usize,
+    /// Where the offset of its name is in the object.
+    pub(crate) name_at: usize,
 }
 
 /// A section that takes memory.
@@ -72,14 +84,33 @@ pub(crate) struct Section<'a> {
     pub(crate) bytes: u64,
 }
 
+/// A member of an archive.
+pub(crate) struct Member<'a> {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its bytes.
+    pub(crate) bytes: &'a [u8],
+    /// Where they begin in the file.
+    pub(crate) start: usize,
+}
+
 /// Returns the objects in an archive, or the file itself if it is an object. Members that are
 /// neither (bitcode, metadata of old compilers) are left out.
 pub(crate) fn objects(file: &[u8]) -> Result<Vec<Object<'_>>, ObjectError> {
     if file.starts_with(ELFMAG) {
         return Ok(vec![Object::parse(String::new(), file, 0)?]);
     }
+    let members = members(file)?.into_iter();
+    members
+        .filter(|member| member.bytes.starts_with(ELFMAG))
+        .map(|member| Object::parse(member.name, member.bytes, member.start))
+        .collect()
+}
+
+/// Returns everything in an archive but its index.
+pub(crate) fn members(file: &[u8]) -> Result<Vec<Member<'_>>, ObjectError> {
     let archive = Archive::parse(file)?;
-    let mut objects = Vec::with_capacity(archive.len());
+    let mut members = Vec::with_capacity(archive.len());
     for index in 0..archive.len() {
         let Some(member) = archive.get_at(index) else {
             continue;
@@ -95,11 +126,9 @@ pub(crate) fn objects(file: &[u8]) -> Result<Vec<Object<'_>>, ObjectError> {
                 what: "its header",
             });
         };
-        if bytes.starts_with(ELFMAG) {
-            objects.push(Object::parse(name, bytes, start)?);
-        }
+        members.push(Member { name, bytes, start });
     }
-    Ok(objects)
+    Ok(members)
 }
 
 impl<'a> Object<'a> {
@@ -134,6 +163,7 @@ impl<'a> Object<'a> {
             context,
             sections,
             section_names,
+            headers_at: offset,
         })
     }
 
@@ -167,10 +197,44 @@ impl<'a> Object<'a> {
                     defined: symbol.st_shndx != SHN_UNDEF as usize,
                     hidden: !matches!(symbol.st_visibility(), STV_DEFAULT | STV_PROTECTED),
                     other_at: self.start + table.start + index * SYMBOL + ST_OTHER,
+                    name_at: table.start + index * SYMBOL,
                 });
             }
         }
         Ok(symbols)
+    }
+
+    /// Returns where it begins in its file.
+    pub(crate) fn start(&self) -> usize {
+        self.start
+    }
+
+    /// Returns the object with other names for some symbols, by [`Symbol::name_at`]. They are put
+    /// behind it, after all the names there are.
+    pub(crate) fn renamed(&self, names: &BTreeMap<usize, String>) -> Result<Vec<u8>, ObjectError> {
+        let outside = |what| ObjectError::Outside {
+            name: self.name.clone(),
+            what,
+        };
+        let mut tables = self.sections.iter();
+        let table = tables.find(|section| section.sh_type == SHT_SYMTAB);
+        let link = table.map_or(0, |table| table.sh_link as usize);
+        let old = self.sections.get(link);
+        let old = old.and_then(|section| range(section, self.bytes));
+        let mut texts =
+            self.bytes[old.ok_or_else(|| outside("the table of symbol names"))?].to_vec();
+        let mut bytes = self.bytes.to_vec();
+        for (&at, name) in names {
+            let offset = u32::try_from(texts.len()).map_err(|_| ObjectError::TooLong)?;
+            bytes[at..at + 4].copy_from_slice(&offset.to_le_bytes());
+            texts.extend(name.bytes().chain([0]));
+        }
+        let header = self.headers_at + link * SECTION_HEADER;
+        let place = [bytes.len() as u64, texts.len() as u64];
+        bytes[header + SH_OFFSET..header + SH_OFFSET + 16]
+            .copy_from_slice(&place.map(u64::to_le_bytes).concat());
+        bytes.extend(texts);
+        Ok(bytes)
     }
 
     /// Returns the sections that take memory.

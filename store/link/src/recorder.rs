@@ -71,7 +71,7 @@ pub fn record(args: Vec<OsString>, link_set: &Utf8Path) -> Result<(), RecordErro
 }
 
 /// Replaces every `@file` by the words in the file.
-fn expand(args: Vec<OsString>, depth: usize) -> Result<Vec<String>, RecordError> {
+pub(crate) fn expand(args: Vec<OsString>, depth: usize) -> Result<Vec<String>, RecordError> {
     if depth > MAX_DEPTH {
         return Err(RecordError::Nested);
     }

@@ -94,6 +94,7 @@ impl<'a> References<'a> {
             })
             .collect();
         self.tie(&mut nodes);
+        self.part(&mut nodes);
         let from_programs = self.asked_of_programs();
         let everywhere = self.defined_everywhere();
         for program in self.programs {
@@ -103,12 +104,13 @@ impl<'a> References<'a> {
                     continue;
                 };
                 for name in member.symbols.undefined.keys().map(String::as_str) {
+                    // Whose it means, a library's or that of another crate, is decided program by
+                    // program.
+                    node.anchored |= self.outside.native.contains(name);
                     if let Some(definer) = definers.get(name) {
                         if !self.outside.system.contains(name) {
                             node.needs.insert(*definer);
                         }
-                    } else if self.outside.native.contains(name) {
-                        node.anchored = true;
                     } else if from_programs.contains(name) && !everywhere.contains(name) {
                         // A program that loads this, used or not, must define it itself.
                         node.anchored = true;
@@ -143,6 +145,37 @@ impl<'a> References<'a> {
         for (one, other) in tied.collect::<BTreeSet<_>>() {
             if let Some(node) = nodes.get_mut(&one) {
                 node.needs.insert(other);
+            }
+        }
+    }
+
+    /// Keeps members in the binaries that define the same name in different programs: two versions
+    /// of a C library. In one library of ours only one of the definitions would count.
+    fn part(&self, nodes: &mut BTreeMap<Digest, Node>) {
+        let mut programs = BTreeMap::<Digest, BTreeSet<usize>>::new();
+        for (index, program) in self.programs.iter().enumerate() {
+            for key in &program.members {
+                programs.entry(*key).or_default().insert(index);
+            }
+        }
+        // What one program has is not shared.
+        programs.retain(|_, programs| programs.len() > 1);
+        let mut definers = BTreeMap::<&str, Vec<Digest>>::new();
+        for key in programs.keys() {
+            let member = self.members.get(key);
+            for name in member.into_iter().flat_map(|member| member.single()) {
+                definers.entry(name).or_default().push(*key);
+            }
+        }
+        for keys in definers.values().filter(|keys| keys.len() > 1) {
+            let apart = |one: &Digest| {
+                let mut others = keys.iter();
+                others.any(|other| one != other && programs[one].is_disjoint(&programs[other]))
+            };
+            for key in keys.iter().filter(|key| apart(key)) {
+                if let Some(node) = nodes.get_mut(key) {
+                    node.anchored = true;
+                }
             }
         }
     }
@@ -217,6 +250,15 @@ impl<'a> References<'a> {
 }
 
 impl Member {
+    /// Returns the names it defines, hidden or not, of which one image has only one.
+    fn single(&self) -> impl Iterator<Item = &str> {
+        let ours = self.name != crate::line::STD;
+        let names = self.symbols.defined.keys().map(String::as_str);
+        names.filter(move |name| {
+            ours && !is_rust(name) && !EVERYWHERE.iter().any(|start| name.starts_with(start))
+        })
+    }
+
     /// Returns the visible names it defines that another member may define too: those of Rust hold
     /// the crate's own hash.
     fn foreign(&self) -> impl Iterator<Item = &str> {
@@ -231,6 +273,9 @@ impl Member {
             .filter(|name| !is_rust(name))
     }
 }
+
+/// Names that any object may define and that stand for the same everywhere.
+const EVERYWHERE: [&str; 3] = ["DW.ref.", "anon.", "__rustc_debug_gdb_scripts_section__"];
 
 /// Whether a name is mangled as rustc does it, in either way.
 fn is_rust(name: &str) -> bool {

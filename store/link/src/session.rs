@@ -10,6 +10,7 @@ use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use crate::Context;
 use crate::error::LinkError;
 use crate::members::Place;
+use crate::object::ObjectError;
 use crate::tools::DRIVER;
 
 /// How many of the last lines of a failed link are shown.
@@ -59,6 +60,14 @@ impl<'a> Session<'a> {
         Ok(fs_err::read(
             self.context.store.object(&place.object).join(&place.file),
         )?)
+    }
+
+    /// Makes the error of a file of the store that is not what it should be.
+    pub(crate) fn unreadable(&self, place: &Place, source: ObjectError) -> LinkError {
+        LinkError::Object {
+            file: self.context.store.object(&place.object).join(&place.file),
+            source,
+        }
     }
 
     /// Writes a file, making its folder if need be.

@@ -91,7 +91,7 @@ impl Tools {
 }
 
 /// The version of everything that is linked: changed when other flags or other rules apply.
-pub(crate) const FORMAT: u64 = 3;
+pub(crate) const FORMAT: u64 = 4;
 
 /// Folders with shared libraries, on the host.
 #[derive(Debug, Clone, Default)]

@@ -151,6 +151,7 @@ impl Runner for Unconfined {
             cargo: "/unused".into(),
             store: self.store.clone(),
             recorder: Utf8PathBuf::new(),
+            linkers: Utf8PathBuf::new(),
             build: None,
         }
     }

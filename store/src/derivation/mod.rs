@@ -28,6 +28,9 @@ pub const HASH_FORMAT: u64 = 2;
 /// Version of what a build can see: mounts, devices, environment, user and host name.
 pub const SANDBOX_CONTRACT: u64 = 3;
 
+/// Version of the names that shared libraries of native builds are given.
+pub const NATIVE_NAMES: u64 = 1;
+
 /// One exact step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Derivation {

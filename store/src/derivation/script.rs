@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Codegen, PackageTexts, Tools};
+use super::{Codegen, NATIVE_NAMES, PackageTexts, Tools};
 use crate::content_hash;
 use crate::digest::{ContentHash, Hasher};
 use crate::path::StorePath;
@@ -124,10 +124,21 @@ impl ContentHash for ScriptRun {
 }
 
 content_hash!(DependencyScript { links, run });
-content_hash!(NativeBuild {
-    tools,
-    source,
-    script,
-    natives,
-    environment
-});
+
+impl ContentHash for NativeBuild {
+    fn hash(&self, hasher: &mut Hasher) {
+        let Self {
+            tools,
+            source,
+            script,
+            natives,
+            environment,
+        } = self;
+        NATIVE_NAMES.hash(hasher);
+        tools.hash(hasher);
+        source.hash(hasher);
+        script.hash(hasher);
+        natives.hash(hasher);
+        environment.hash(hasher);
+    }
+}

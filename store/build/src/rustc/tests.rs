@@ -30,6 +30,7 @@ fn seen() -> Seen {
             store: "/s".into(),
             recorder: "/bin/orlop-linker".into(),
             cargo: "/bin/cargo".into(),
+            linkers: "/bin/ld".into(),
             build: Some("/build".into()),
         },
         path: object("own"),

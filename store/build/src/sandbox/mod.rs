@@ -41,7 +41,9 @@ use std::process::{Child, Command, Stdio};
 use camino::{Utf8Path, Utf8PathBuf};
 pub use enter::enter;
 use orlop_store::derivation::Isolation;
-use orlop_store::job::{SANDBOX_BUILD, SANDBOX_CARGO, SANDBOX_RECORDER, SANDBOX_STORE};
+use orlop_store::job::{
+    NATIVE_VARIABLE, SANDBOX_BUILD, SANDBOX_CARGO, SANDBOX_LINKERS, SANDBOX_RECORDER, SANDBOX_STORE,
+};
 use orlop_store::{Finished, Job, JobView, RunError, Runner};
 pub use probe::{Cause, SandboxRefused};
 use setup::{Failure, Report, Setup};
@@ -106,6 +108,7 @@ impl Sandbox {
             copies: Vec::new(),
             output: None,
             job: None,
+            linkers: false,
         })
     }
 
@@ -119,6 +122,7 @@ impl Sandbox {
             environment.extend(slots.environment(SLOTS_READ, SLOTS_WRITE));
         }
         Ok(Setup {
+            linkers: environment.contains_key(NATIVE_VARIABLE),
             program: canonical(&self.program)?,
             store: canonical(&self.store)?,
             scratch: canonical(&job.scratch)?,
@@ -158,6 +162,7 @@ impl Runner for Sandbox {
             store: SANDBOX_STORE.into(),
             recorder: SANDBOX_RECORDER.into(),
             cargo: SANDBOX_CARGO.into(),
+            linkers: SANDBOX_LINKERS.into(),
             build: Some(SANDBOX_BUILD.into()),
         }
     }

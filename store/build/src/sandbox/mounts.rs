@@ -8,6 +8,7 @@
 //! /orlop/build          the working area             writable
 //! /orlop/bin/orlop-linker  this program              read-only
 //! /orlop/bin/cargo      this program                 read-only
+//! /orlop/ld/…           this program, as linkers     read-only, in native builds alone
 //! /orlop                what else is put there       writable, thrown away
 //! /orlop/store          nothing else                 read-only
 //! /proc                 of the job's own processes   read-only
@@ -24,7 +25,10 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use orlop_store::StorePath;
-use orlop_store::job::{SANDBOX_BUILD, SANDBOX_CARGO, SANDBOX_RECORDER, SANDBOX_STORE};
+use orlop_store::job::{
+    COMPLETER, LINKERS, SANDBOX_BUILD, SANDBOX_CARGO, SANDBOX_LINKERS, SANDBOX_RECORDER,
+    SANDBOX_STORE,
+};
 use rustix::fs::StatVfsMountFlags;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 
@@ -112,9 +116,26 @@ fn mount_tools(setup: &Setup) -> Result<(), Failure> {
         return Ok(());
     };
     show(c_tools, "/usr")?;
+    if setup.linkers {
+        mount_linkers(setup)?;
+    }
     for folder in ["bin", "lib", "lib32", "lib64", "libx32", "sbin"] {
         if Utf8Path::new("/usr").join(folder).is_dir() {
             make_link(&format!("usr/{folder}"), &format!("/{folder}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Shows the program by the names of those linkers that there are.
+fn mount_linkers(setup: &Setup) -> Result<(), Failure> {
+    make_folder(SANDBOX_LINKERS)?;
+    let completer = format!("{SANDBOX_LINKERS}/{COMPLETER}");
+    write(&completer, "")?;
+    bind_read_only(&on_host(&setup.program), &completer)?;
+    for name in LINKERS {
+        if Utf8Path::new("/usr/bin").join(name).exists() {
+            make_link(COMPLETER, &format!("{SANDBOX_LINKERS}/{name}"))?;
         }
     }
     Ok(())

@@ -31,6 +31,8 @@ pub(super) struct Setup {
     pub(super) output: Option<(Utf8PathBuf, StorePath)>,
     /// What is run; nothing for a probe.
     pub(super) job: Option<Process>,
+    /// Whether the program is shown in place of linkers.
+    pub(super) linkers: bool,
 }
 
 /// The process to run, in paths of the sandbox.

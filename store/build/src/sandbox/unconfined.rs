@@ -7,6 +7,7 @@ use std::os::unix::process::ExitStatusExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use orlop_store::derivation::Isolation;
+use orlop_store::job::{COMPLETER, LINKERS};
 use orlop_store::{ExitStatus, Finished, Job, JobOutput, JobSlots, JobView, RunError, Runner};
 
 use rustix::fs::{Mode, OFlags};
@@ -17,6 +18,8 @@ use super::{command, outputs, read_captured};
 const RECORDER: &str = "orlop-linker";
 /// The name under which it answers for Cargo.
 const CARGO: &str = "cargo";
+/// The folder in which it has the names of linkers.
+const LINKER_FOLDER: &str = "ld";
 
 /// Runs jobs on the bare machine, with its own `/usr`: [`Isolation::None`]. Only on explicit wish.
 /// The environment is the job's own all the same.
@@ -25,23 +28,32 @@ pub struct Unconfined {
     store: Utf8PathBuf,
     recorder: Utf8PathBuf,
     cargo: Utf8PathBuf,
+    linkers: Utf8PathBuf,
 }
 
 impl Unconfined {
     /// Makes a runner. Links to `program`, which must record link sets under the name
-    /// `orlop-linker` and answer for Cargo under the name `cargo`, are made in `folder`; all must
-    /// last as long as the runner. `store` is the
-    /// folder of store objects.
+    /// `orlop-linker`, answer for Cargo under the name `cargo` and stand for the linkers under their
+    /// names, are made in `folder`; all must last as long as the runner. `store` is the folder of
+    /// store objects.
     pub fn new(program: &Utf8Path, store: &Utf8Path, folder: &Utf8Path) -> io::Result<Self> {
         let recorder = folder.join(RECORDER);
         let cargo = folder.join(CARGO);
-        for link in [&recorder, &cargo] {
+        let linkers = folder.join(LINKER_FOLDER);
+        fs_err::create_dir(&linkers)?;
+        for link in [&recorder, &cargo, &linkers.join(COMPLETER)] {
             fs_err::os::unix::fs::symlink(program, link)?;
+        }
+        for name in LINKERS {
+            if Utf8Path::new("/usr/bin").join(name).exists() {
+                fs_err::os::unix::fs::symlink(program, linkers.join(name))?;
+            }
         }
         Ok(Self {
             store: store.to_owned(),
             recorder,
             cargo,
+            linkers,
         })
     }
 }
@@ -56,6 +68,7 @@ impl Runner for Unconfined {
             store: self.store.clone(),
             recorder: self.recorder.clone(),
             cargo: self.cargo.clone(),
+            linkers: self.linkers.clone(),
             build: None,
         }
     }

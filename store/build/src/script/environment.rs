@@ -133,7 +133,7 @@ mod tests {
                 ..PackageTexts::default()
             },
             program: object("program"),
-            carried: BTreeSet::new(),
+            carried: [].into(),
             links: Some("ssh2".into()),
             programs: BTreeSet::new(),
             features: ["default".into(), "vendored-openssl".into(), "a.b+c".into()].into(),
@@ -165,6 +165,7 @@ mod tests {
                 store: "/s".into(),
                 recorder: "/bin/orlop-linker".into(),
                 cargo: "/bin/cargo".into(),
+                linkers: "/bin/ld".into(),
                 build: Some("/build".into()),
             },
             path: object("own"),

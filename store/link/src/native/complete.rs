@@ -1,0 +1,110 @@
+//! What a recipe's build made: checked, and completed by the links that programs ask for.
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use orlop_loader::elf::{Object, ObjectKind};
+use orlop_store::StorePath;
+
+use super::{Names, NativeError};
+
+/// Checks that every shared library below `folder` has names that no other has, and puts a link by
+/// its SONAME beside it. `object` is what the folder becomes.
+pub fn complete(folder: &Utf8Path, object: &StorePath) -> Result<(), NativeError> {
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        let mut libraries = BTreeMap::<String, Utf8PathBuf>::new();
+        for entry in next.read_dir_utf8()? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                folders.push(entry.into_path());
+                continue;
+            }
+            let Some(library) = kind
+                .is_file()
+                .then(|| library(entry.path()))
+                .transpose()?
+                .flatten()
+            else {
+                continue;
+            };
+            let file = entry.path().strip_prefix(folder).unwrap_or(entry.path());
+            let soname = check(&library, file, object)?;
+            match libraries.get(&soname) {
+                Some(first) if !same(first, entry.path())? => {
+                    return Err(NativeError::Twice {
+                        soname,
+                        first: first.strip_prefix(folder).unwrap_or(first).to_owned(),
+                        second: file.to_owned(),
+                    });
+                }
+                Some(_) => {}
+                None => {
+                    libraries.insert(soname, entry.into_path());
+                }
+            }
+        }
+        for (soname, file) in libraries {
+            link(&next.join(soname), &file)?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads a file if it is a shared library.
+fn library(path: &Utf8Path) -> Result<Option<Object>, NativeError> {
+    let bytes = fs_err::read(path)?;
+    // Executables that are no libraries, objects and core files are ELF files, too.
+    let shared = bytes.starts_with(goblin::elf::header::ELFMAG)
+        && bytes.get(16..18) == Some(&goblin::elf::header::ET_DYN.to_le_bytes());
+    if !shared {
+        return Ok(None);
+    }
+    let object = Object::parse(path, &bytes)?;
+    Ok((object.kind == ObjectKind::Library).then_some(object))
+}
+
+/// Checks a library and returns its SONAME.
+fn check(library: &Object, file: &Utf8Path, object: &StorePath) -> Result<String, NativeError> {
+    let lacks = |lack: String| NativeError::NotUnique {
+        file: file.to_owned(),
+        lack,
+    };
+    let Some(soname) = library.soname.clone() else {
+        return Err(lacks("has no SONAME".to_owned()));
+    };
+    let Some(names) = Names::of_finished(object, &soname) else {
+        return Err(lacks(format!(
+            "has the SONAME `{soname}`, which others may have"
+        )));
+    };
+    let bare = library.definitions().find(|symbol| {
+        let version = symbol.version.as_ref();
+        !version.is_some_and(|version| names.has_version(&version.name))
+    });
+    match bare {
+        None => Ok(soname),
+        Some(symbol) => Err(lacks(format!(
+            "exports `{}` without a version node of its own",
+            symbol.name
+        ))),
+    }
+}
+
+/// Makes `link` lead to a file in its own folder.
+fn link(link: &Utf8Path, file: &Utf8Path) -> Result<(), NativeError> {
+    if link == file || link.is_file() && same(link, file)? {
+        return Ok(());
+    }
+    // One that was copied from where the library was linked may lead nowhere.
+    if link.is_symlink() {
+        fs_err::remove_file(link)?;
+    }
+    let name = file.file_name().unwrap_or_default();
+    Ok(fs_err::os::unix::fs::symlink(name, link)?)
+}
+
+fn same(one: &Utf8Path, other: &Utf8Path) -> Result<bool, NativeError> {
+    Ok(fs_err::read(one)? == fs_err::read(other)?)
+}

@@ -1,0 +1,358 @@
+//! C libraries that recipes build: several versions and builds of one at once, each with names of
+//! its own. The same sources without such names print what is wrong, and are refused.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::support::{Env, Package, checksum};
+use crate::traps::archive;
+
+/// The recipes that a test writes.
+struct Recipes<'a> {
+    env: &'a Env,
+    files: Vec<PathBuf>,
+}
+
+impl<'a> Recipes<'a> {
+    fn new(env: &'a Env) -> Self {
+        Self {
+            env,
+            files: Vec::new(),
+        }
+    }
+
+    /// Writes the recipe of a library out of these files. Its script ends with a description for
+    /// pkg-config.
+    fn library(&mut self, name: &str, files: &[(&str, &str)], script: &str, native: &[&str]) {
+        let carrier = format!("{name}-source");
+        let package = files
+            .iter()
+            .fold(Package::new(&carrier, "1.0.0").lib(""), |package, file| {
+                package.file(&format!("c/{}", file.0), file.1)
+            });
+        self.env.registry.publish(package);
+        let archive = std::fs::read(self.env.registry.archive_path(&carrier, "1.0.0")).unwrap();
+        let checksum = checksum(&archive);
+        let text = format!(
+            "schema = 1\n[library]\nname = \"{name}\"\nversion = \"1.0.0\"\nnative = {native:?}\n\
+             source = {{ crate = \"{carrier}\", version = \"1.0.0\", checksum = \"{checksum}\", \
+             folder = \"c\" }}\nscript = '''\nmkdir -p \"$out/lib/pkgconfig\"\n{script}\n\
+             printf 'Name: {name}\\nDescription: {name}\\nVersion: 1\\nLibs: -L%s/lib\\n' \
+             \"$out\" > \"$out/lib/pkgconfig/{name}.pc\"\n'''\n"
+        );
+        let path = self.env.write(&format!("{name}.toml"), &text);
+        self.files.push(path);
+    }
+
+    /// Publishes a crate for a library, which is linked as `lib<link>.so`, with one function.
+    fn user(&mut self, library: &str, link: &str, function: &str) {
+        let name = format!("{library}-sys");
+        let recipe = format!("schema = 1\n[crate]\nname = \"{name}\"\nnative = [\"{library}\"]\n");
+        let path = self.env.write(&format!("{name}.toml"), &recipe);
+        self.files.push(path);
+        let script = format!(
+            "fn main() {{\n    let out = std::process::Command::new(\"pkg-config\")\
+             .args([\"--libs-only-L\", \"{library}\"]).output().unwrap();\n    \
+             let text = String::from_utf8(out.stdout).unwrap();\n    \
+             println!(\"cargo:rustc-link-search=native={{}}\", \
+             text.trim().trim_start_matches(\"-L\"));\n    \
+             println!(\"cargo:rustc-link-lib=dylib={link}\");\n}}"
+        );
+        self.env
+            .registry
+            .publish(
+                Package::new(&name, "1.0.0")
+                    .file("build.rs", &script)
+                    .lib(&format!(
+                        "unsafe extern \"C\" {{ fn {function}() -> i32; }}\n\
+                     #[inline(never)] pub fn get() -> i32 {{ unsafe {{ {function}() }} }}"
+                    )),
+            );
+    }
+
+    /// Publishes an app that prints what these crates say.
+    fn app(&self, name: &str, crates: &[&str]) {
+        let mut package = Package::new(name, "1.0.0");
+        let mut text = "fn main() {".to_owned();
+        for name in crates {
+            package = package.needs(name, "1");
+            write!(
+                text,
+                " print!(\"{{}} \", {}::get());",
+                name.replace('-', "_")
+            )
+            .unwrap();
+        }
+        self.env.registry.publish(package.main(&(text + " }")));
+    }
+
+    /// Installs apps in every linkage; each prints what it should and is proved.
+    #[track_caller]
+    fn check(&self, apps: &[(&str, &str)]) {
+        for linkage in ["static", "shared", "crate"] {
+            let recipes = self.files.iter().map(|path| path.to_str().unwrap());
+            let names = apps.iter().map(|(name, _)| *name);
+            let words = ["install", "--linkage", linkage].into_iter();
+            self.env.orlop(words.chain(recipes).chain(names)).success();
+            for (app, says) in apps {
+                let run = self.env.program(app).success();
+                assert_eq!(run.stdout.trim(), *says, "`{app}` linked {linkage}");
+            }
+            let proofs = self.env.run("prove --json").success().json();
+            assert_eq!(proofs.as_array().unwrap().len(), apps.len());
+        }
+    }
+
+    /// Installs an app, which fails.
+    #[track_caller]
+    fn refused(&self, app: &str) -> crate::support::Run {
+        let recipes = self.files.iter().map(|path| path.to_str().unwrap());
+        self.env
+            .orlop(["install"].into_iter().chain(recipes).chain([app]))
+            .fails(5)
+    }
+
+    /// Returns the file names of the libraries that an app loads and that begin like this.
+    fn loaded(&self, app: &str, start: &str) -> Vec<String> {
+        let proofs = self
+            .env
+            .run(&format!("prove {app} --json"))
+            .success()
+            .json();
+        let objects = proofs[0]["proof"]["objects"].as_array().unwrap();
+        let paths = objects
+            .iter()
+            .map(|object| object["path"].as_str().unwrap());
+        let mut names: Vec<_> = paths
+            .map(|path| path.rsplit('/').next().unwrap().to_owned())
+            .filter(|name| name.starts_with(start))
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+/// Links `library` out of `number.c` by the SONAME `libnumber.so.1`.
+const NUMBER: &str = "cc -O2 -shared -fPIC -Wl,-soname,libnumber.so.1 number.c \
+     -o \"$out/lib/libnumber.so.1\"\nln -s libnumber.so.1 \"$out/lib/libnumber.so\"";
+
+fn number(answer: i32) -> String {
+    format!("int number(void) {{ return {answer}; }}\n")
+}
+
+/// Two releases of a C library, each a shared library by the same name, with the same function.
+fn two_numbers(env: &Env) -> Recipes<'_> {
+    let mut recipes = Recipes::new(env);
+    for (name, answer) in [("number1", 11), ("number2", 22)] {
+        recipes.library(name, &[("number.c", &number(answer))], NUMBER, &[]);
+        recipes.user(name, "number", "number");
+    }
+    recipes
+}
+
+#[test]
+fn two_versions_serve_two_apps_and_two_crates_of_one_app() {
+    let env = Env::new();
+    let recipes = two_numbers(&env);
+    recipes.app("left1", &["number1-sys"]);
+    recipes.app("left2", &["number2-sys"]);
+    recipes.app("both", &["number1-sys", "number2-sys"]);
+    recipes.app("reverse", &["number2-sys", "number1-sys"]);
+    recipes.check(&[
+        ("left1", "11"),
+        ("left2", "22"),
+        ("both", "11 22"),
+        ("reverse", "22 11"),
+    ]);
+    let (one, two) = (
+        recipes.loaded("left1", "libnumber"),
+        recipes.loaded("left2", "libnumber"),
+    );
+    assert_ne!(one, two, "each has a SONAME of its own");
+    assert!(one[0].ends_with(".so.1"), "{one:?}");
+    let mut all = [one, two].concat();
+    all.sort();
+    assert_eq!(recipes.loaded("both", "libnumber"), all);
+}
+
+/// A library that asks another for its number.
+fn asking(function: &str) -> String {
+    format!("int number(void);\nint {function}(void) {{ return number() * 10; }}\n")
+}
+
+#[test]
+fn two_versions_behind_libraries_in_one_process() {
+    let env = Env::new();
+    let mut recipes = two_numbers(&env);
+    for (name, library) in [("ask1", "number1"), ("ask2", "number2")] {
+        let script = format!(
+            "cc -O2 -shared -fPIC ask.c -lnumber -o \"$out/lib/lib{name}.so\"\n\
+             # What a build runs finds the libraries of its recipe.\n\
+             printf 'int {name}(void); int main(void) {{ return {name}() == 0; }}' > main.c\n\
+             cc main.c -L\"$out/lib\" -l{name} -o main\n\
+             LD_LIBRARY_PATH=\"$out/lib:$LD_LIBRARY_PATH\" ./main"
+        );
+        recipes.library(name, &[("ask.c", &asking(name))], &script, &[library]);
+        recipes.user(name, name, name);
+    }
+    recipes.app("asking", &["ask1-sys", "ask2-sys", "number1-sys"]);
+    recipes.check(&[("asking", "110 220 11")]);
+    assert_eq!(recipes.loaded("asking", "libnumber").len(), 2);
+}
+
+/// The same sources as above, linked by the system's own compiler.
+#[test]
+fn the_same_without_nodes_is_wrong_and_refused() {
+    let env = Env::new();
+    let folder = env.path("plain");
+    std::fs::create_dir(&folder).unwrap();
+    let cc = |words: &str| {
+        let status = Command::new("cc")
+            .args(words.split(' '))
+            .current_dir(&folder)
+            .status();
+        assert!(status.unwrap().success(), "cc {words}");
+    };
+    for (index, answer) in [(1, 11), (2, 22)] {
+        std::fs::write(folder.join("number.c"), number(answer)).unwrap();
+        std::fs::write(folder.join("ask.c"), asking(&format!("ask{index}"))).unwrap();
+        cc(&format!(
+            "-O2 -shared -fPIC number.c -o libnumber{index}.so"
+        ));
+        cc(&format!(
+            "-O2 -shared -fPIC ask.c -L. -lnumber{index} -o libask{index}.so"
+        ));
+    }
+    std::fs::write(
+        folder.join("main.c"),
+        "#include <stdio.h>\nint ask1(void), ask2(void);\n\
+         int main(void) { printf(\"%d %d\", ask1(), ask2()); return 0; }\n",
+    )
+    .unwrap();
+    cc("main.c -L. -lask1 -lask2 -o main -Wl,--disable-new-dtags,-rpath,$ORIGIN,-rpath-link,.");
+    let output = Command::new(folder.join("main")).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "110 110");
+    env.orlop(["prove".into(), folder.join("main")])
+        .fails(3)
+        .says("`number`")
+        .says("libnumber1.so")
+        .says("libnumber2.so");
+}
+
+/// A library with a version script, two versions of a function (`.symver`), and one it hides.
+const VERSIONED: &str = r#"
+__asm__(".symver old_number, number@NUMBER_1");
+__asm__(".symver new_number, number@@NUMBER_2");
+int secret(void) { return ANSWER; }
+int old_number(void) { return secret() + 1; }
+int new_number(void) { return secret(); }
+int other(void) { return new_number(); }
+"#;
+const MAP: &str =
+    "NUMBER_1 { global: number; local: *; };\nNUMBER_2 { global: other; } NUMBER_1;\n";
+
+#[test]
+fn version_scripts_keep_what_they_say() {
+    let env = Env::new();
+    let mut recipes = Recipes::new(&env);
+    for (name, answer) in [("number1", 11), ("number2", 22)] {
+        let script = format!(
+            "cc -O2 -shared -fPIC -DANSWER={answer} number.c -Wl,--version-script=number.map \
+             -Wl,-soname,libnumber.so.1 -o \"$out/lib/libnumber.so\""
+        );
+        let files = [("number.c", VERSIONED), ("number.map", MAP)];
+        recipes.library(name, &files, &script, &[]);
+        recipes.user(name, "number", "number");
+    }
+    recipes.app("both", &["number1-sys", "number2-sys"]);
+    recipes.check(&[("both", "11 22")]);
+    for library in env.objects("-number1-1.0.0") {
+        let file = env
+            .home()
+            .join("store")
+            .join(library)
+            .join("lib/libnumber.so");
+        let file = camino::Utf8PathBuf::try_from(file).unwrap();
+        let object = orlop_loader::elf::Object::read(&file).unwrap();
+        let mut exports: Vec<_> = object
+            .definitions()
+            // A linker may also define the nodes themselves.
+            .filter(|symbol| !symbol.name.contains("_ORLOP_"))
+            .map(|symbol| {
+                let node = symbol
+                    .version
+                    .as_ref()
+                    .unwrap()
+                    .name
+                    .split("_ORLOP_")
+                    .next();
+                let default = if symbol.hidden_version { "@" } else { "@@" };
+                format!("{}{default}{}", symbol.name, node.unwrap())
+            })
+            .collect();
+        exports.sort();
+        assert_eq!(
+            exports,
+            ["number@@NUMBER_2", "number@NUMBER_1", "other@@NUMBER_2"]
+        );
+    }
+}
+
+#[test]
+fn a_copy_of_ones_own_beside_a_shared_library() {
+    let env = Env::new();
+    let mut recipes = Recipes::new(&env);
+    // A library whose functions call each other by names that others have, too.
+    let source = "int inner(void) { return 11; }\nint number(void) { return inner(); }\n";
+    recipes.library("number1", &[("number.c", source)], NUMBER, &[]);
+    recipes.user("number1", "number", "number");
+    env.registry.publish(
+        Package::new("own-sys", "1.0.0")
+            .file("own.c", &source.replace("11", "33"))
+            .file("build.rs", &archive("cc", "own.c", "own", ""))
+            .lib(
+                "unsafe extern \"C\" { fn number() -> i32; }\n\
+                 #[inline(never)] pub fn get() -> i32 { unsafe { number() } }",
+            ),
+    );
+    recipes.app("mixed", &["own-sys", "number1-sys"]);
+    recipes.app("mixed-too", &["number1-sys", "own-sys"]);
+    recipes.check(&[("mixed", "33 11"), ("mixed-too", "11 33")]);
+}
+
+#[test]
+fn who_is_meant_must_be_known() {
+    let env = Env::new();
+    let recipes = two_numbers(&env);
+    env.registry.publish(
+        Package::new("between", "1.0.0")
+            .needs("number1-sys", "1")
+            .needs("number2-sys", "1")
+            .lib(
+                "unsafe extern \"C\" { fn number() -> i32; }\n\
+                 #[inline(never)] pub fn get() -> i32 \
+                 { unsafe { number() + number1_sys::get() + number2_sys::get() } }",
+            ),
+    );
+    recipes.app("unsure", &["between"]);
+    recipes
+        .refused("unsure")
+        .says("`number`")
+        .says("nothing says whose")
+        .says("libnumber-");
+}
+
+#[test]
+fn a_library_that_another_linker_linked_is_refused() {
+    let env = Env::new();
+    let mut recipes = Recipes::new(&env);
+    let script = "cc -B/usr/bin -shared -fPIC number.c -o \"$out/lib/libnumber.so\"";
+    recipes.library("number1", &[("number.c", &number(1))], script, &[]);
+    recipes.user("number1", "number", "number");
+    recipes.app("plain", &["number1-sys"]);
+    recipes
+        .refused("plain")
+        .says("the shared library `lib/libnumber.so` has no SONAME")
+        .says("`ld` that builds see");
+}
