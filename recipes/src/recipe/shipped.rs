@@ -51,6 +51,7 @@ pub(super) const FILES: &[(&str, &str)] = files![
     "tikv-jemalloc-sys.toml",
     "tree-sitter.toml",
     "unrar_sys.toml",
+    "yeslogic-fontconfig-sys.toml",
     "zlib.toml",
     "zstd-sys.toml",
 ];
