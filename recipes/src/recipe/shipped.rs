@@ -117,6 +117,7 @@ pub(crate) const FILES: &[(&str, &str)] = files![
     "watchexec-cli.toml",
     "xh.toml",
     "yazi-fm.toml",
+    "yeslogic-fontconfig-sys.toml",
     "zlib.toml",
     "zoxide.toml",
     "zstd-sys.toml",
