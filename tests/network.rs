@@ -101,11 +101,8 @@ fn zlib_recipe(name: &str, carrier: (&str, &str), flags: &str) -> String {
     )
 }
 
-/// zlib 1.2.11, which has a version script, and zlib 1.3.2, which is linked without one.
-#[test]
-#[ignore = "needs the network"]
-fn network_two_zlibs_in_one_process() {
-    let env = Env::new();
+/// Writes three apps with one zlib, the other, and both; returns the files of their recipes.
+fn zlib_users(env: &Env) -> Vec<std::path::PathBuf> {
     let mut recipes = Vec::new();
     let old = "9702761c3935f8cc2f101793272e202c72b99da8f4224a19ddcf1279a6450bbf";
     let new = "ff20308ecabd635a2dc1dd5834a86c462cca20efba1d5d3ddab1f8aea3455cb2";
@@ -183,6 +180,15 @@ fn network_two_zlibs_in_one_process() {
             &format!("schema = 1\n[app]\nname = \"{app}\"\nsource = {{ path = \"{app}\" }}\n"),
         ));
     }
+    recipes
+}
+
+/// zlib 1.2.11, which has a version script, and zlib 1.3.2, which is linked without one.
+#[test]
+#[ignore = "needs the network"]
+fn network_two_zlibs_in_one_process() {
+    let env = Env::new();
+    let recipes = zlib_users(&env);
     let words: Vec<_> = recipes.iter().map(|path| path.to_str().unwrap()).collect();
     online(&env, &format!("install {}", words.join(" "))).success();
     let says = |program: &str| env.program(program).success().stdout;

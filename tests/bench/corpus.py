@@ -11,7 +11,8 @@ of compilation on a small machine; run it by hand. The table is Markdown:
 
 `crates` counts the compiled libraries of the app, `reused` those of them that an app installed
 before it into the profile has too, `steps` what was unpacked, compiled and run for it. `bytes` is
-the size of the programs; in `shared` the libraries come on top and are printed at the end.
+the size of the programs; in `shared` the libraries come on top and are printed at the end. A row
+whose policy is `locked` cannot be compiled from the newest versions that its requirements allow.
 """
 
 import argparse
@@ -32,9 +33,10 @@ def orlop(options, *words):
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def install(options, package):
+def install(options, row):
     started = time.monotonic()
-    ran = orlop(options, "install", package, "--linkage", options.linkage, "--json")
+    choices = ["--linkage", options.linkage, "--policy", row["policy"]]
+    ran = orlop(options, "install", row["package"], *choices, "--json")
     seconds = time.monotonic() - started
     if ran.returncode != 0:
         errors = [line for line in ran.stderr.splitlines() if line.startswith(("error", "  because"))]
@@ -96,7 +98,7 @@ def main():
         print("| app | version | result | crates | reused | steps | seconds | bytes | why not |", file=table)
         print("|---|---|---|---|---|---|---|---|---|", file=table, flush=True)
         for row in rows:
-            report, seconds, why = install(options, row["package"])
+            report, seconds, why = install(options, row)
             version, crates, reused, steps, size = "", "", "", "", ""
             if report is not None:
                 steps = report["build"]

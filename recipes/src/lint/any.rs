@@ -74,8 +74,11 @@ pub(super) fn repeated_item(subject: &Subject<'_>, report: &mut Report<'_>) {
 
 pub(super) fn file_name(subject: &Subject<'_>, report: &mut Report<'_>) {
     let file = subject.file_name.rsplit('/').next().unwrap_or_default();
-    let expected = format!("{}.toml", subject.recipe.name());
-    if file != expected {
+    let name = subject.recipe.name();
+    let expected = format!("{name}.toml");
+    // What the crate of an app needs to be built lies beside the recipe of the app.
+    let beside = subject.change().is_some() && file == format!("{name}-build.toml");
+    if file != expected && !beside {
         report.add(
             &subject.head(),
             format!("the file would be found as `{expected}`"),

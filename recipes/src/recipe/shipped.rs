@@ -45,6 +45,7 @@ pub(crate) const FILES: &[(&str, &str)] = files![
     "git-absorb.toml",
     "git-cliff.toml",
     "git-delta.toml",
+    "gitui-build.toml",
     "gitui.toml",
     "gmp-mpfr-sys.toml",
     "gping.toml",
@@ -117,7 +118,6 @@ pub(crate) const FILES: &[(&str, &str)] = files![
     "watchexec-cli.toml",
     "xh.toml",
     "yazi-fm.toml",
-    "yeslogic-fontconfig-sys.toml",
     "zlib.toml",
     "zoxide.toml",
     "zstd-sys.toml",
@@ -127,6 +127,7 @@ pub(crate) const FILES: &[(&str, &str)] = files![
 mod tests {
 
     use super::*;
+    use crate::RecipeKind;
     use crate::recipe::{Recipe, RecipeSet};
 
     #[test]
@@ -145,7 +146,18 @@ mod tests {
     fn every_recipe_is_valid_and_named_like_its_file() {
         for (file, text) in FILES {
             let recipe = Recipe::parse(file, text).unwrap_or_else(|error| panic!("{error}"));
-            assert_eq!(format!("{}.toml", recipe.name()), *file);
+            let name = recipe.name();
+            // What the crate of an app needs to be built lies beside the app's own recipe.
+            let beside = recipe.kind() == RecipeKind::Crate
+                && FILES
+                    .iter()
+                    .any(|(other, _)| *other == format!("{name}.toml"));
+            let suffix = if beside && *file != format!("{name}.toml") {
+                "-build"
+            } else {
+                ""
+            };
+            assert_eq!(format!("{name}{suffix}.toml"), *file);
         }
     }
 

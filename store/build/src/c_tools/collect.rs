@@ -231,13 +231,27 @@ impl Collection {
             let Some(place) = self.add(&folder.join("libclang.so")) else {
                 continue;
             };
-            for version in entries(folder.join("clang").as_str()) {
-                let headers = folder.join("clang").join(version).join("include");
-                self.add_folder(&headers).map_err(io())?;
-            }
             let usual = Utf8Path::new("lib/libclang.so");
             if place != usual {
                 self.tree.link(usual, &place);
+            }
+            let real = folder.join("libclang.so").canonicalize_utf8();
+            let real = real.ok().and_then(|file| self::place(&file));
+            for version in entries(folder.join("clang").as_str()) {
+                let inside = Utf8Path::new("clang").join(version);
+                let headers = folder.join(&inside).join("include");
+                self.add_folder(&headers).map_err(io())?;
+                // Whoever loads it under another name gets its headers, too: it looks for them
+                // beside the file it was opened as.
+                let Some(own) = self::place(&folder.join(&inside)) else {
+                    continue;
+                };
+                for name in [Some(usual), real.as_deref()].into_iter().flatten() {
+                    let beside = name.parent().unwrap_or(name).join(&inside);
+                    if beside != own {
+                        self.tree.link(beside, &own);
+                    }
+                }
             }
             return Ok(());
         }
