@@ -339,6 +339,18 @@ fn a_copy_of_ones_own_beside_a_shared_library() {
 }
 
 #[test]
+fn names_are_the_same_kind_without_a_sandbox() {
+    let env = Env::new();
+    let recipes = two_numbers(&env);
+    recipes.app("both", &["number1-sys", "number2-sys"]);
+    let files = recipes.files.iter().map(|path| path.to_str().unwrap());
+    let words = ["install", "--sandbox", "none", "both"].into_iter();
+    env.orlop(words.chain(files)).success();
+    assert_eq!(env.program("both").success().stdout.trim(), "11 22");
+    assert_eq!(recipes.loaded("both", "libnumber-").len(), 2);
+}
+
+#[test]
 fn who_is_meant_must_be_known() {
     let env = Env::new();
     let recipes = two_numbers(&env);
