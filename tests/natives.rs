@@ -176,6 +176,23 @@ fn two_versions_serve_two_apps_and_two_crates_of_one_app() {
     assert_eq!(recipes.loaded("both", "libnumber"), all);
 }
 
+/// The C tools have a zlib of their own, which is not meant.
+#[test]
+fn a_library_by_the_name_of_one_of_the_machine() {
+    let env = Env::new();
+    let mut recipes = Recipes::new(&env);
+    for (name, answer) in [("zlib1", 11), ("zlib2", 22)] {
+        let text = format!("int zlibVersion(void) {{ return {answer}; }}\n");
+        let script = "cc -O2 -shared -fPIC z.c -o \"$out/lib/libz.so\"";
+        recipes.library(name, &[("z.c", &text)], script, &[]);
+        recipes.user(name, "z", "zlibVersion");
+    }
+    recipes.app("left", &["zlib1-sys"]);
+    recipes.app("right", &["zlib2-sys"]);
+    recipes.app("both", &["zlib1-sys", "zlib2-sys"]);
+    recipes.check(&[("left", "11"), ("right", "22"), ("both", "11 22")]);
+}
+
 /// A library that asks another for its number.
 fn asking(function: &str) -> String {
     format!("int number(void);\nint {function}(void) {{ return number() * 10; }}\n")
@@ -319,6 +336,18 @@ fn a_copy_of_ones_own_beside_a_shared_library() {
     recipes.app("mixed", &["own-sys", "number1-sys"]);
     recipes.app("mixed-too", &["number1-sys", "own-sys"]);
     recipes.check(&[("mixed", "33 11"), ("mixed-too", "11 33")]);
+}
+
+#[test]
+fn names_are_the_same_kind_without_a_sandbox() {
+    let env = Env::new();
+    let recipes = two_numbers(&env);
+    recipes.app("both", &["number1-sys", "number2-sys"]);
+    let files = recipes.files.iter().map(|path| path.to_str().unwrap());
+    let words = ["install", "--sandbox", "none", "both"].into_iter();
+    env.orlop(words.chain(files)).success();
+    assert_eq!(env.program("both").success().stdout.trim(), "11 22");
+    assert_eq!(recipes.loaded("both", "libnumber-").len(), 2);
 }
 
 #[test]

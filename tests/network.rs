@@ -2,6 +2,8 @@
 
 use std::process::{Command, Stdio};
 
+use std::fmt::Write as _;
+
 use crate::support::{Env, Run};
 
 fn with_input(env: &Env, program: &str, arguments: &[&str], input: &str) -> Run {
@@ -101,8 +103,57 @@ fn zlib_recipe(name: &str, carrier: (&str, &str), flags: &str) -> String {
     )
 }
 
-/// Writes three apps with one zlib, the other, and both; returns the files of their recipes.
-fn zlib_users(env: &Env) -> Vec<std::path::PathBuf> {
+/// What both crates are.
+const ZLIB: &str = "use std::ffi::{CStr, c_char, c_int, c_ulong};\nunsafe extern \"C\" {\n\
+    fn zlibVersion() -> *const c_char;\n\
+    fn compress(to: *mut u8, length: *mut c_ulong, from: *const u8, size: c_ulong) -> c_int;\n\
+    fn uncompress(to: *mut u8, length: *mut c_ulong, from: *const u8, size: c_ulong) -> c_int;\n}\n\
+    pub fn version() -> &'static str { unsafe { CStr::from_ptr(zlibVersion()) }.to_str().unwrap() }\n\
+    pub fn pack(from: &[u8]) -> Vec<u8> { let mut to = vec![0; 1000]; let mut length = 1000;\n\
+    assert_eq!(unsafe { compress(to.as_mut_ptr(), &mut length, from.as_ptr(), from.len() as _) }, 0);\n\
+    to.truncate(length as usize); to }\n\
+    pub fn unpack(from: &[u8]) -> Vec<u8> { let mut to = vec![0; 1000]; let mut length = 1000;\n\
+    assert_eq!(unsafe { uncompress(to.as_mut_ptr(), &mut length, from.as_ptr(), from.len() as _) }, 0);\n\
+    to.truncate(length as usize); to }\n";
+
+/// Writes crates and apps for both libraries.
+fn zlib_packages(write: &dyn Fn(&str, &str)) {
+    let package = |folder: &str, dependencies: &[&str], file: &str, text: &str| {
+        let mut manifest = format!(
+            "[package]\nname = \"{folder}\"\nversion = \"1.0.0\"\nedition = \"2021\"\n[dependencies]\n"
+        );
+        for name in dependencies {
+            writeln!(
+                manifest,
+                "{name} = {{ version = \"1\", path = \"../{name}\" }}"
+            )
+            .unwrap();
+        }
+        write(&format!("{folder}/Cargo.toml"), &manifest);
+        write(&format!("{folder}/src/{file}"), text);
+    };
+    for name in ["zold", "znew"] {
+        let crate_name = format!("{name}-sys");
+        package(&crate_name, &[], "lib.rs", ZLIB);
+        write(
+            &format!("{crate_name}/build.rs"),
+            "fn main() { println!(\"cargo:rustc-link-lib=dylib=z\"); }",
+        );
+        let text = format!("fn main() {{ println!(\"{{}}\", {name}_sys::version()); }}");
+        package(&format!("only-{name}"), &[&crate_name], "main.rs", &text);
+    }
+    let text = "fn main() { let text = \"zlib \".repeat(40).into_bytes();\n\
+         println!(\"{} {} {} {}\", zold_sys::version(), znew_sys::version(),\n\
+         znew_sys::unpack(&zold_sys::pack(&text)) == text,\n\
+         zold_sys::unpack(&znew_sys::pack(&text)) == text); }";
+    package("both-zlibs", &["zold-sys", "znew-sys"], "main.rs", text);
+}
+
+/// zlib 1.2.11, which has a version script, and zlib 1.3.2, which is linked without one.
+#[test]
+#[ignore = "needs the network"]
+fn network_two_zlibs_in_one_process() {
+    let env = Env::new();
     let mut recipes = Vec::new();
     let old = "9702761c3935f8cc2f101793272e202c72b99da8f4224a19ddcf1279a6450bbf";
     let new = "ff20308ecabd635a2dc1dd5834a86c462cca20efba1d5d3ddab1f8aea3455cb2";
@@ -120,75 +171,14 @@ fn zlib_users(env: &Env) -> Vec<std::path::PathBuf> {
             &format!("{name}-sys.toml"),
             &format!("schema = 1\n[crate]\nname = \"{name}-sys\"\nnative = [\"{name}\"]\n"),
         ));
-        let package = |name: &str, more: &str| {
-            format!("[package]\nname = \"{name}\"\nversion = \"1.0.0\"\nedition = \"2021\"\n{more}")
-        };
-        write(
-            &format!("{name}-sys/Cargo.toml"),
-            &package(&format!("{name}-sys"), "[dependencies]\n"),
-        );
-        write(
-            &format!("{name}-sys/build.rs"),
-            "fn main() { println!(\"cargo:rustc-link-lib=dylib=z\"); }",
-        );
-        write(
-            &format!("{name}-sys/src/lib.rs"),
-            "use std::ffi::{CStr, c_char, c_int, c_ulong};\nunsafe extern \"C\" {\n\
-             fn zlibVersion() -> *const c_char;\n\
-             fn compress(to: *mut u8, length: *mut c_ulong, from: *const u8, size: c_ulong) -> c_int;\n\
-             fn uncompress(to: *mut u8, length: *mut c_ulong, from: *const u8, size: c_ulong) -> c_int;\n}\n\
-             pub fn version() -> &'static str { unsafe { CStr::from_ptr(zlibVersion()) }.to_str().unwrap() }\n\
-             pub fn pack(from: &[u8]) -> Vec<u8> { let mut to = vec![0; 1000]; let mut length = 1000;\n\
-             assert_eq!(unsafe { compress(to.as_mut_ptr(), &mut length, from.as_ptr(), from.len() as _) }, 0);\n\
-             to.truncate(length as usize); to }\n\
-             pub fn unpack(from: &[u8]) -> Vec<u8> { let mut to = vec![0; 1000]; let mut length = 1000;\n\
-             assert_eq!(unsafe { uncompress(to.as_mut_ptr(), &mut length, from.as_ptr(), from.len() as _) }, 0);\n\
-             to.truncate(length as usize); to }\n",
-        );
-        write(
-            &format!("only-{name}/Cargo.toml"),
-            &package(
-                &format!("only-{name}"),
-                &format!(
-                    "[dependencies]\n{name}-sys = {{ version = \"1\", path = \"../{name}-sys\" }}\n"
-                ),
-            ),
-        );
-        write(
-            &format!("only-{name}/src/main.rs"),
-            &format!("fn main() {{ println!(\"{{}}\", {name}_sys::version()); }}"),
-        );
-        write(
-            "both-zlibs/Cargo.toml",
-            &package(
-                "both-zlibs",
-                "[dependencies]\nzold-sys = { version = \"1\", path = \"../zold-sys\" }\n\
-                 znew-sys = { version = \"1\", path = \"../znew-sys\" }\n",
-            ),
-        );
     }
-    write(
-        "both-zlibs/src/main.rs",
-        "fn main() { let text = \"zlib \".repeat(40).into_bytes();\n\
-         println!(\"{} {} {} {}\", zold_sys::version(), znew_sys::version(),\n\
-         znew_sys::unpack(&zold_sys::pack(&text)) == text,\n\
-         zold_sys::unpack(&znew_sys::pack(&text)) == text); }",
-    );
+    zlib_packages(&write);
     for app in ["only-zold", "only-znew", "both-zlibs"] {
         recipes.push(env.write(
             &format!("{app}.toml"),
             &format!("schema = 1\n[app]\nname = \"{app}\"\nsource = {{ path = \"{app}\" }}\n"),
         ));
     }
-    recipes
-}
-
-/// zlib 1.2.11, which has a version script, and zlib 1.3.2, which is linked without one.
-#[test]
-#[ignore = "needs the network"]
-fn network_two_zlibs_in_one_process() {
-    let env = Env::new();
-    let recipes = zlib_users(&env);
     let words: Vec<_> = recipes.iter().map(|path| path.to_str().unwrap()).collect();
     online(&env, &format!("install {}", words.join(" "))).success();
     let says = |program: &str| env.program(program).success().stdout;

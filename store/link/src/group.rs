@@ -458,7 +458,6 @@ fn outside(programs: &[Program<'_>], session: &Session<'_>) -> Result<Outside, L
             _ => None,
         })
         .collect();
-    let system = Libraries::of(session.context).names(names.iter().copied())?;
     let folders = search_folders(items(), session);
     let in_store = |name: &str| {
         let files = [format!("lib{name}.so"), format!("lib{name}.a")];
@@ -467,8 +466,11 @@ fn outside(programs: &[Program<'_>], session: &Session<'_>) -> Result<Outside, L
             .flat_map(|folder| files.iter().map(move |file| folder.join(file)));
         paths.any(|path| path.exists())
     };
-    let libraries = names.iter().filter(|name| in_store(name));
-    let libraries = libraries.map(|name| (*name).to_owned()).collect();
+    let (stored, others): (BTreeSet<_>, BTreeSet<_>) =
+        names.iter().copied().partition(|name| in_store(name));
+    let libraries = stored.into_iter().map(str::to_owned).collect();
+    // The C tools may have another library by the name of one of the store.
+    let system = Libraries::of(session.context).names(others)?;
     let native = Libraries::default().behind(folders.clone()).names(names)?;
     Ok(Outside {
         libraries,

@@ -241,15 +241,16 @@ impl Collection {
                 let inside = Utf8Path::new("clang").join(version);
                 let headers = folder.join(&inside).join("include");
                 self.add_folder(&headers).map_err(io())?;
-                // Whoever loads it under another name gets its headers, too: it looks for them
-                // beside the file it was opened as.
+                // Whoever loads it under another name gets its headers, too: it looks for them in
+                // `../lib` as seen from the folder it was opened in (`GetResourcesPath` of clang).
                 let Some(own) = self::place(&folder.join(&inside)) else {
                     continue;
                 };
                 for name in [Some(usual), real.as_deref()].into_iter().flatten() {
-                    let beside = name.parent().unwrap_or(name).join(&inside);
-                    if beside != own {
-                        self.tree.link(beside, &own);
+                    let above = name.parent().and_then(Utf8Path::parent);
+                    let expected = above.unwrap_or(name).join("lib").join(&inside);
+                    if expected != own {
+                        self.tree.link(expected, &own);
                     }
                 }
             }
