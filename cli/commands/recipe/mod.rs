@@ -5,8 +5,8 @@
 //! | [`new`] | `new` |
 //! | [`import`] | `import` |
 //! | [`lint`] | `lint` |
-//! | [`format`] | `fmt`, `schema` |
-//! | [`test`] | `test` |
+//! | [`mod@format`] | `fmt`, `schema` |
+//! | [`mod@test`] | `test` |
 //! | [`bump`] | `bump` |
 //! | [`source`] | `source` |
 //! | [`package`] | what a registry, a folder or a repository says of the package of a recipe |

@@ -2,7 +2,7 @@
 //! our own libraries do.
 //!
 //! While a recipe's script runs, its compiler finds us in place of the linker ([`command`]); when
-//! the script has ended, [`complete`] checks what it made.
+//! the script has ended, [`complete()`] checks what it made.
 //!
 //! | | becomes |
 //! |---|---|
@@ -21,7 +21,7 @@
 //! | here | the names: [`Names`] |
 //! | `line` | the linker's command line: [`command`] |
 //! | `script` | version scripts |
-//! | `complete` | what a build made: [`complete`] |
+//! | `complete` | what a build made: [`complete()`] |
 
 mod complete;
 mod line;
