@@ -7,10 +7,10 @@
 //! | [`manifest`] | [`Manifest`]: what a user declares; [`ManifestEditor`] changes the file |
 //! | [`recipe`] | [`Recipe`]: how a package is built; [`RecipeSet`]: the shipped ones and more |
 //! | [`choice`] | words of which exactly one is meant: [`Choice`], [`ChoiceError`] |
-//! | [`bump`] | [`bump()`](bump::bump): moves a recipe to a newer version |
-//! | [`draft`] | [`Draft`]: a new recipe, from what is known of a package |
-//! | [`format`] | [`format()`]: the one way a recipe is laid out |
-//! | [`lint`] | [`lint()`]: what is allowed and still wrong in a recipe |
+//! | [`mod@bump`] | [`bump()`](bump::bump): moves a recipe to a newer version |
+//! | [`mod@draft`] | [`Draft`]: a new recipe, from what is known of a package |
+//! | [`mod@format`] | [`format()`]: the one way a recipe is laid out |
+//! | [`mod@lint`] | [`lint()`]: what is allowed and still wrong in a recipe |
 //! | [`schema`] | [`recipe_schema`]: the JSON schema of recipes |
 //! | [`error`] | [`RecipeError`]: what is wrong in a file, and where |
 //! | [`suggest`] | [`closest`]: "did you mean" |
