@@ -231,28 +231,13 @@ impl Collection {
             let Some(place) = self.add(&folder.join("libclang.so")) else {
                 continue;
             };
+            for version in entries(folder.join("clang").as_str()) {
+                let headers = folder.join("clang").join(version).join("include");
+                self.add_folder(&headers).map_err(io())?;
+            }
             let usual = Utf8Path::new("lib/libclang.so");
             if place != usual {
                 self.tree.link(usual, &place);
-            }
-            let real = folder.join("libclang.so").canonicalize_utf8();
-            let real = real.ok().and_then(|file| self::place(&file));
-            for version in entries(folder.join("clang").as_str()) {
-                let inside = Utf8Path::new("clang").join(version);
-                let headers = folder.join(&inside).join("include");
-                self.add_folder(&headers).map_err(io())?;
-                // Whoever loads it under another name gets its headers, too: it looks for them in
-                // `../lib` as seen from the folder it was opened in (`GetResourcesPath` of clang).
-                let Some(own) = self::place(&folder.join(&inside)) else {
-                    continue;
-                };
-                for name in [Some(usual), real.as_deref()].into_iter().flatten() {
-                    let above = name.parent().and_then(Utf8Path::parent);
-                    let expected = above.unwrap_or(name).join("lib").join(&inside);
-                    if expected != own {
-                        self.tree.link(expected, &own);
-                    }
-                }
             }
             return Ok(());
         }
