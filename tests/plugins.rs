@@ -1,5 +1,7 @@
 //! Plugins: what an installed app loads while it runs, through plain Rust types.
 
+use std::os::unix::fs::MetadataExt as _;
+
 use crate::compilers::other_compiler;
 use crate::support::{Env, Package};
 
@@ -154,6 +156,13 @@ fn a_plugin_and_its_host_speak_plain_rust() {
         "{}",
         String::from_utf8_lossy(&run.stderr)
     );
+    // What is there is replaced, and nothing is left beside it.
+    let before = std::fs::metadata(&file).unwrap();
+    let built = env.orlop(["build", "--plugin", &plugin, "--out", "libloud.so"]);
+    drop(built.success());
+    let after = std::fs::metadata(&file).unwrap();
+    assert_ne!(after.ino(), before.ino());
+    assert_eq!(after.mode() & 0o777, 0o644);
     // Nothing of the host has changed.
     assert_eq!(env.programs("current"), programs);
     let now = std::fs::read_link(env.home().join("profiles/default/current")).unwrap();
@@ -231,10 +240,18 @@ fn what_does_not_fit_the_host_is_refused_with_the_reason() {
         return;
     };
     env.orlop(["compiler", "add", &other]).success();
+    let compilers = env.run("compiler list --json").success().json();
+    let mut compilers = compilers.as_array().unwrap().iter();
+    let added = compilers.find(|entry| entry["default"] == false).unwrap();
+    let added = added["name"].as_str().unwrap();
     check(
-        "schema = 1\n[plugin]\nname = \"loud\"\nhost = \"host\"\ncompiler = \"0.0.0\"\n",
+        &format!(
+            "schema = 1\n[plugin]\nname = \"loud\"\nhost = \"host\"\ncompiler = \"{added}\"\n"
+        ),
         4,
-        &["cannot be built with the compiler 0.0.0: `host` was built with"],
+        &[&format!(
+            "cannot be built with the compiler {added}: `host` was built with"
+        )],
     );
 }
 

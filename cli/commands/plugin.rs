@@ -2,8 +2,11 @@
 //! the app has in common with it.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use orlop_link::{App, LinkedPlugin, Role};
 use orlop_plan::{AppRequest, Product, Surroundings};
 use orlop_recipes::{
@@ -61,7 +64,7 @@ pub(super) fn build(context: &Context, arguments: &Build) -> Result<(), CommandE
     let file = store.object(&linked.path).join(&linked.file);
     if let Some(out) = &arguments.out {
         let out = context.absolute(out)?;
-        fs_err::copy(&file, &out).map_err(|error| CommandError::new(Kind::Failed, error))?;
+        put(&file, &out).map_err(|error| CommandError::new(Kind::Failed, error))?;
     }
     if context.global.json {
         let references = linked.proofs.iter().map(|proof| proof.references);
@@ -77,6 +80,18 @@ pub(super) fn build(context: &Context, arguments: &Build) -> Result<(), CommandE
         .ui
         .success(format!("Built `{}` for `{}`", recipe.name, recipe.host));
     context.ui.data(file);
+    Ok(())
+}
+
+/// Puts a copy in the place of what is there, in one step: an app may have the earlier one loaded,
+/// and objects of the store can only be read.
+fn put(file: &Utf8Path, out: &Utf8Path) -> io::Result<()> {
+    let folder = out.parent().unwrap_or(Utf8Path::new("/"));
+    let mut copy = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(0o644))
+        .tempfile_in(folder)?;
+    io::copy(&mut fs_err::File::open(file)?, &mut copy)?;
+    copy.persist(out)?;
     Ok(())
 }
 
