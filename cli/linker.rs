@@ -16,6 +16,8 @@ use orlop_link::recorder;
 use orlop_store::StorePath;
 use orlop_store::job::{COMPLETER, LINKERS, NATIVE_VARIABLE};
 
+use crate::error::chain;
+
 /// The name of the linker that records link sets.
 const RECORDER: &str = "orlop-linker";
 /// Where the linkers are that the program stands for.
@@ -102,13 +104,7 @@ fn run(name: &str, words: impl IntoIterator<Item = OsString>) -> Result<ExitStat
     status.map_err(|error| format!("start `{program}`: {error}"))
 }
 
-/// Returns an error's message and those of its causes.
-fn told(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
+/// Returns an error's message and those of its causes in one line.
+fn told(error: &(dyn Error + 'static)) -> String {
+    chain(error).join(": ")
 }

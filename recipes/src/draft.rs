@@ -8,6 +8,7 @@ use toml_edit::{Array, InlineTable, Value};
 use crate::Version;
 use crate::error::RecipeError;
 use crate::lint::plain_summary;
+use crate::manifest::sources;
 use crate::name::{FeatureName, PackageName};
 use crate::recipe::{CrateSource, RecipeKind, ShareOrigin};
 
@@ -71,7 +72,7 @@ impl Draft {
             Err(todo) => entry("# license", "".into(), Some(todo)),
         }
         if let Some(source) = &self.source {
-            entry("source", crate_source(source), None);
+            entry("source", sources::value(source), None);
         }
         if !self.features.is_empty() {
             entry(
@@ -176,23 +177,6 @@ fn caret(version: &Version) -> String {
 
 fn list<'a>(texts: impl Iterator<Item = &'a str>) -> Value {
     texts.collect::<Array>().into()
-}
-
-fn crate_source(source: &CrateSource) -> Value {
-    let mut table = InlineTable::new();
-    match source {
-        CrateSource::Path { path } => {
-            table.insert("path", path.as_str().into());
-        }
-        CrateSource::Git { git, rev, folder } => {
-            table.insert("git", git.as_str().into());
-            table.insert("rev", rev.as_str().into());
-            if let Some(folder) = folder {
-                table.insert("folder", folder.as_str().into());
-            }
-        }
-    }
-    table.into()
 }
 
 /// Returns the text of a recipe of which nothing is known but the name.

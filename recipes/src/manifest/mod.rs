@@ -27,7 +27,7 @@
 
 pub mod editor;
 mod read;
-mod sources;
+pub(crate) mod sources;
 
 use std::collections::BTreeMap;
 

@@ -64,7 +64,8 @@ impl ManifestEditor {
     }
 }
 
-fn value(source: &CrateSource) -> Value {
+/// Returns a source as a recipe or a manifest has it.
+pub(crate) fn value(source: &CrateSource) -> Value {
     let mut table = InlineTable::new();
     match source {
         CrateSource::Path { path } => {
