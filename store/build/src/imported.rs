@@ -187,7 +187,7 @@ pub(crate) fn reported<T>(
 }
 
 /// A change of what an import takes from the machine, or of where it puts it, is a new version.
-const RULES: u32 = 4;
+const RULES: u32 = 5;
 
 /// Which import of several: its kind, and the folder or list of folders it is made from.
 #[derive(Debug, Clone, Copy)]

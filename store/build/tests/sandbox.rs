@@ -572,7 +572,33 @@ fn c_tools(machine: &Machine) {
     assert_eq!(store.roots().unwrap()["tools/c"], path);
     assert_eq!(run(&extended, BUILD), "5 12\nhidden\n");
     assert_eq!(run(&extended, MAKE), "made\nhello\n");
+    let extended = import(&["libclang"]);
+    if store.object(&extended).join("lib/libclang.so").exists() {
+        assert_eq!(run(&extended, PARSE), "0 problems\n");
+    } else {
+        eprintln!("skipped: this machine has no libclang to parse with");
+    }
 }
+
+/// Has libclang parse a header of the compiler and one of the C library, as bindgen would.
+const PARSE: &str = r##"
+cat > parse.c <<END
+#include <dlfcn.h>
+#include <stdio.h>
+int main(void) {
+    void *clang = dlopen("/usr/lib/libclang.so", RTLD_NOW);
+    if (!clang) { puts(dlerror()); return 1; }
+    void *(*index)(int, int) = dlsym(clang, "clang_createIndex");
+    void *(*parse)(void *, const char *, void *, int, void *, unsigned, unsigned) =
+        dlsym(clang, "clang_parseTranslationUnit");
+    unsigned (*problems)(void *) = dlsym(clang, "clang_getNumDiagnostics");
+    printf("%u problems\n", problems(parse(index(0, 0), "user.h", 0, 0, 0, 0, 0)));
+}
+END
+printf '#include <stddef.h>\n#include <stdint.h>\nsize_t length(uint8_t *);\n' > user.h
+cc -o parse parse.c
+./parse
+"##;
 
 /// Calls programs that are there only if asked for.
 const MAKE: &str = r#"

@@ -216,7 +216,7 @@ impl Collection {
         Ok(())
     }
 
-    /// Adds the newest libclang and the headers that belong to it, if there is one with both.
+    /// Adds the newest libclang, if there is one, and the headers that belong to it.
     fn add_libclang(&mut self) -> Result<(), ImportError> {
         let mut folders: Vec<_> = entries("/usr/lib")
             .filter_map(|name| {
@@ -231,15 +231,33 @@ impl Collection {
             let Some(place) = self.add(&folder.join("libclang.so")) else {
                 continue;
             };
-            for version in entries(folder.join("clang").as_str()) {
-                let headers = folder.join("clang").join(version).join("include");
-                self.add_folder(&headers).map_err(io())?;
-            }
+            self.add_clang_headers(&folder)?;
             let usual = Utf8Path::new("lib/libclang.so");
             if place != usual {
                 self.tree.link(usual, &place);
             }
             return Ok(());
+        }
+        Ok(())
+    }
+
+    /// Adds the headers of the compiler itself, `stddef.h` and the like, wherever the libclang of a
+    /// folder looks for them: beside itself, on Fedora in `/usr/lib/clang`; Debian's knows its own
+    /// only as `/usr/include/clang`, where other versions have links to theirs, too.
+    fn add_clang_headers(&mut self, folder: &Utf8Path) -> Result<(), ImportError> {
+        let beside = folder.join("clang");
+        for resources in [
+            beside.as_path(),
+            "/usr/lib/clang".into(),
+            "/usr/include/clang".into(),
+        ] {
+            for version in entries(resources.as_str()) {
+                let headers = resources.join(version).join("include");
+                let real = headers.canonicalize_utf8().unwrap_or_default();
+                if real.starts_with(&beside) || real.starts_with("/usr/lib/clang") {
+                    self.add_folder(&headers).map_err(io())?;
+                }
+            }
         }
         Ok(())
     }
