@@ -8,7 +8,8 @@
 `cold` installs one app into an empty home (static, then shared) and with `cargo install` into an
 empty root and target folder. `many` installs apps one after the other: Orlop into one home, Cargo
 into a target folder of its own each, and Cargo with a warm sccache. `next` installs an app of which
-every crate is there already, and subtracts the compilation of its own package. ORLOP is the program,
+every crate is there already, and subtracts how long rustc is busy with its own package when Cargo
+calls it, link included. ORLOP is the program,
 FOLDER an empty place for all of it; it is removed at the end. `--warm HOME` names a home with the
 downloads of all these apps (a corpus run leaves one); without it, everything is first installed
 once, by both. Prints Markdown: wall and CPU seconds
@@ -146,22 +147,53 @@ def many(options):
         subprocess.run([options.sccache, "--stop-server"], env={**os.environ, **cache}, check=False)
 
 
+WRAPPER = """#!/bin/sh
+# Runs rustc and notes the package, the start and the end.
+started=$(date +%s.%N)
+"$@" || exit
+echo "${CARGO_PKG_NAME:--} $started $(date +%s.%N)" >> "$NOTES"
+"""
+
+
+def own_compilation(options, app):
+    """How long rustc, as Cargo calls it, is busy with the app's own package; the rest is there.
+    Without link-time optimisation, which would compile much of the rest once more."""
+    wrapper, notes = options.folder / "wrapper", options.folder / "notes"
+    folder, name = options.folder / "own", app.partition("@")[0]
+    wrapper.write_text(WRAPPER)
+    wrapper.chmod(0o755)
+    for fingerprint in folder.glob(f"target/release/.fingerprint/{name}-*"):
+        shutil.rmtree(fingerprint)
+    notes.write_text("")
+    timed(
+        ["cargo", "install", "--force", app, "--root", folder / "root"],
+        CARGO_TARGET_DIR=str(folder / "target"),
+        RUSTC_WRAPPER=str(wrapper),
+        NOTES=str(notes),
+        CARGO_PROFILE_RELEASE_LTO="off",
+    )
+    lines = [line.split() for line in notes.read_text().splitlines()]
+    times = [(float(start), float(end)) for package, start, end in lines if package == name]
+    return max(end for _, end in times) - min(start for start, _ in times)
+
+
 def following(options):
     warm(options, [options.first, options.then])
-    times = []
+    own_compilation(options, options.then)
+    walls, owns = [], []
     for _ in range(options.rounds):
         folder = home(options, "next")
-        orlop(options, folder, options.first, "shared")
-        wall, _, said = orlop(options, folder, options.then, "shared")
+        orlop(options, folder, options.first, options.linkage)
+        wall, _, said = orlop(options, folder, options.then, options.linkage)
         name = options.then.partition("@")[0]
-        built = re.findall(r"^ +built (\S+) .*?(?: in ([0-9.]+) s)?$", said, re.MULTILINE)
-        foreign = {package for package, _ in built if package != name}
+        foreign = set(re.findall(r"^ +built (\S+) ", said, re.MULTILINE)) - {name}
         if foreign:
             sys.exit(f"{foreign} had to be built, too")
-        own = sum(float(seconds or 0) for _, seconds in built)
-        times.append(wall - own)
-        print(f"{options.then} after {options.first}: {wall:.2f} s, of which {own:.2f} s compile it")
-    print(f"median without its own compilation: {statistics.median(times):.2f} s")
+        walls.append(wall)
+        owns.append(own_compilation(options, options.then))
+        print(f"{options.then} after {options.first}: {wall:.2f} s; its own rustc: {owns[-1]:.2f} s")
+    wall, own = statistics.median(walls), statistics.median(owns)
+    print(f"medians: {wall:.2f} s, {own:.2f} s with Cargo: {wall - own:.2f} s on top")
 
 
 def main():
@@ -175,6 +207,7 @@ def main():
     parser.add_argument("--sccache", default="")
     parser.add_argument("--first", default="hexyl@0.17.0")
     parser.add_argument("--then", default="hexyl@0.16.0")
+    parser.add_argument("--linkage", default="shared")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     options.folder = options.folder.absolute()
