@@ -5,8 +5,10 @@
 //!
 //! 1. the versions that most apps chose are the votes, and apps with others are solved again with
 //!    a preference for them;
-//! 2. a release that apps compile with different features gets the union of them, where that adds
-//!    no dependency to the app and no native library is about.
+//! 2. a release that apps compile with different features gets the smallest set of another app that
+//!    has all an app needs, or else the union of them, where that adds no dependency to the app and
+//!    no native library is about. A set that is there is often all that an app can join: those it is
+//!    installed beside keep theirs.
 //!
 //! What pays is told by [`Cost`]: the number of distinct variants first.
 
@@ -57,8 +59,13 @@ pub struct Cost {
 /// A release on one side, whatever its features.
 type Place = (PackageName, Version, Side);
 
+type Features = BTreeSet<FeatureName>;
+
+/// Chooses features by those that an app needs and by the sets that there are.
+type Choice = dyn Fn(&Features, &BTreeSet<Features>) -> Option<Features>;
+
 /// Features to add to those that an app asks for, where they add nothing else.
-pub(crate) type Extras = BTreeMap<Place, BTreeSet<FeatureName>>;
+pub(crate) type Extras = BTreeMap<Place, Features>;
 
 /// One app on its way.
 #[derive(Clone)]
@@ -92,7 +99,9 @@ pub fn share(
     let alone = sharing.cost(&apps);
     sharing.solve_outliers(&mut apps, &votes);
     for _ in 0..ROUNDS {
-        if !sharing.unite_features(&mut apps) {
+        let adopted = sharing.change_features(&mut apps, &|own, sets| adopted(own, sets));
+        let united = sharing.change_features(&mut apps, &|_, sets| Some(union(sets)));
+        if !adopted && !united {
             break;
         }
     }
@@ -122,11 +131,7 @@ impl<'r> Candidate<'r> {
     }
 
     /// Returns the app with more features, if that is all that changes.
-    fn with_extras(
-        &self,
-        more: &[(&Place, &BTreeSet<FeatureName>)],
-        index: &dyn Index,
-    ) -> Option<Self> {
+    fn with_extras(&self, more: &[(&Place, &Features)], index: &dyn Index) -> Option<Self> {
         let mut extras = self.extras.clone();
         for (place, features) in more {
             let known = extras.entry((*place).clone()).or_default();
@@ -148,7 +153,7 @@ impl<'r> Candidate<'r> {
     }
 
     /// Adds as many as possible of some features: all, or else those of each half that can be.
-    fn extend(&mut self, more: &[(&Place, &BTreeSet<FeatureName>)], index: &dyn Index) {
+    fn extend(&mut self, more: &[(&Place, &Features)], index: &dyn Index) {
         if more.is_empty() {
             return;
         }
@@ -241,39 +246,39 @@ impl Sharing<'_> {
         }
     }
 
-    /// Gives releases the features that any app compiles them with. Tells whether it paid.
-    fn unite_features(&self, apps: &mut Vec<Candidate<'_>>) -> bool {
-        let unions = self.unions(apps);
+    /// Gives releases the features that `choose` takes, by those that the app needs and by the sets
+    /// that apps compile the release with. Tells whether it paid.
+    fn change_features(&self, apps: &mut Vec<Candidate<'_>>, choose: &Choice) -> bool {
+        let sets = self.feature_sets(apps);
         let before = self.cost(apps);
-        let mut united = apps.clone();
-        for app in &mut united {
-            let own: BTreeMap<Place, BTreeSet<FeatureName>> = features(&app.resolution).collect();
-            let more: Vec<_> = unions
-                .iter()
-                .filter(|(place, union)| own.get(*place).is_some_and(|own| own != *union))
+        let mut changed = apps.clone();
+        for app in &mut changed {
+            let more: BTreeMap<Place, Features> = features(&app.resolution)
+                .filter_map(|(place, own)| {
+                    let chosen = choose(&own, sets.get(&place)?)?;
+                    (chosen != own).then_some((place, chosen))
+                })
                 .collect();
-            app.extend(&more, self.index);
+            app.extend(&more.iter().collect::<Vec<_>>(), self.index);
         }
-        let pays = self.cost(&united) < before;
+        let pays = self.cost(&changed) < before;
         if pays {
-            *apps = united;
+            *apps = changed;
         }
         pays
     }
 
-    /// Returns all features of every release that apps compile with different ones.
-    fn unions(&self, apps: &[Candidate<'_>]) -> BTreeMap<Place, BTreeSet<FeatureName>> {
-        let mut sets: BTreeMap<Place, BTreeSet<BTreeSet<FeatureName>>> = BTreeMap::new();
+    /// Returns the features that apps compile a release with, where those differ.
+    fn feature_sets(&self, apps: &[Candidate<'_>]) -> BTreeMap<Place, BTreeSet<Features>> {
+        let mut sets: BTreeMap<Place, BTreeSet<Features>> = BTreeMap::new();
         let solved = apps.iter().map(|app| &app.resolution);
         for resolution in solved.chain(self.fixed.iter().copied()) {
             for (place, features) in features(resolution) {
                 sets.entry(place).or_default().insert(features);
             }
         }
-        sets.into_iter()
-            .filter(|(_, sets)| sets.len() > 1)
-            .map(|(place, sets)| (place, sets.into_iter().flatten().collect()))
-            .collect()
+        sets.retain(|_, sets| sets.len() > 1);
+        sets
     }
 
     fn cost(&self, apps: &[Candidate<'_>]) -> Cost {
@@ -282,7 +287,7 @@ impl Sharing<'_> {
         let mut behind = 0;
         let mut extra_features = 0;
         for (app, alone) in apps.iter().zip(&self.alone) {
-            let known: BTreeMap<Place, BTreeSet<FeatureName>> = features(alone).collect();
+            let known: BTreeMap<Place, Features> = features(alone).collect();
             for (place, features) in features(&app.resolution) {
                 match known.get(&place) {
                     None => behind += 1,
@@ -298,8 +303,20 @@ impl Sharing<'_> {
     }
 }
 
+/// Returns the smallest set that has more than the own one.
+fn adopted(own: &Features, sets: &BTreeSet<Features>) -> Option<Features> {
+    let larger = sets
+        .iter()
+        .filter(|set| *set != own && set.is_superset(own));
+    larger.min_by_key(|set| set.len()).cloned()
+}
+
+fn union(sets: &BTreeSet<Features>) -> Features {
+    sets.iter().flatten().cloned().collect()
+}
+
 /// Returns the features of what may get more: no apps, no native libraries.
-fn features(resolution: &Resolution) -> impl Iterator<Item = (Place, BTreeSet<FeatureName>)> {
+fn features(resolution: &Resolution) -> impl Iterator<Item = (Place, Features)> {
     let nodes = resolution.graph.node_indices();
     nodes
         .filter(|node| *node != resolution.root)

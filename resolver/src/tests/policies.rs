@@ -3,7 +3,7 @@
 use super::{show, show_error};
 use crate::memory::{MemoryIndex, need, release};
 use crate::sharing::{Cost, Votes, share};
-use crate::{Request, resolve_locked};
+use crate::{Request, resolve, resolve_locked};
 
 const LOCK: &str = r#"
 version = 4
@@ -187,6 +187,35 @@ fn features_are_united_where_that_adds_nothing_else() {
     let (text, ..) = shared(&index, &["two", "three"]);
     // `big` would bring `c` into `two`.
     assert!(text.contains("a 1.0.0 [y]"), "{text}");
+}
+
+#[test]
+fn a_later_app_takes_features_that_are_there() {
+    let index = MemoryIndex::new([
+        release("one 1.0.0").needs([need("a ^1").features(["x", "y"])]),
+        release("two 1.0.0").needs([need("a ^1").features(["x", "y", "z"])]),
+        release("three 1.0.0").needs([need("a ^1").features(["v", "x"])]),
+        release("late 1.0.0").needs([need("a ^1").features(["x"])]),
+        release("a 1.0.0")
+            .needs([need("b ^1")])
+            .feature("v", [])
+            .feature("x", ["b/extra"])
+            .feature("y", [])
+            .feature("z", []),
+        release("b 1.0.0").feature("extra", []),
+    ]);
+    let alone = ["one", "two", "three"].map(|app| resolve(&index.request(app), &index).unwrap());
+    let fixed: Vec<_> = alone.iter().collect();
+    let shared = share(&[index.request("late")], &fixed, &Votes::new(), &index).unwrap();
+    // Of the three sets the smallest that has enough; the union of all is nobody's.
+    insta::assert_snapshot!(show(&shared.resolutions[0]), @"
+    a 1.0.0 [v, x]
+        b = b 1.0.0
+    b 1.0.0 [extra]
+    late 1.0.0 []
+        a = a 1.0.0
+    ");
+    assert_eq!((shared.alone.variants, shared.together.variants), (9, 8));
 }
 
 #[test]
