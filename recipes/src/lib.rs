@@ -19,6 +19,7 @@
 //!
 //! This crate knows neither the store nor the resolver. It reads no file either: it gets texts.
 
+pub mod additive;
 pub mod bump;
 pub mod choice;
 pub mod draft;
@@ -34,6 +35,7 @@ pub mod spec;
 pub mod suggest;
 mod text;
 
+pub use additive::{AdditiveFeatures, additive_features};
 pub use choice::{Choice, ChoiceError};
 pub use draft::Draft;
 pub use error::{RecipeError, RecipeErrorKind};

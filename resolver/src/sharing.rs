@@ -1,11 +1,13 @@
 //! Policy `shared`: answers of which more can be shared between apps.
 //!
 //! Every app is solved alone first: one program cannot hold two versions of a bucket, two programs
-//! can, and a joint solution of many apps rarely exists. Then, as long as it pays:
+//! can, and a joint solution of many apps rarely exists. Then, mostly as long as it pays:
 //!
 //! 1. the versions that most apps chose are the votes, and apps with others are solved again with
 //!    a preference for them;
-//! 2. a release that apps compile with different features gets the smallest set of another app that
+//! 2. widely used crates get the features of a table that only add to what they offer, whether it
+//!    pays or not: the next app then finds them;
+//! 3. a release that apps compile with different features gets the smallest set of another app that
 //!    has all an app needs, or else the union of them, where that adds no dependency to the app and
 //!    no native library is about. A set that is there is often all that an app can join: those it is
 //!    installed beside keep theirs.
@@ -15,14 +17,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use orlop_recipes::{FeatureName, PackageName, Version};
+use orlop_recipes::{AdditiveFeatures, FeatureName, PackageName, Version};
 use petgraph::graph::NodeIndex;
 use serde::Serialize;
 
 use crate::error::ResolveError;
 use crate::index::{DependencyKind, Index};
 use crate::request::Request;
-use crate::resolution::{Resolution, Side};
+use crate::resolution::{Resolution, Side, Variant};
 use crate::variants::{self, Built};
 use crate::versions::{self, Selection};
 
@@ -77,11 +79,13 @@ struct Candidate<'r> {
 }
 
 /// Solves apps so that they share more; `fixed` are answers of other apps, which stay as they are
-/// but have votes, as do `earlier` ones. A failure tells which request it is about.
+/// but have votes, as do `earlier` ones. `additive` are features that do no harm. A failure tells
+/// which request it is about.
 pub fn share(
     requests: &[Request],
     fixed: &[&Resolution],
     earlier: &Votes,
+    additive: &AdditiveFeatures,
     index: &dyn Index,
 ) -> Result<Shared, (usize, ResolveError)> {
     let mut apps = Vec::with_capacity(requests.len());
@@ -98,6 +102,9 @@ pub fn share(
     let votes = sharing.votes(&apps);
     let alone = sharing.cost(&apps);
     sharing.solve_outliers(&mut apps, &votes);
+    for app in &mut apps {
+        app.add_additive(additive, index);
+    }
     for _ in 0..ROUNDS {
         let adopted = sharing.change_features(&mut apps, &|own, sets| adopted(own, sets));
         let united = sharing.change_features(&mut apps, &|_, sets| Some(union(sets)));
@@ -164,6 +171,26 @@ impl<'r> Candidate<'r> {
             self.extend(first, index);
             self.extend(second, index);
         }
+    }
+
+    /// Adds the features that do no harm, and that the releases have.
+    fn add_additive(&mut self, additive: &AdditiveFeatures, index: &dyn Index) {
+        let mut more: Vec<(Place, Features)> = Vec::new();
+        for node in growing(&self.resolution) {
+            let variant = &self.resolution.graph[node];
+            let declared = &variant.package.declared_features;
+            let lacking = additive.get(&variant.name).into_iter().flatten();
+            let lacking = lacking
+                .filter(|feature| declared.contains(feature.as_str()))
+                .filter(|feature| !variant.features.contains(*feature));
+            // One by one, as each may be the one that cannot be had.
+            more.extend(lacking.map(|feature| (place(variant), [feature.clone()].into())));
+        }
+        let more: Vec<_> = more
+            .iter()
+            .map(|(place, feature)| (place, feature))
+            .collect();
+        self.extend(&more, index);
     }
 }
 
@@ -315,17 +342,24 @@ fn union(sets: &BTreeSet<Features>) -> Features {
     sets.iter().flatten().cloned().collect()
 }
 
-/// Returns the features of what may get more: no apps, no native libraries.
+/// Returns the features of what may get more.
 fn features(resolution: &Resolution) -> impl Iterator<Item = (Place, Features)> {
+    growing(resolution).map(|node| {
+        let variant = &resolution.graph[node];
+        (place(variant), variant.features.clone())
+    })
+}
+
+/// Returns what may get more features: no apps, no native libraries.
+fn growing(resolution: &Resolution) -> impl Iterator<Item = NodeIndex> {
     let nodes = resolution.graph.node_indices();
     nodes
         .filter(|node| *node != resolution.root)
-        .map(|node| &resolution.graph[node])
-        .filter(|variant| variant.package.links.is_none())
-        .map(|variant| {
-            let place = (variant.name.clone(), variant.version.clone(), variant.side);
-            (place, variant.features.clone())
-        })
+        .filter(|node| resolution.graph[*node].package.links.is_none())
+}
+
+fn place(variant: &Variant) -> Place {
+    (variant.name.clone(), variant.version.clone(), variant.side)
 }
 
 /// Counts the variants of some answers, those that are equal with all they use only once.

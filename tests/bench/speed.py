@@ -76,7 +76,8 @@ def warm(options, apps):
 
 
 def orlop(options, folder, app, linkage):
-    return timed([options.orlop, "--home", folder, "install", app, "--linkage", linkage, "-v"])
+    choices = ["--linkage", linkage, "--policy", options.policy]
+    return timed([options.orlop, "--home", folder, "install", app, *choices, "-v"])
 
 
 def cargo(options, app, **environment):
@@ -205,6 +206,7 @@ def main():
     parser.add_argument("--app", default="ripgrep")
     parser.add_argument("--apps", default=APPS)
     parser.add_argument("--sccache", default="")
+    parser.add_argument("--policy", default="latest")
     parser.add_argument("--first", default="hexyl@0.17.0")
     parser.add_argument("--then", default="hexyl@0.16.0")
     parser.add_argument("--linkage", default="shared")

@@ -1,5 +1,7 @@
 //! Policies `locked` and `shared`.
 
+use orlop_recipes::AdditiveFeatures;
+
 use super::{show, show_error};
 use crate::memory::{MemoryIndex, need, release};
 use crate::sharing::{Cost, Votes, share};
@@ -112,7 +114,14 @@ fn no_lock_and_none_that_can_be_read() {
 
 fn shared(index: &MemoryIndex, apps: &[&str]) -> (String, Cost, Cost) {
     let requests: Vec<Request> = apps.iter().map(|app| index.request(app)).collect();
-    let shared = share(&requests, &[], &Votes::new(), index).unwrap();
+    let shared = share(
+        &requests,
+        &[],
+        &Votes::new(),
+        &AdditiveFeatures::new(),
+        index,
+    )
+    .unwrap();
     let text: Vec<String> = shared.resolutions.iter().map(show).collect();
     (text.join("\n"), shared.alone, shared.together)
 }
@@ -206,7 +215,14 @@ fn a_later_app_takes_features_that_are_there() {
     ]);
     let alone = ["one", "two", "three"].map(|app| resolve(&index.request(app), &index).unwrap());
     let fixed: Vec<_> = alone.iter().collect();
-    let shared = share(&[index.request("late")], &fixed, &Votes::new(), &index).unwrap();
+    let shared = share(
+        &[index.request("late")],
+        &fixed,
+        &Votes::new(),
+        &AdditiveFeatures::new(),
+        &index,
+    )
+    .unwrap();
     // Of the three sets the smallest that has enough; the union of all is nobody's.
     insta::assert_snapshot!(show(&shared.resolutions[0]), @"
     a 1.0.0 [v, x]
@@ -219,13 +235,55 @@ fn a_later_app_takes_features_that_are_there() {
 }
 
 #[test]
+fn features_that_do_no_harm_are_added_where_they_bring_nothing_else() {
+    let index = MemoryIndex::new([
+        release("one 1.0.0").needs([need("a ^1"), need("z ^1"), need("old ^1")]),
+        release("a 1.0.0")
+            .needs([need("b ^1"), need("c ^1").optional()])
+            .feature("x", ["b/extra"])
+            .feature("big", ["dep:c"])
+            .feature("other", []),
+        release("b 1.0.0").feature("extra", []),
+        release("c 1.0.0"),
+        release("old 1.0.0"),
+        release("z 1.0.0").links("z").feature("x", []),
+    ]);
+    let features = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
+    let additive = AdditiveFeatures::from([
+        ("a".parse().unwrap(), features(&["big", "x"])),
+        ("old".parse().unwrap(), features(&["new"])),
+        ("z".parse().unwrap(), features(&["x"])),
+    ]);
+    let requests = [index.request("one")];
+    let shared = share(&requests, &[], &Votes::new(), &additive, &index).unwrap();
+    insta::assert_snapshot!(show(&shared.resolutions[0]), @"
+    a 1.0.0 [x]
+        b = b 1.0.0
+    b 1.0.0 [extra]
+    old 1.0.0 []
+    one 1.0.0 []
+        a = a 1.0.0
+        old = old 1.0.0
+        z = z 1.0.0
+    z 1.0.0 []
+    ");
+}
+
+#[test]
 fn an_app_without_an_answer_is_named() {
     let index = MemoryIndex::new([
         release("one 1.0.0"),
         release("two 1.0.0").needs([need("gone ^1")]),
     ]);
     let requests = [index.request("one"), index.request("two")];
-    let (place, error) = share(&requests, &[], &Votes::new(), &index).unwrap_err();
+    let (place, error) = share(
+        &requests,
+        &[],
+        &Votes::new(),
+        &AdditiveFeatures::new(),
+        &index,
+    )
+    .unwrap_err();
     assert_eq!(place, 1);
     assert!(error.to_string().contains("`gone`"), "{error}");
 }
