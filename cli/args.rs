@@ -146,6 +146,8 @@ pub(crate) enum Command {
     Rollback(Rollback),
     /// Build an app without installing it
     Build(Build),
+    /// Write an installed app into a file for people without Orlop
+    Export(Export),
     /// Show the log of a build: an app's, a crate's, or of the last one that failed
     Log(Log),
     /// Show why the last change of an app compiled what it compiled
@@ -494,6 +496,36 @@ pub(crate) struct Build {
     /// Keep the working folder of a build that fails
     #[arg(long)]
     pub(crate) keep_failed: bool,
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The name of an installed app
+    #[arg(value_name = "APP")]
+    pub(crate) app: String,
+    /// What to write
+    #[arg(long, short, value_enum, value_name = "FORMAT")]
+    pub(crate) format: ExportFormat,
+    /// Where to write it [default: `APP-VERSION-…` in this folder]; the ending of a tar archive
+    /// chooses `.tar` or `.tar.gz`; an image is a folder unless this ends with `.tar`
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: Option<Utf8PathBuf>,
+    /// Of a Debian package: who looks after it
+    #[arg(long, value_name = "NAME <MAIL>")]
+    pub(crate) maintainer: Option<String>,
+}
+
+/// What an export is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ExportFormat {
+    /// An archive that works in any folder it is unpacked to
+    Tar,
+    /// A Debian package
+    Deb,
+    /// An image for Podman, Docker and the like, with the glibc of this machine in it
+    Oci,
 }
 
 /// Arguments of `log`.

@@ -8,6 +8,7 @@ use miette::Diagnostic;
 use orlop_build::BuildError;
 use orlop_build::compiler::ImportError;
 use orlop_build::sandbox::SandboxRefused;
+use orlop_export::ExportError;
 use orlop_index::{DownloadError, LocalError, OpenError, Reason, SourceError};
 use orlop_link::LinkError;
 use orlop_loader::Refusal;
@@ -263,6 +264,17 @@ impl From<BuildError> for CommandError {
             BuildError::Unpack { .. } => Self::new(Kind::Untrusted, error),
             _ => Self::new(Kind::Failed, error),
         }
+    }
+}
+
+impl From<ExportError> for CommandError {
+    fn from(error: ExportError) -> Self {
+        let kind = match &error {
+            ExportError::Refused { .. } | ExportError::Outside { .. } => Kind::Untrusted,
+            ExportError::Text { .. } => Kind::Usage,
+            _ => Kind::Failed,
+        };
+        Self::new(kind, error)
     }
 }
 

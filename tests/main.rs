@@ -16,6 +16,7 @@ mod clashes;
 mod codegen;
 mod compilers;
 mod errors;
+mod exports;
 mod generations;
 mod install;
 mod linking;

@@ -6,6 +6,7 @@ mod change;
 mod compare;
 mod compiler;
 mod diff;
+mod export;
 mod generations;
 mod graph;
 mod housekeeping;
@@ -50,6 +51,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<(), CommandErro
         Command::History => generations::history(context),
         Command::Rollback(arguments) => generations::rollback(context, &arguments),
         Command::Build(arguments) => build::build(context, &arguments),
+        Command::Export(arguments) => export::export(context, &arguments),
         Command::Log(arguments) => log::log(context, &arguments),
         Command::WhyRebuilt(arguments) => rebuilt::why_rebuilt(context, &arguments),
         Command::Prove(arguments) => housekeeping::prove(context, &arguments),
