@@ -144,7 +144,7 @@ pub(crate) enum Command {
     History,
     /// Go back to the generation that the current one was made from
     Rollback(Rollback),
-    /// Build an app without installing it
+    /// Build an app or what a recipe says, without installing it
     Build(Build),
     /// Write an installed app into a file for people without Orlop
     Export(Export),
@@ -481,8 +481,8 @@ pub(crate) struct Stats {
 /// Arguments of `build`.
 #[derive(Debug, Args)]
 pub(crate) struct Build {
-    /// The app: NAME, NAME@VERSION or NAME@REQUIREMENT; with `--plugin` the recipe of a plugin
-    #[arg(value_name = "APP")]
+    /// NAME, NAME@VERSION or NAME@REQUIREMENT of an app, or the path of a recipe
+    #[arg(value_name = "APP|RECIPE")]
     pub(crate) app: AppSpec,
     /// Build a plugin, against the very crates of the installed app that will load it
     #[arg(long, conflicts_with = "check")]

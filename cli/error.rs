@@ -83,10 +83,6 @@ impl CommandError {
         self
     }
 
-    pub(crate) fn kind(&self) -> Kind {
-        self.kind
-    }
-
     pub(crate) fn exit_code(&self) -> u8 {
         match self.kind {
             Kind::Failed => 1,
@@ -258,7 +254,13 @@ impl From<BuildError> for CommandError {
                 let hint = format!("the whole log: {}", failed.log);
                 let last = failed.last_lines.join("\n");
                 let text = format!("{error}\n{last}");
-                Self::new(Kind::Build, text.trim_end().to_owned()).hint(hint)
+                let kept = failed
+                    .kept
+                    .iter()
+                    .map(|kept| format!("what it left: {kept}"));
+                Self::new(Kind::Build, text.trim_end().to_owned())
+                    .hint(hint)
+                    .hints(kept)
             }
             BuildError::Fetch(_) => Self::new(transfer_kind(&error), error),
             BuildError::Unpack { .. } => Self::new(Kind::Untrusted, error),

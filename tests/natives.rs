@@ -24,7 +24,13 @@ impl<'a> Recipes<'a> {
 
     /// Writes the recipe of a library out of these files. Its script ends with a description for
     /// pkg-config.
-    fn library(&mut self, name: &str, files: &[(&str, &str)], script: &str, native: &[&str]) {
+    pub(crate) fn library(
+        &mut self,
+        name: &str,
+        files: &[(&str, &str)],
+        script: &str,
+        native: &[&str],
+    ) {
         let carrier = format!("{name}-source");
         let package = files
             .iter()

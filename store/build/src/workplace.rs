@@ -335,14 +335,11 @@ impl<'a> Workplace<'a> {
 
     /// Makes the error of a build that ended badly, and keeps its working folder if that is wanted.
     pub(crate) fn failed(&self, end: &str) -> BuildError {
-        if self.site.context.keep_failed
-            && let Err(error) = self.keep()
-        {
-            return BuildError::Io {
-                name: self.name.clone(),
-                source: error,
-            };
-        }
+        let kept = self.site.context.keep_failed.then(|| self.keep());
+        let kept = match self.io(kept.transpose()) {
+            Ok(kept) => kept,
+            Err(error) => return error,
+        };
         // The log may be what is broken; the failure itself is still worth telling.
         let last_lines = self
             .log
@@ -353,12 +350,13 @@ impl<'a> Workplace<'a> {
             path: self.seen.path.clone(),
             end: end.to_owned(),
             log: self.log.path().to_owned(),
+            kept,
             last_lines,
         }))
     }
 
-    /// Moves the working folder and what there is of the output to where they stay.
-    fn keep(&self) -> io::Result<()> {
+    /// Moves the working folder and what there is of the output to where they stay; returns that.
+    fn keep(&self) -> io::Result<Utf8PathBuf> {
         let kept = failed_folder(self.site.context.store, &self.seen.path);
         if kept.exists() {
             fs_err::remove_dir_all(&kept)?;
@@ -373,7 +371,7 @@ impl<'a> Workplace<'a> {
                 fs_err::rename(entry.path(), to.join(entry.file_name()))?;
             }
         }
-        Ok(())
+        Ok(kept)
     }
 
     /// Names the step in a system's error.
