@@ -146,6 +146,10 @@ pub(crate) enum Command {
     Rollback(Rollback),
     /// Build an app or what a recipe says, without installing it
     Build(Build),
+    /// Open a shell where a step of a build is executed, in the sandbox, with all that it sees
+    Shell(Shell),
+    /// Show the environment in which a step of a build is executed
+    Env(StepArguments),
     /// Write an installed app into a file for people without Orlop
     Export(Export),
     /// Show the log of a build: an app's, a crate's, or of the last one that failed
@@ -496,6 +500,29 @@ pub(crate) struct Build {
     /// Keep the working folder of a build that fails
     #[arg(long)]
     pub(crate) keep_failed: bool,
+}
+
+/// A step of a build.
+#[derive(Debug, Args)]
+pub(crate) struct StepArguments {
+    /// NAME, NAME@VERSION or NAME@REQUIREMENT of an app, or the path of a recipe; none means all
+    /// apps of the manifest
+    #[arg(value_name = "APP|RECIPE")]
+    pub(crate) target: Option<AppSpec>,
+    /// The crate or native library that is built, NAME or NAME@VERSION [default: the first that
+    /// cannot be built, else the app or what the recipe is for]
+    #[arg(long = "crate", short = 'c', value_name = "NAME")]
+    pub(crate) package: Option<String>,
+}
+
+/// Arguments of `shell`.
+#[derive(Debug, Args)]
+pub(crate) struct Shell {
+    #[command(flatten)]
+    pub(crate) step: StepArguments,
+    /// Run this command in place of a shell
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) words: Vec<String>,
 }
 
 /// Arguments of `export`.

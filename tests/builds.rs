@@ -231,7 +231,8 @@ fn libraries_and_crates_of_recipes_are_built() {
     recipes.library("broken", &[("x.c", "")], "touch half; false", &[]);
     env.run("build ./broken.toml --keep-failed")
         .fails(5)
-        .says("what it left: ");
+        .says("what it left: ")
+        .says("`orlop shell ./broken.toml`");
     let failed = env.home().join("failed");
     let folder = std::fs::read_dir(failed).unwrap().next().unwrap().unwrap();
     assert!(folder.path().join("build/source/c/half").is_file());

@@ -32,6 +32,7 @@ mod recipe_share;
 mod recipes;
 mod resolve;
 mod sharing;
+mod shell;
 mod stats;
 mod support;
 mod tidy;

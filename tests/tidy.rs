@@ -193,6 +193,8 @@ const COMMANDS: &[&str] = &[
     "history",
     "rollback",
     "build",
+    "shell",
+    "env",
     "export",
     "log",
     "why-rebuilt",

@@ -28,6 +28,8 @@ pub(crate) struct Order {
 /// What is wanted of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Goal {
+    /// All its apps.
+    Apps,
     /// One app.
     App(PackageName),
     /// The crate of one of its packages, as others use it.
@@ -96,6 +98,7 @@ impl Goal {
     /// Returns what is made of a package, if it is wanted.
     fn product<'w>(&self, wanted: &'w Wanted) -> Option<Product<'w>> {
         match self {
+            Self::Apps => Some(wanted.product()),
             Self::App(name) => (*name == wanted.name).then(|| wanted.product()),
             Self::Crate(name) => (*name == wanted.name).then_some(Product::Crate),
             Self::Library(_) => None,

@@ -16,7 +16,7 @@ pub(super) use self::order::order;
 use crate::apply::{self, Making};
 use crate::args::Build;
 use crate::context::Context;
-use crate::error::CommandError;
+use crate::error::{CommandError, Kind};
 
 /// What was built, as data.
 #[derive(Serialize)]
@@ -31,7 +31,7 @@ pub(super) fn build(context: &Context, arguments: &Build) -> Result<(), CommandE
     if arguments.plugin {
         return super::plugin::build(context, arguments);
     }
-    let order = order(context, &arguments.app, arguments.keep_failed)?;
+    let order = order(context, Some(&arguments.app), arguments.keep_failed)?;
     apply::make(context, &order, |making| run(context, arguments, making))
 }
 
@@ -39,7 +39,13 @@ fn run(context: &Context, arguments: &Build, making: &Making<'_>) -> Result<(), 
     let plan = making.steps.plan()?;
     let dry = context.global.dry_run;
     if !dry {
-        making.execute(&plan)?;
+        making.execute(&plan).map_err(|error| match error.kind() {
+            Kind::Build => error.hint(format!(
+                "go on where it failed: `orlop shell {}`",
+                arguments.app
+            )),
+            _ => error,
+        })?;
     }
     if arguments.check && !dry {
         return check::check(context, making, making.steps.wanted());

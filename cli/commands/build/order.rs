@@ -9,10 +9,11 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::request;
 
-/// Returns what is to be made, in a manifest that is the profile's but for it.
+/// Returns what is to be made, in a manifest that is the profile's but for it; without a name all
+/// its apps are.
 pub(crate) fn order(
     context: &Context,
-    spec: &AppSpec,
+    spec: Option<&AppSpec>,
     keep_failed: bool,
 ) -> Result<Order, CommandError> {
     let store = context.store()?;
@@ -22,7 +23,8 @@ pub(crate) fn order(
     let manifest = Manifest::parse(path.as_str(), &editor.to_string())?;
     let known = |name| manifest.packages.get(name).cloned();
     let goal = match spec {
-        AppSpec::Registry { name, requirement } => {
+        None => Goal::Apps,
+        Some(AppSpec::Registry { name, requirement }) => {
             let mut request: PackageRequest = known(name).unwrap_or_default();
             if *requirement != VersionReq::STAR {
                 request.requirement = requirement.clone();
@@ -30,7 +32,7 @@ pub(crate) fn order(
             editor.set(name, &request);
             Goal::App(name.clone())
         }
-        AppSpec::Recipe(file) => {
+        Some(AppSpec::Recipe(file)) => {
             let file = context.absolute(Utf8Path::new(file))?.into_string();
             match request::read_recipe(context, &file)? {
                 Recipe::App(recipe) => {

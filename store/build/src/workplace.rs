@@ -9,7 +9,9 @@ use std::sync::Arc;
 use camino::{Utf8Path, Utf8PathBuf};
 use orlop_store::Scratch;
 use orlop_store::derivation::{Isolation, Library, Tools};
-use orlop_store::{Finished, Job, JobOutput, JobSlots, JobView, RunError, Store, StorePath};
+use orlop_store::{
+    ExitStatus, Finished, Job, JobOutput, JobSlots, JobView, RunError, Store, StorePath,
+};
 use serde::de::DeserializeOwned;
 
 use crate::environment::Environment;
@@ -27,14 +29,32 @@ pub(crate) struct Site<'a> {
     pub(crate) context: &'a Context<'a>,
     pub(crate) slots: Slots,
     pub(crate) unfinished: Unfinished,
+    /// Where logs go that nobody keeps, in place of those of builds.
+    notes: Option<Scratch>,
 }
 
 impl<'a> Site<'a> {
+    /// A site where nothing is made that stays.
+    pub(crate) fn for_visits(context: &'a Context<'a>) -> Result<Self, BuildError> {
+        Ok(Self {
+            notes: Some(context.store.scratch()?),
+            ..Self::new(context)?
+        })
+    }
+
+    fn log_path(&self, path: &StorePath) -> Utf8PathBuf {
+        match &self.notes {
+            Some(notes) => notes.folder().join("log"),
+            None => self.context.store.log_path(path),
+        }
+    }
+
     pub(crate) fn new(context: &'a Context<'a>) -> Result<Self, BuildError> {
         Ok(Self {
             context,
             slots: Slots::new(context.store, context.jobs)?,
             unfinished: Unfinished::default(),
+            notes: None,
         })
     }
 }
@@ -146,11 +166,9 @@ impl<'a> Workplace<'a> {
             path: path.clone(),
             unfinished: unfinished.keys().cloned().collect(),
         };
-        let log = Log::start(context.store.log_path(path), name, path).map_err(|source| {
-            BuildError::Io {
-                name: name.to_owned(),
-                source,
-            }
+        let log = Log::start(site.log_path(path), name, path).map_err(|source| BuildError::Io {
+            name: name.to_owned(),
+            source,
         })?;
         let place = Self {
             site,
@@ -248,6 +266,15 @@ impl<'a> Workplace<'a> {
         }
     }
 
+    /// Runs a command to its end for a person who is with it.
+    pub(crate) fn attend(&self, command: Command, tools: &Tools) -> Result<ExitStatus, BuildError> {
+        let job = Job {
+            attended: true,
+            ..self.job(command, tools, None)
+        };
+        Ok(self.site.context.runner.run(&job)?.status)
+    }
+
     fn job(&self, command: Command, tools: &Tools, messages: Option<Arc<OwnedFd>>) -> Job {
         let slots: JobSlots = self.site.slots.of_job(command.slots);
         let unfinished = self.unfinished.iter();
@@ -271,6 +298,7 @@ impl<'a> Workplace<'a> {
             log: self.log.path().to_owned(),
             capture_stdout: command.capture_stdout,
             messages,
+            attended: false,
             slots: Some(slots),
         }
     }
