@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -97,7 +98,17 @@ fn an_archive_works_in_any_folder() {
                 .prints("kit-1.0.0-rc.1-x86_64-linux.tar.gz")
                 .says("glibc"),
         );
-        drop(env.run("export kit -f tar --out again.tar.gz").success());
+        // Also by somebody else's habits.
+        let line = format!(
+            "umask 077; exec {} export kit -f tar --out again.tar.gz",
+            env!("CARGO_BIN_EXE_orlop")
+        );
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &line]).current_dir(env.path(""));
+        for (name, value) in env.command().get_envs() {
+            shell.env(name, value.unwrap());
+        }
+        drop(Run::from(shell.output().unwrap()).success());
         drop(env.run("export kit -f tar --out plain.tar").success());
         let name = "kit-1.0.0-rc.1-x86_64-linux";
         let bytes = std::fs::read(env.path(&format!("{name}.tar.gz"))).unwrap();
@@ -293,6 +304,11 @@ fn an_image_has_all_that_is_needed_to_run() {
 
         let root = env.path("root");
         unpack(&layer, &root);
+        let mode = std::fs::metadata(root.join("tmp"))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o7777, 0o1777);
         assert!(!root.join("bin").exists(), "nothing else is in it");
         without_store(&env, || {
             let run = |program: &str| {

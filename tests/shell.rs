@@ -53,6 +53,12 @@ fn the_script_of_a_library() {
     assert_eq!(described["name"], "number1-1.0.0");
     assert_eq!(described["folder"], "/orlop/build/source");
     assert_eq!(described["program"], "/bin/sh");
+    let inputs = described["inputs"].as_array().unwrap();
+    assert!(
+        inputs
+            .iter()
+            .any(|input| input.as_str().unwrap().ends_with("-src"))
+    );
     let out = described["environment"]["out"].as_str().unwrap();
     assert!(out.ends_with("-number1-1.0.0"), "{out}");
     let text = env.run("env ./number1.toml").success().stdout;

@@ -2,8 +2,8 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`order`] | what is meant by an app, or by a recipe |
-//! | [`mod@check`] | `--check` |
+//! | [`order`](mod@order) | what is meant by an app, or by a recipe |
+//! | [`check`](mod@check) | `--check` |
 
 mod check;
 mod order;

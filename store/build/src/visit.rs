@@ -3,7 +3,7 @@
 //! What is run there is what they like; all that it sees is what the step sees, since it is made
 //! ready by the same code. Nothing that it makes stays.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use orlop_store::derivation::Tools;
@@ -36,6 +36,8 @@ pub struct Description {
     pub arguments: Vec<String>,
     /// The whole environment.
     pub environment: BTreeMap<String, String>,
+    /// The objects that are seen, beside the C tools at `/usr`.
+    pub inputs: BTreeSet<StorePath>,
     /// A file that runs the program with these arguments.
     pub step: Utf8PathBuf,
 }
@@ -113,6 +115,7 @@ fn description(derivation: &Derivation, command: &Command, place: &Workplace<'_>
         program: command.program.clone(),
         arguments: command.args.clone(),
         environment: command.environment.clone(),
+        inputs: derivation.inputs(),
         step: place.seen.scratch.join(STEP),
     }
 }

@@ -130,7 +130,7 @@ fn copy(app: &App<'_>, place: Place, root: &Utf8Path) -> Result<Vec<Utf8PathBuf>
         let file = own.join("bin").join(name);
         let link = Utf8Path::new("usr/bin").join(name);
         if place == Place::Debian {
-            folder(&root.join("usr/bin"), 0o755)?;
+            fs_err::create_dir_all(root.join("usr/bin"))?;
             let target = Utf8Path::new("..").join(file.strip_prefix("usr").unwrap_or(&file));
             fs_err::os::unix::fs::symlink(target, root.join(&link))?;
             programs.push(link);
@@ -164,23 +164,9 @@ fn copy_tree(from: &Utf8Path, to: &Utf8Path) -> Result<(), ExportError> {
 }
 
 fn copy_file(from: &Utf8Path, to: &Utf8Path) -> Result<(), ExportError> {
-    folder(to.parent().unwrap_or(to), 0o755)?;
-    let executable = fs_err::metadata(from)?.permissions().mode() & 0o100 != 0;
+    fs_err::create_dir_all(to.parent().unwrap_or(to))?;
     fs_err::copy(from, to)?;
-    let mode = if executable { 0o755 } else { 0o644 };
-    Ok(fs_err::set_permissions(to, Permissions::from_mode(mode))?)
-}
-
-/// Makes a folder and those above it. All that are new get the mode, whatever the user's mask.
-fn folder(path: &Utf8Path, mode: u32) -> Result<(), ExportError> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    if let Some(above) = path.parent() {
-        folder(above, 0o755)?;
-    }
-    fs_err::create_dir(path)?;
-    Ok(fs_err::set_permissions(path, Permissions::from_mode(mode))?)
+    Ok(())
 }
 
 /// A library of a proof, and whether it belongs to glibc.
@@ -232,7 +218,7 @@ impl Laid {
             files.extend(more.into_iter().filter(|path| path.is_file()));
         }
         let libraries = self.root.join(LIBRARIES);
-        folder(&libraries, 0o755)?;
+        fs_err::create_dir_all(&libraries)?;
         for path in files {
             let copy = Utf8Path::new(LIBRARIES).join(path.file_name().unwrap_or_default());
             copy_file(&path, &self.root.join(&copy))?;
@@ -241,7 +227,9 @@ impl Laid {
         for (link, target) in names_of_libraries(self.machine) {
             fs_err::os::unix::fs::symlink(target, self.root.join(link))?;
         }
-        folder(&self.root.join("tmp"), 0o1777)?;
+        let temporary = self.root.join("tmp");
+        fs_err::create_dir(&temporary)?;
+        fs_err::set_permissions(&temporary, Permissions::from_mode(0o1777))?;
         let own = self.proofs.iter().flat_map(|proof| &proof.objects);
         let own = own.filter(|library| !library.glibc);
         let mut search = Search {

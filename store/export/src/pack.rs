@@ -1,4 +1,4 @@
-//! A folder as a tar archive: in order of name, owned by root, of no time, so that the same files
+//! A folder as a tar archive: in order of name, owned by root, with modes of its own and no time, so that the same files
 //! are the same bytes whoever packs them, wherever and whenever.
 
 use std::fmt::Write as _;
@@ -80,10 +80,22 @@ fn add(
     Ok(())
 }
 
+/// Returns the mode of a file or folder, whatever the mask of who made it here: it tells what can be
+/// run, and where everybody may leave something.
+fn mode(kind: EntryType, mode: u32) -> u32 {
+    match kind {
+        EntryType::Directory if mode & 0o1000 != 0 => 0o1777,
+        EntryType::Directory => 0o755,
+        EntryType::Symlink => 0o777,
+        _ if mode & 0o100 != 0 => 0o755,
+        _ => 0o644,
+    }
+}
+
 fn header(kind: EntryType, metadata: &Metadata) -> io::Result<Header> {
     let mut header = Header::new_gnu();
     header.set_entry_type(kind);
-    header.set_mode(metadata.permissions().mode() & 0o7777);
+    header.set_mode(mode(kind, metadata.permissions().mode()));
     header.set_mtime(TIME);
     header.set_uid(0);
     header.set_gid(0);
