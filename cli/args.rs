@@ -144,8 +144,14 @@ pub(crate) enum Command {
     History,
     /// Go back to the generation that the current one was made from
     Rollback(Rollback),
-    /// Build an app without installing it
+    /// Build an app or what a recipe says, without installing it
     Build(Build),
+    /// Open a shell where a step of a build is executed, in the sandbox, with all that it sees
+    Shell(Shell),
+    /// Show the environment in which a step of a build is executed
+    Env(StepArguments),
+    /// Write an installed app into a file for people without Orlop
+    Export(Export),
     /// Show the log of a build: an app's, a crate's, or of the last one that failed
     Log(Log),
     /// Show why the last change of an app compiled what it compiled
@@ -479,8 +485,8 @@ pub(crate) struct Stats {
 /// Arguments of `build`.
 #[derive(Debug, Args)]
 pub(crate) struct Build {
-    /// The app: NAME, NAME@VERSION or NAME@REQUIREMENT; with `--plugin` the recipe of a plugin
-    #[arg(value_name = "APP")]
+    /// NAME, NAME@VERSION or NAME@REQUIREMENT of an app, or the path of a recipe
+    #[arg(value_name = "APP|RECIPE")]
     pub(crate) app: AppSpec,
     /// Build a plugin, against the very crates of the installed app that will load it
     #[arg(long, conflicts_with = "check")]
@@ -494,6 +500,59 @@ pub(crate) struct Build {
     /// Keep the working folder of a build that fails
     #[arg(long)]
     pub(crate) keep_failed: bool,
+}
+
+/// A step of a build.
+#[derive(Debug, Args)]
+pub(crate) struct StepArguments {
+    /// NAME, NAME@VERSION or NAME@REQUIREMENT of an app, or the path of a recipe; none means all
+    /// apps of the manifest
+    #[arg(value_name = "APP|RECIPE")]
+    pub(crate) target: Option<AppSpec>,
+    /// The crate or native library that is built, NAME or NAME@VERSION [default: the first that
+    /// cannot be built, else the app or what the recipe is for]
+    #[arg(long = "crate", short = 'c', value_name = "NAME")]
+    pub(crate) package: Option<String>,
+}
+
+/// Arguments of `shell`.
+#[derive(Debug, Args)]
+pub(crate) struct Shell {
+    #[command(flatten)]
+    pub(crate) step: StepArguments,
+    /// Run this command in place of a shell
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) words: Vec<String>,
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The name of an installed app
+    #[arg(value_name = "APP")]
+    pub(crate) app: String,
+    /// What to write
+    #[arg(long, short, value_enum, value_name = "FORMAT")]
+    pub(crate) format: ExportFormat,
+    /// Where to write it [default: `APP-VERSION-…` in this folder]; the ending of a tar archive
+    /// chooses `.tar` or `.tar.gz`; an image is a folder unless this ends with `.tar`
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: Option<Utf8PathBuf>,
+    /// Of a Debian package: who looks after it
+    #[arg(long, value_name = "NAME <MAIL>")]
+    pub(crate) maintainer: Option<String>,
+}
+
+/// What an export is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ExportFormat {
+    /// An archive that works in any folder it is unpacked to
+    Tar,
+    /// A Debian package
+    Deb,
+    /// An image for Podman, Docker and the like, with the glibc of this machine in it
+    Oci,
 }
 
 /// Arguments of `log`.

@@ -8,6 +8,7 @@ use miette::Diagnostic;
 use orlop_build::BuildError;
 use orlop_build::compiler::ImportError;
 use orlop_build::sandbox::SandboxRefused;
+use orlop_export::ExportError;
 use orlop_index::{DownloadError, LocalError, OpenError, Reason, SourceError};
 use orlop_link::LinkError;
 use orlop_loader::Refusal;
@@ -257,12 +258,29 @@ impl From<BuildError> for CommandError {
                 let hint = format!("the whole log: {}", failed.log);
                 let last = failed.last_lines.join("\n");
                 let text = format!("{error}\n{last}");
-                Self::new(Kind::Build, text.trim_end().to_owned()).hint(hint)
+                let kept = failed
+                    .kept
+                    .iter()
+                    .map(|kept| format!("what it left: {kept}"));
+                Self::new(Kind::Build, text.trim_end().to_owned())
+                    .hint(hint)
+                    .hints(kept)
             }
             BuildError::Fetch(_) => Self::new(transfer_kind(&error), error),
             BuildError::Unpack { .. } => Self::new(Kind::Untrusted, error),
             _ => Self::new(Kind::Failed, error),
         }
+    }
+}
+
+impl From<ExportError> for CommandError {
+    fn from(error: ExportError) -> Self {
+        let kind = match &error {
+            ExportError::Refused { .. } | ExportError::Outside { .. } => Kind::Untrusted,
+            ExportError::Text { .. } => Kind::Usage,
+            _ => Kind::Failed,
+        };
+        Self::new(kind, error)
     }
 }
 

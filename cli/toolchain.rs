@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use camino::Utf8PathBuf;
 use orlop_build::{c_tools as c, compiler};
 use orlop_plan::ToolSets;
-use orlop_recipes::{Choice as _, RecipeSet};
+use orlop_recipes::{Choice as _, RecipeSet, Tool};
 use orlop_resolver::Resolution;
 use orlop_store::derivation::Tools;
 use orlop_store::{Compiler, ImportedCompiler, Reporter, Runner, Store, StorePath};
@@ -75,10 +75,18 @@ pub(crate) fn tool_sets<'a>(
     recipes: &RecipeSet,
     apps: impl Iterator<Item = &'a Resolution>,
 ) -> Result<ToolSets, CommandError> {
-    let sets: BTreeSet<_> = apps
-        .flat_map(|resolution| orlop_plan::tool_sets(resolution, recipes))
-        .filter(|set| !set.is_empty())
-        .collect();
+    let sets = apps.flat_map(|resolution| orlop_plan::tool_sets(resolution, recipes));
+    import_sets(context, store, reporter, sets)
+}
+
+/// Imports the C tools with each of some sets of extra ones.
+pub(crate) fn import_sets(
+    context: &Context,
+    store: &Store,
+    reporter: &dyn Reporter,
+    sets: impl Iterator<Item = BTreeSet<Tool>>,
+) -> Result<ToolSets, CommandError> {
+    let sets: BTreeSet<_> = sets.filter(|set| !set.is_empty()).collect();
     let imported = sets.into_iter().map(|set| {
         let names = set.iter().map(|tool| tool.as_str()).collect();
         let path = c::import(&context.search_path, &names, store, reporter)?;
@@ -147,8 +155,6 @@ pub(crate) fn find_rustc(context: &Context, wanted: &str) -> Result<Utf8PathBuf,
 
 #[cfg(test)]
 mod tests {
-    use orlop_recipes::Tool;
-
     use super::*;
 
     /// Recipes and the import must agree on what is extra.

@@ -1,6 +1,10 @@
 //! Builds looked at afterwards: `log`, `why-rebuilt`, `build --check`, `build --keep-failed`.
 
-use crate::support::{Env, Package};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::natives::two_numbers;
+use crate::support::{Env, Package, Run};
 
 #[test]
 fn logs_of_what_was_built_and_of_what_failed() {
@@ -163,6 +167,79 @@ fn what_a_failed_build_left_can_be_kept() {
         std::fs::read(folder.join("build/tmp/note")).unwrap(),
         b"note"
     );
+    let place = folder.to_str().unwrap();
     // Again, over what is there.
-    env.run("build broken --keep-failed").fails(5);
+    env.run("build broken --keep-failed")
+        .fails(5)
+        .says(&format!("what it left: {place}"));
+}
+
+/// The only line that a command prints: an object of the store.
+fn object(run: &Run) -> PathBuf {
+    let [line] = run.stdout.lines().collect::<Vec<_>>()[..] else {
+        panic!("{run}");
+    };
+    assert!(line.contains("/store/"), "{line}");
+    line.into()
+}
+
+#[test]
+fn an_app_is_built_and_no_profile_has_it() {
+    let env = Env::new();
+    env.registry
+        .publish(Package::new("kit", "1.0.0").main("fn main() { println!(\"kit\"); }"))
+        .publish(Package::new("other", "1.0.0").main("fn main() {}"));
+    env.write(
+        "kit.toml",
+        "schema = 1\n[app]\nname = \"my-kit\"\ncrate = \"kit\"\n",
+    );
+    env.run("install other").success();
+    for spec in ["kit", "./kit.toml"] {
+        let built = env.run(&format!("build {spec}")).success();
+        let program = object(&built).join("bin/kit");
+        let run: Run = Command::new(program).output().unwrap().into();
+        assert_eq!(run.success().stdout, "kit\n");
+    }
+    let json = env.run("build ./kit.toml --json").success().json();
+    assert_eq!(json["outputs"].as_array().unwrap().len(), 1);
+    assert_eq!(json["build"].as_array().unwrap().len(), 0);
+    assert_eq!(env.programs("current"), ["other"]);
+    assert!(!env.home().join("profiles/default/2").exists());
+    let manifest = env.home().join("profiles/default/orlop.toml");
+    assert!(!std::fs::read_to_string(manifest).unwrap().contains("kit"));
+}
+
+#[test]
+fn libraries_and_crates_of_recipes_are_built() {
+    let env = Env::new();
+    let mut recipes = two_numbers(&env);
+    let library = object(&env.run("build ./number1.toml").success());
+    assert!(library.join("lib/libnumber.so").exists());
+    // Its native library comes with it, by the same manifest.
+    env.run("build ./number2-sys.toml")
+        .fails(4)
+        .says("`number2`");
+    env.run("install ./number2.toml").success();
+    let built = env.run("build ./number2-sys.toml").success();
+    let [script, crate_object] = built.stdout.lines().collect::<Vec<_>>()[..] else {
+        panic!("{built}");
+    };
+    assert!(Path::new(script).join("directives.json").is_file());
+    assert!(crate_object.ends_with("-number2-sys-1.0.0"), "{built}");
+    env.run("build ./number2-sys.toml --check").success();
+
+    recipes.library("broken", &[("x.c", "")], "touch half; false", &[]);
+    env.run("build ./broken.toml --keep-failed")
+        .fails(5)
+        .says("what it left: ")
+        .says("`orlop shell ./broken.toml`");
+    let failed = env.home().join("failed");
+    let folder = std::fs::read_dir(failed).unwrap().next().unwrap().unwrap();
+    assert!(folder.path().join("build/source/c/half").is_file());
+
+    env.write(
+        "plugin.toml",
+        "schema = 1\n[plugin]\nname = \"loud\"\nhost = \"kit\"\n",
+    );
+    env.run("build ./plugin.toml").fails(2).says("--plugin");
 }

@@ -9,7 +9,7 @@ use crate::support::{Env, Package, checksum};
 use crate::traps::archive;
 
 /// The recipes that a test writes.
-struct Recipes<'a> {
+pub(crate) struct Recipes<'a> {
     env: &'a Env,
     files: Vec<PathBuf>,
 }
@@ -24,7 +24,13 @@ impl<'a> Recipes<'a> {
 
     /// Writes the recipe of a library out of these files. Its script ends with a description for
     /// pkg-config.
-    fn library(&mut self, name: &str, files: &[(&str, &str)], script: &str, native: &[&str]) {
+    pub(crate) fn library(
+        &mut self,
+        name: &str,
+        files: &[(&str, &str)],
+        script: &str,
+        native: &[&str],
+    ) {
         let carrier = format!("{name}-source");
         let package = files
             .iter()
@@ -72,7 +78,7 @@ impl<'a> Recipes<'a> {
     }
 
     /// Publishes an app that prints what these crates say.
-    fn app(&self, name: &str, crates: &[&str]) {
+    pub(crate) fn app(&self, name: &str, crates: &[&str]) {
         let mut package = Package::new(name, "1.0.0");
         let mut text = "fn main() {".to_owned();
         for name in crates {
@@ -89,7 +95,7 @@ impl<'a> Recipes<'a> {
 
     /// Installs apps in every linkage; each prints what it should and is proved.
     #[track_caller]
-    fn check(&self, apps: &[(&str, &str)]) {
+    pub(crate) fn check(&self, apps: &[(&str, &str)]) {
         for linkage in ["static", "shared", "crate"] {
             let recipes = self.files.iter().map(|path| path.to_str().unwrap());
             let names = apps.iter().map(|(name, _)| *name);
@@ -142,7 +148,7 @@ fn number(answer: i32) -> String {
 }
 
 /// Two releases of a C library, each a shared library by the same name, with the same function.
-fn two_numbers(env: &Env) -> Recipes<'_> {
+pub(crate) fn two_numbers(env: &Env) -> Recipes<'_> {
     let mut recipes = Recipes::new(env);
     for (name, answer) in [("number1", 11), ("number2", 22)] {
         recipes.library(name, &[("number.c", &number(answer))], NUMBER, &[]);

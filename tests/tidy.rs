@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Who may import whom: the table of the architecture page. Development dependencies follow it too.
-const IMPORTS: [(&str, &str, &[&str]); 10] = [
+const IMPORTS: [(&str, &str, &[&str]); 11] = [
     ("recipes", "orlop-recipes", &[]),
     ("resolver", "orlop-resolver", &["orlop-recipes"]),
     (
@@ -25,6 +25,7 @@ const IMPORTS: [(&str, &str, &[&str]); 10] = [
     ("store/link", "orlop-link", &["orlop-store", "orlop-loader"]),
     ("store/build", "orlop-build", &["orlop-store"]),
     ("store/cache", "orlop-cache", &["orlop-store"]),
+    ("store/export", "orlop-export", &["orlop-loader"]),
     (
         ".",
         "orlop",
@@ -38,6 +39,7 @@ const IMPORTS: [(&str, &str, &[&str]); 10] = [
             "orlop-link",
             "orlop-build",
             "orlop-cache",
+            "orlop-export",
         ],
     ),
 ];
@@ -191,6 +193,9 @@ const COMMANDS: &[&str] = &[
     "history",
     "rollback",
     "build",
+    "shell",
+    "env",
+    "export",
     "log",
     "why-rebuilt",
     "prove",

@@ -11,7 +11,7 @@ use orlop_recipes::{
 use orlop_store::{Generation, Plan, Profile, Store};
 use serde::Serialize;
 
-use crate::apply::{self, Borders, Change, Outcome, Renew, Until};
+use crate::apply::{self, Borders, Change, Outcome, Renew};
 use crate::args::{Install, LinkageArgument, Remove, Sync, Upgrade};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
@@ -137,7 +137,6 @@ pub(super) fn install(context: &Context, arguments: &Install) -> Result<(), Comm
             renew: Renew::Nothing,
             locked: false,
             borders: Borders::Keep,
-            until: Until::Committed,
         },
     )
 }
@@ -262,7 +261,6 @@ pub(super) fn remove(context: &Context, arguments: &Remove) -> Result<(), Comman
             renew: Renew::Nothing,
             locked: false,
             borders: Borders::Keep,
-            until: Until::Committed,
         },
     )
 }
@@ -277,7 +275,6 @@ pub(super) fn make_again(context: &Context) -> Result<(), CommandError> {
         renew: Renew::Nothing,
         locked: true,
         borders: Borders::Keep,
-        until: Until::Committed,
     };
     apply::apply(context, &session.store, &session.profile, &change).map(drop)
 }
@@ -292,7 +289,6 @@ pub(super) fn upgrade(context: &Context, arguments: &Upgrade) -> Result<(), Comm
             file: session.profile.manifest_path(),
             locked: false,
             borders: Borders::Keep,
-            until: Until::Committed,
         },
     )
 }
@@ -306,7 +302,6 @@ pub(super) fn sync(context: &Context, arguments: &Sync) -> Result<(), CommandErr
             renew: Renew::Nothing,
             locked: arguments.locked,
             borders: Borders::Keep,
-            until: Until::Committed,
         };
         return session.apply(context, &change);
     };
@@ -330,7 +325,6 @@ pub(super) fn sync(context: &Context, arguments: &Sync) -> Result<(), CommandErr
         renew: Renew::Nothing,
         locked: arguments.locked,
         borders: Borders::Keep,
-        until: Until::Committed,
     };
     session.apply(&named, &change)?;
     if !context.global.dry_run && !arguments.locked {

@@ -6,6 +6,7 @@ mod change;
 mod compare;
 mod compiler;
 mod diff;
+mod export;
 mod generations;
 mod graph;
 mod housekeeping;
@@ -17,6 +18,7 @@ mod rebuilt;
 mod recipe;
 mod resolve;
 mod run;
+mod shell;
 mod stats;
 mod store;
 mod verify;
@@ -50,6 +52,9 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<(), CommandErro
         Command::History => generations::history(context),
         Command::Rollback(arguments) => generations::rollback(context, &arguments),
         Command::Build(arguments) => build::build(context, &arguments),
+        Command::Shell(arguments) => shell::shell(context, &arguments),
+        Command::Env(arguments) => shell::env(context, &arguments),
+        Command::Export(arguments) => export::export(context, &arguments),
         Command::Log(arguments) => log::log(context, &arguments),
         Command::WhyRebuilt(arguments) => rebuilt::why_rebuilt(context, &arguments),
         Command::Prove(arguments) => housekeeping::prove(context, &arguments),

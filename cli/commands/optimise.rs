@@ -7,7 +7,7 @@ use orlop_store::{Generation, Shared, Store, StorePath};
 use serde::Serialize;
 
 use super::change::Session;
-use crate::apply::{self, Borders, Change, Outcome, Renew, Until};
+use crate::apply::{self, Borders, Change, Outcome, Renew};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::progress::bytes_text;
@@ -88,7 +88,6 @@ fn draw(
         renew: Renew::Nothing,
         locked: false,
         borders: Borders::Anew,
-        until: Until::Committed,
     };
     match &session.change(context, &change)? {
         Outcome::Planned(plan) => {

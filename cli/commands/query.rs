@@ -170,7 +170,11 @@ fn details(
 }
 
 /// The recipe of an app as it is now; one that cannot be read is worth a warning, and no failure.
-fn recipe(context: &Context, generation: &Generation, app: &GenerationApp) -> Option<AppRecipe> {
+pub(super) fn recipe(
+    context: &Context,
+    generation: &Generation,
+    app: &GenerationApp,
+) -> Option<AppRecipe> {
     let find = || -> Result<Option<AppRecipe>, CommandError> {
         let path = generation.folder().join("manifest.toml");
         let manifest = Manifest::parse(path.as_str(), &generation.manifest()?)?;

@@ -7,7 +7,7 @@ use orlop_recipes::{Manifest, PackageName, Version};
 use orlop_resolver::{Index as _, Lock, LockedApp, Release};
 use serde::Serialize;
 
-use crate::apply::{self, Borders, Change, Renew, Until};
+use crate::apply::{self, Borders, Change, Renew};
 use crate::args::{LockArguments, Update};
 use crate::commands::change::{self, Session};
 use crate::context::Context;
@@ -51,7 +51,6 @@ pub(super) fn update(context: &Context, arguments: &Update) -> Result<(), Comman
         file: session.profile.manifest_path(),
         locked: false,
         borders: Borders::Keep,
-        until: Until::Committed,
     };
     let (before, after) = apply::lock(context, &session.store, &session.profile, &change)?;
     if !context.global.dry_run {
@@ -77,7 +76,6 @@ pub(super) fn lock(context: &Context, arguments: &LockArguments) -> Result<(), C
         renew: Renew::Nothing,
         locked: arguments.check,
         borders: Borders::Keep,
-        until: Until::Committed,
     };
     let (before, after) = apply::lock(context, &session.store, &session.profile, &change)?;
     let changes = changes(&before, &after);

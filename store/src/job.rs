@@ -66,6 +66,9 @@ pub struct Job {
     pub capture_stdout: bool,
     /// Takes standard error instead of the log.
     pub messages: Option<Arc<OwnedFd>>,
+    /// Whether a person is with it: it has this process's own standard input, output and error, and
+    /// may be part of a terminal's session.
+    pub attended: bool,
     /// Who else uses the processors.
     pub slots: Option<JobSlots>,
 }

@@ -4,6 +4,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`plan()`] | the way through |
+//! | `steps` | [`Steps`]: all there is to do, whether it is done or not |
 //! | `lower` | variant → derivation: what goes into a key |
 //! | `codegen` | how each crate is compiled |
 //! | `native` | overrides and native libraries from recipes |
@@ -13,6 +14,7 @@
 mod codegen;
 mod lower;
 mod native;
+mod steps;
 mod targets;
 #[cfg(test)]
 mod tests;
@@ -22,13 +24,12 @@ use std::collections::BTreeSet;
 
 use orlop_recipes::{Choice as _, CodegenChoice, PackageName, RecipeSet, Tool};
 use orlop_resolver::{Resolution, distinct_variants_by};
-use orlop_store::derivation::{Step, Tools};
-use orlop_store::{Fetcher, Plan, Store, StoreError, StorePath};
+use orlop_store::derivation::Tools;
+use orlop_store::{Fetcher, Plan, Store, StoreError};
 
 use crate::codegen::CodegenRules;
-use crate::lower::Derivations;
-use crate::native::Natives;
-pub use crate::tools::{ToolSets, tool_sets};
+pub use crate::steps::Steps;
+pub use crate::tools::{ToolSets, library_tool_sets, tool_sets};
 
 /// One app to plan.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +58,9 @@ pub enum Product<'a> {
     },
     /// A plugin of an app: its library.
     Plugin,
+    /// What there is to a package whose crate others use: its library and the run of its build
+    /// script, or else its programs.
+    Crate,
 }
 
 /// Where a plan looks to see what is there already.
@@ -175,91 +179,5 @@ fn list(names: &BTreeSet<String>) -> String {
 
 /// Makes the plan for apps: every step that is missing, in an order in which it can be executed.
 pub fn plan(apps: &[AppRequest<'_>], around: Surroundings<'_>) -> Result<Plan, PlanError> {
-    let mut derivations = Derivations::default();
-    let mut natives = Natives::new(around.recipes, around.tool_sets);
-    let mut plan = Plan::default();
-    for app in apps {
-        plan.apps
-            .push(lower::lower(app, &mut natives, &mut derivations)?);
-    }
-    let all: BTreeSet<_> = derivations.by_path.keys().cloned().collect();
-    let missing = around.store.missing(&all)?;
-    plan.present = all.difference(&missing).cloned().collect();
-    let needed = needed(&plan, &derivations, &missing);
-    for path in derivations
-        .order
-        .iter()
-        .filter(|path| needed.contains(path))
-    {
-        let derivation = derivations.by_path[path].clone();
-        if let Step::Unpack(source) = &derivation.step
-            && around.fetcher.cached(source).is_none()
-        {
-            plan.fetch.insert(source.clone());
-        }
-        plan.build.push(derivation);
-    }
-    check_tools(&plan, &derivations, around.store)?;
-    Ok(plan)
-}
-
-/// Makes sure, before anything is compiled, that the machine has what the steps will call.
-fn check_tools(plan: &Plan, derivations: &Derivations, store: &Store) -> Result<(), PlanError> {
-    let mut missing = BTreeSet::new();
-    for derivation in &plan.build {
-        let (c_tools, package, version) = match &derivation.step {
-            Step::Script(run) => {
-                let package = &run.package;
-                (&run.tools.c_tools, &package.name, &package.version)
-            }
-            Step::Native(build) => {
-                let Some(Step::Unpack(source)) = derivations.step(&build.source) else {
-                    continue;
-                };
-                (&build.tools.c_tools, &source.name, &source.version)
-            }
-            Step::Unpack(_) | Step::Rustc(_) => continue,
-        };
-        let called = derivations.called.get(&derivation.path());
-        for &tool in called.into_iter().flatten() {
-            if !store.object(c_tools).join(tool.place()).exists() {
-                missing.insert(MissingTool {
-                    tool,
-                    package: package.clone(),
-                    version: version.clone(),
-                });
-            }
-        }
-    }
-    if missing.is_empty() {
-        return Ok(());
-    }
-    Err(PlanError::MissingTools {
-        missing: missing.into_iter().collect(),
-    })
-}
-
-/// The missing steps that the apps cannot do without: what an object that is present was made
-/// from is not needed any more.
-fn needed<'a>(
-    plan: &'a Plan,
-    derivations: &'a Derivations,
-    missing: &BTreeSet<StorePath>,
-) -> BTreeSet<StorePath> {
-    let mut needed = BTreeSet::new();
-    let mut open: Vec<StorePath> = plan
-        .apps
-        .iter()
-        .flat_map(|app| app.programs.iter().map(|program| program.link_set.clone()))
-        .collect();
-    while let Some(path) = open.pop() {
-        if !missing.contains(&path) || !needed.insert(path.clone()) {
-            continue;
-        }
-        // Compilers and C tools are inputs that no derivation makes.
-        if let Some(derivation) = derivations.by_path.get(&path) {
-            open.extend(derivation.inputs());
-        }
-    }
-    needed
+    Steps::of_packages(apps, around)?.plan()
 }

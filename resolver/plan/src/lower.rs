@@ -130,12 +130,19 @@ impl Uses {
     }
 }
 
-/// Lowers one app.
+/// A package, lowered.
+pub(crate) struct LoweredPackage {
+    pub(crate) app: PlannedApp,
+    /// The objects that are wanted of it.
+    pub(crate) wanted: Vec<StorePath>,
+}
+
+/// Lowers one package.
 pub(crate) fn lower(
     app: &AppRequest<'_>,
     natives: &mut Natives<'_>,
     derivations: &mut Derivations,
-) -> Result<PlannedApp, PlanError> {
+) -> Result<LoweredPackage, PlanError> {
     let resolution = app.resolution;
     let mut lowering = Lowering {
         resolution,
@@ -156,6 +163,16 @@ pub(crate) fn lower(
             lowering.in_common(plugins)?,
         ),
         Product::Plugin => (targets::of_plugin(resolution.app())?, BTreeSet::new()),
+        Product::Crate => {
+            let wanted = lowering.of_root();
+            let targets = match wanted.as_slice() {
+                [] => targets::of_app(resolution.app(), None)?,
+                _ => Vec::new(),
+            };
+            let mut lowered = lowering.app(targets, BTreeSet::new())?;
+            lowered.wanted.extend(wanted);
+            return Ok(lowered);
+        }
     };
     lowering.app(targets, open)
 }
@@ -348,11 +365,18 @@ impl Lowering<'_, '_> {
         }
     }
 
+    /// Returns the objects of the root package that others use.
+    fn of_root(&self) -> Vec<StorePath> {
+        let lowered = &self.done[&self.resolution.root];
+        let library = lowered.library.iter().map(|library| &library.object);
+        lowered.run.iter().chain(library).cloned().collect()
+    }
+
     fn app(
         &mut self,
         targets: Vec<RootTarget>,
         open: BTreeSet<StorePath>,
-    ) -> Result<PlannedApp, PlanError> {
+    ) -> Result<LoweredPackage, PlanError> {
         let root = self.resolution.root;
         let variant = self.resolution.app();
         let lowered = self.done[&root].clone();
@@ -389,7 +413,9 @@ impl Lowering<'_, '_> {
             });
         }
         planned.sort();
-        Ok(PlannedApp {
+        let programs = planned.iter();
+        let wanted = programs.map(|program| program.link_set.clone()).collect();
+        let app = PlannedApp {
             name: variant.name.to_string(),
             version: variant.version.to_string(),
             programs: planned,
@@ -400,7 +426,8 @@ impl Lowering<'_, '_> {
                 .map(|library| library.object)
                 .collect(),
             open,
-        })
+        };
+        Ok(LoweredPackage { app, wanted })
     }
 
     /// Returns the libraries of some packages, with all that these are linked with.

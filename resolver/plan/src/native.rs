@@ -52,6 +52,17 @@ impl<'a> Natives<'a> {
         })
     }
 
+    /// Lowers one native library that no crate asks for.
+    pub(crate) fn alone(
+        &mut self,
+        name: &PackageName,
+        tools: &Tools,
+        derivations: &mut Derivations,
+    ) -> Result<StorePath, PlanError> {
+        let mut place = Place { tools, derivations };
+        self.library(name, &[""], &mut place)
+    }
+
     /// Lowers native libraries; returns them and all that they need. `above` leads from the crate
     /// to whoever needs them.
     fn libraries(

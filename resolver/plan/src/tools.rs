@@ -22,12 +22,25 @@ pub type ToolSets = BTreeMap<BTreeSet<Tool>, StorePath>;
 pub fn tool_sets(resolution: &Resolution, recipes: &RecipeSet) -> BTreeSet<BTreeSet<Tool>> {
     let scripts = of_scripts(resolution, recipes).into_values();
     let mut sets: BTreeSet<_> = scripts.map(|called| extras(&called.seen)).collect();
-    let mut open: Vec<&PackageName> = resolution
+    let natives = resolution
         .graph
         .node_weights()
         .filter_map(|variant| recipes.override_for(&variant.name, &variant.version))
-        .flat_map(|change| &change.native)
-        .collect();
+        .flat_map(|change| &change.native);
+    sets.extend(of_libraries(natives.collect(), recipes));
+    sets
+}
+
+/// Returns the same for a native library and those that it needs.
+pub fn library_tool_sets(name: &PackageName, recipes: &RecipeSet) -> BTreeSet<BTreeSet<Tool>> {
+    of_libraries(vec![name], recipes)
+}
+
+fn of_libraries<'a>(
+    mut open: Vec<&'a PackageName>,
+    recipes: &'a RecipeSet,
+) -> BTreeSet<BTreeSet<Tool>> {
+    let mut sets = BTreeSet::new();
     let mut seen = BTreeSet::new();
     while let Some(library) = open.pop().and_then(|name| recipes.library(name)) {
         if seen.insert(&library.name) {

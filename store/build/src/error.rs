@@ -86,6 +86,8 @@ pub struct FailedBuild {
     pub end: String,
     /// The log.
     pub log: Utf8PathBuf,
+    /// Where its working folder and its output stay, if that was wanted.
+    pub kept: Option<Utf8PathBuf>,
     /// The end of the log.
     pub last_lines: Vec<String>,
 }

@@ -12,6 +12,7 @@
 //! | `durations` | how long builds took the last time |
 //! | `unfinished` | what dependents read of libraries that are still being made |
 //! | `workplace` | where one derivation is made: staged output, scratch folder, log |
+//! | `visit` | the same place, for people: [`visit()`], [`describe()`] |
 //! | [`unpack`] | archives of strangers to trees |
 //! | `rustc` | a `RustcCall` to a command line and an environment |
 //! | [`script`] | runs of build scripts and what they say: [`script::Directives`] |
@@ -50,8 +51,10 @@ mod testing;
 mod tree;
 mod unfinished;
 pub mod unpack;
+mod visit;
 mod workplace;
 
 pub use check::{Rebuilt, check};
 pub use error::BuildError;
 pub use execute::{Context, execute};
+pub use visit::{Description, describe, visit};

@@ -89,10 +89,8 @@ impl Log {
         for (name, value) in &job.environment {
             text.extend([name.as_str(), "=", &quoted(value), " \\\n"]);
         }
-        text.push_str(&quoted(job.program.as_str()));
-        for argument in &job.args {
-            text.extend([" ", &quoted(&argument.to_string_lossy())]);
-        }
+        let args = job.args.iter().map(|argument| argument.to_string_lossy());
+        text.push_str(&line(&job.program, args));
         text.push('\n');
         self.append(text.as_bytes())?;
         self.said.set(fs_err::metadata(&self.path)?.len());
@@ -129,8 +127,17 @@ fn printable(line: &str) -> String {
         .collect()
 }
 
+/// Returns a command as a line for a POSIX shell.
+pub fn line(program: &Utf8Path, args: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+    let mut line = quoted(program.as_str());
+    for argument in args {
+        line.extend([" ", &quoted(argument.as_ref())]);
+    }
+    line
+}
+
 /// Quotes a word for a POSIX shell.
-fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_=/.,:+@%".contains(letter);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
@@ -196,6 +203,7 @@ mod tests {
             log: "/log".into(),
             capture_stdout: false,
             messages: None,
+            attended: false,
             slots: None,
         }
     }

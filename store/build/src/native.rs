@@ -19,6 +19,18 @@ use crate::workplace::{Command, Seen, Workplace};
 
 /// Runs the script in a writable copy of its source; `$out` takes what it makes.
 pub(crate) fn build(build: &NativeBuild, place: &Workplace<'_>) -> Result<(), BuildError> {
+    place.run(command(build, place)?, &build.tools)?;
+    if place.io(is_empty(place.staged()))? {
+        return Err(place.failed("the script put nothing into `$out`"));
+    }
+    let completer = place.seen.view.linkers.join(COMPLETER);
+    let args = vec![place.seen.output().into()];
+    place.run(in_source(completer, args, build, place), &build.tools)?;
+    Ok(())
+}
+
+/// Gets the working folder ready; returns what is run in it.
+pub(crate) fn command(build: &NativeBuild, place: &Workplace<'_>) -> Result<Command, BuildError> {
     place.io(copy_tree(
         &place.object(&build.source),
         &place.scratch().join("source"),
@@ -27,26 +39,26 @@ pub(crate) fn build(build: &NativeBuild, place: &Workplace<'_>) -> Result<(), Bu
         place.scratch().join("script.sh"),
         &build.script,
     ))?;
-    let run = |program: Utf8PathBuf, args| {
-        let command = Command {
-            program,
-            args,
-            environment: environment(build, &place.seen),
-            folder: place.seen.scratch.join("source"),
-            capture_stdout: false,
-            copies: Vec::new(),
-            slots: JobSlots::MAKE,
-        };
-        place.run(command, &build.tools)
-    };
     let script = place.seen.scratch.join("script.sh");
-    run("/bin/sh".into(), vec!["-eu".into(), script.into()])?;
-    if place.io(is_empty(place.staged()))? {
-        return Err(place.failed("the script put nothing into `$out`"));
+    let args = vec!["-eu".into(), script.into()];
+    Ok(in_source("/bin/sh".into(), args, build, place))
+}
+
+fn in_source(
+    program: Utf8PathBuf,
+    args: Vec<String>,
+    build: &NativeBuild,
+    place: &Workplace<'_>,
+) -> Command {
+    Command {
+        program,
+        args,
+        environment: environment(build, &place.seen),
+        folder: place.seen.scratch.join("source"),
+        capture_stdout: false,
+        copies: Vec::new(),
+        slots: JobSlots::MAKE,
     }
-    let completer = place.seen.view.linkers.join(COMPLETER);
-    run(completer, vec![place.seen.output().into()])?;
-    Ok(())
 }
 
 fn environment(build: &NativeBuild, seen: &Seen) -> Environment {

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use camino::{Utf8Path, Utf8PathBuf};
 use orlop_store::Scratch;
 use orlop_store::derivation::{Isolation, Library, Tools};
-use orlop_store::{Finished, Job, JobOutput, JobSlots, JobView, RunError, Store, StorePath};
+use orlop_store::{
+    ExitStatus, Finished, Job, JobOutput, JobSlots, JobView, RunError, Store, StorePath,
+};
 use serde::de::DeserializeOwned;
 
 use crate::environment::Environment;
@@ -27,14 +29,32 @@ pub(crate) struct Site<'a> {
     pub(crate) context: &'a Context<'a>,
     pub(crate) slots: Slots,
     pub(crate) unfinished: Unfinished,
+    /// Where logs go that nobody keeps, in place of those of builds.
+    notes: Option<Scratch>,
 }
 
 impl<'a> Site<'a> {
+    /// A site where nothing is made that stays.
+    pub(crate) fn for_visits(context: &'a Context<'a>) -> Result<Self, BuildError> {
+        Ok(Self {
+            notes: Some(context.store.scratch()?),
+            ..Self::new(context)?
+        })
+    }
+
+    fn log_path(&self, path: &StorePath) -> Utf8PathBuf {
+        match &self.notes {
+            Some(notes) => notes.folder().join("log"),
+            None => self.context.store.log_path(path),
+        }
+    }
+
     pub(crate) fn new(context: &'a Context<'a>) -> Result<Self, BuildError> {
         Ok(Self {
             context,
             slots: Slots::new(context.store, context.jobs)?,
             unfinished: Unfinished::default(),
+            notes: None,
         })
     }
 }
@@ -146,11 +166,9 @@ impl<'a> Workplace<'a> {
             path: path.clone(),
             unfinished: unfinished.keys().cloned().collect(),
         };
-        let log = Log::start(context.store.log_path(path), name, path).map_err(|source| {
-            BuildError::Io {
-                name: name.to_owned(),
-                source,
-            }
+        let log = Log::start(site.log_path(path), name, path).map_err(|source| BuildError::Io {
+            name: name.to_owned(),
+            source,
         })?;
         let place = Self {
             site,
@@ -248,6 +266,15 @@ impl<'a> Workplace<'a> {
         }
     }
 
+    /// Runs a command to its end for a person who is with it.
+    pub(crate) fn attend(&self, command: Command, tools: &Tools) -> Result<ExitStatus, BuildError> {
+        let job = Job {
+            attended: true,
+            ..self.job(command, tools, None)
+        };
+        Ok(self.site.context.runner.run(&job)?.status)
+    }
+
     fn job(&self, command: Command, tools: &Tools, messages: Option<Arc<OwnedFd>>) -> Job {
         let slots: JobSlots = self.site.slots.of_job(command.slots);
         let unfinished = self.unfinished.iter();
@@ -271,6 +298,7 @@ impl<'a> Workplace<'a> {
             log: self.log.path().to_owned(),
             capture_stdout: command.capture_stdout,
             messages,
+            attended: false,
             slots: Some(slots),
         }
     }
@@ -335,14 +363,11 @@ impl<'a> Workplace<'a> {
 
     /// Makes the error of a build that ended badly, and keeps its working folder if that is wanted.
     pub(crate) fn failed(&self, end: &str) -> BuildError {
-        if self.site.context.keep_failed
-            && let Err(error) = self.keep()
-        {
-            return BuildError::Io {
-                name: self.name.clone(),
-                source: error,
-            };
-        }
+        let kept = self.site.context.keep_failed.then(|| self.keep());
+        let kept = match self.io(kept.transpose()) {
+            Ok(kept) => kept,
+            Err(error) => return error,
+        };
         // The log may be what is broken; the failure itself is still worth telling.
         let last_lines = self
             .log
@@ -353,12 +378,13 @@ impl<'a> Workplace<'a> {
             path: self.seen.path.clone(),
             end: end.to_owned(),
             log: self.log.path().to_owned(),
+            kept,
             last_lines,
         }))
     }
 
-    /// Moves the working folder and what there is of the output to where they stay.
-    fn keep(&self) -> io::Result<()> {
+    /// Moves the working folder and what there is of the output to where they stay; returns that.
+    fn keep(&self) -> io::Result<Utf8PathBuf> {
         let kept = failed_folder(self.site.context.store, &self.seen.path);
         if kept.exists() {
             fs_err::remove_dir_all(&kept)?;
@@ -373,7 +399,7 @@ impl<'a> Workplace<'a> {
                 fs_err::rename(entry.path(), to.join(entry.file_name()))?;
             }
         }
-        Ok(())
+        Ok(kept)
     }
 
     /// Names the step in a system's error.

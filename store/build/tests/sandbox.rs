@@ -85,6 +85,7 @@ const TESTS: &[Test] = &[
     ("job_slots", job_slots),
     ("unfinished_inputs", unfinished_inputs),
     ("messages", messages),
+    ("attended", attended),
     ("no_sandbox_inside", |machine| {
         machine.withstands("nest", &[]);
     }),
@@ -248,6 +249,7 @@ impl Machine {
             log: self.folder.join(format!("{name}.log")),
             capture_stdout: true,
             messages: None,
+            attended: false,
             slots: None,
         }
     }
@@ -420,6 +422,19 @@ fn messages(machine: &Machine) {
     ours.read_to_string(&mut text).unwrap();
     assert_eq!(text, "to stderr\n");
     assert_eq!(fs_err::read_to_string(&job.log).unwrap(), "");
+}
+
+/// A job with a person has their terminal, and cannot type for them.
+fn attended(machine: &Machine) {
+    for attended in [true, false] {
+        let job = Job {
+            attended,
+            capture_stdout: false,
+            ..machine.job("terminal", &[if attended { "refused" } else { "none" }])
+        };
+        let finished = machine.sandbox().run(&job).unwrap();
+        assert!(finished.status.success(), "{}", finished.status);
+    }
 }
 
 fn no_daemon_survives(machine: &Machine) {
@@ -652,6 +667,14 @@ fn attack(args: &[&str]) -> i32 {
         }
         ("slots", [variable]) => {
             take_slot(variable);
+            return 0;
+        }
+        ("terminal", [answer]) => {
+            terminal(if *answer == "refused" {
+                Errno::PERM
+            } else {
+                Errno::NOTTY
+            });
             return 0;
         }
         ("unfinished", [place]) => {
@@ -944,6 +967,16 @@ fn descriptors() {
     assert_eq!(open[..3], ["0", "1", "2"]);
     let input = fs_err::read_link("/proc/self/fd/0").unwrap();
     assert_eq!(input, Utf8Path::new("/dev/null"));
+}
+
+/// Types a letter into what may be the terminal.
+fn terminal(expected: Errno) {
+    assert_eq!(names("/proc/self/fd").len(), 4, "no other file is open");
+    #[expect(unsafe_code, reason = "nothing safe types into a terminal")]
+    // SAFETY: the kernel reads one byte.
+    let answer = unsafe { libc::ioctl(0, libc::TIOCSTI, std::ptr::from_ref(&b'x')) };
+    assert_eq!(answer, -1);
+    refused::<()>(Err(std::io::Error::last_os_error()), expected);
 }
 
 /// A sandbox inside the sandbox is refused, and the refusal tells where.

@@ -112,6 +112,7 @@ impl<'a> Session<'a> {
             log: log.clone(),
             capture_stdout: false,
             messages: None,
+            attended: false,
             slots: None,
         })?;
         if finished.status.success() {

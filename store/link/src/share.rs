@@ -157,6 +157,7 @@ fn printed(
         log: log.clone(),
         capture_stdout: true,
         messages: None,
+        attended: false,
         slots: None,
     })?;
     Ok(if !finished.status.success() {

@@ -50,18 +50,7 @@ pub(crate) fn compile(
     place: &Workplace<'_>,
     early: Option<&dyn Fn()>,
 ) -> Result<(), BuildError> {
-    let said = Said::of(call, place)?;
-    place.io(fs_err::create_dir(place.scratch().join(arguments::PROGRAM)))?;
-    let command = Command {
-        program: place.seen.object(&call.tools.compiler).join("bin/rustc"),
-        args: arguments::arguments(call, &said, &place.seen),
-        environment: environment::environment(call, &said, &place.seen),
-        folder: place.seen.object(&call.source),
-        capture_stdout: false,
-        copies: Vec::new(),
-        slots: JobSlots::CARGO,
-    };
-    call_rustc(call, place, command, early)?;
+    call_rustc(call, place, command(call, place)?, early)?;
     let expected = match &call.kind {
         CrateKind::Program { .. } | CrateKind::Plugin => return check_link_set(place),
         CrateKind::BuildScript => {
@@ -75,6 +64,21 @@ pub(crate) fn compile(
         CrateKind::Library | CrateKind::ProcMacro => own_library(call, place).file_name(),
     };
     check_only(&expected, place)
+}
+
+/// Gets the working folder ready; returns what is run in it.
+pub(crate) fn command(call: &RustcCall, place: &Workplace<'_>) -> Result<Command, BuildError> {
+    let said = Said::of(call, place)?;
+    place.io(fs_err::create_dir(place.scratch().join(arguments::PROGRAM)))?;
+    Ok(Command {
+        program: place.seen.object(&call.tools.compiler).join("bin/rustc"),
+        args: arguments::arguments(call, &said, &place.seen),
+        environment: environment::environment(call, &said, &place.seen),
+        folder: place.seen.object(&call.source),
+        capture_stdout: false,
+        copies: Vec::new(),
+        slots: JobSlots::CARGO,
+    })
 }
 
 /// Offers the metadata of a library to those that use it as soon as rustc has written it.

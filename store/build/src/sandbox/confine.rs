@@ -15,8 +15,9 @@ use seccompiler::{
 
 use super::setup::{Failure, Step as _};
 
-/// Gives up every power, for this process and all it starts.
-pub(super) fn confine() -> Result<(), Failure> {
+/// Gives up every power, for this process and all it starts. One that is `attended` may have a
+/// terminal.
+pub(super) fn confine(attended: bool) -> Result<(), Failure> {
     let no_core = Rlimit {
         current: Some(0),
         maximum: Some(0),
@@ -33,7 +34,8 @@ pub(super) fn confine() -> Result<(), Failure> {
         }
         other => Failure::told("filter system calls", other.to_string()),
     };
-    for refusal in REFUSALS {
+    let of_terminal = attended.then_some(&TERMINAL);
+    for refusal in REFUSALS.iter().chain(of_terminal) {
         let filter = refusal.compile().map_err(|error| broken(error.into()))?;
         seccompiler::apply_filter(&filter).map_err(broken)?;
     }
@@ -143,6 +145,21 @@ macro_rules! special_creation {
         ]
     };
 }
+
+/// What would put words into the mouth of the person at the terminal.
+const TERMINAL: Refusal = Refusal {
+    errno: libc::EPERM,
+    calls: &[(
+        libc::SYS_ioctl,
+        &[
+            &[masked(1, REQUEST, libc::TIOCSTI)],
+            &[masked(1, REQUEST, libc::TIOCLINUX)],
+        ],
+    )],
+};
+
+/// The kernel looks at no more of a request.
+const REQUEST: u64 = u32::MAX as u64;
 
 const REFUSALS: &[Refusal] = &[
     Refusal {

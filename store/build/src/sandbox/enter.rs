@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
-use std::os::fd::OwnedFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, WaitOptions};
 use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
 
 use super::setup::{Failure, Process, Report, Setup, Status, Step as _, write};
-use super::{SANDBOX_ARGUMENT, SLOTS_READ, SLOTS_WRITE, command, confine, kernel, mounts};
+use super::{INPUT, SANDBOX_ARGUMENT, SLOTS_READ, SLOTS_WRITE, command, confine, kernel, mounts};
 
 /// The user and group a job believes to be.
 const USER: u32 = 1000;
@@ -30,7 +30,11 @@ pub fn enter(args: &[OsString]) -> u8 {
     };
     let report = match args {
         [stage] if stage == INIT => first_process(&mut answers).unwrap_or_else(Report::Failed),
-        [parent, slots @ ..] if slots.len() < 2 => match new_world(parent, slots.first()) {
+        [parent, input, slots @ ..] if slots.len() < 2 => match new_world(
+            parent,
+            input.to_str().and_then(|number| number.parse().ok()),
+            slots.first(),
+        ) {
             // The first process reports.
             Ok(code) => return code,
             Err(failure) => Report::Failed(failure),
@@ -53,7 +57,11 @@ fn take_socket() -> std::io::Result<UnixStream> {
 }
 
 /// Enters new namespaces, starts the first process in them and waits for it.
-fn new_world(parent: &OsString, slots: Option<&OsString>) -> Result<u8, Failure> {
+fn new_world(
+    parent: &OsString,
+    input: Option<RawFd>,
+    slots: Option<&OsString>,
+) -> Result<u8, Failure> {
     die_with_parent()?;
     let parent = parent
         .to_str()
@@ -66,6 +74,9 @@ fn new_world(parent: &OsString, slots: Option<&OsString>) -> Result<u8, Failure>
         ));
     }
     kernel::close_others_on_exec().step("close inherited files")?;
+    if let Some(input) = input {
+        pass_input(input).step("pass standard input on")?;
+    }
     if let Some(pipe) = slots {
         pass_slots(Path::new(pipe)).step("open the pipe of job slots")?;
     }
@@ -102,6 +113,12 @@ fn new_world(parent: &OsString, slots: Option<&OsString>) -> Result<u8, Failure>
     }
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.unwrap_or(MISUSED))
+}
+
+/// Passes standard input of the program that asked for the sandbox on to the first process.
+fn pass_input(number: RawFd) -> std::io::Result<()> {
+    let file = rustix::io::fcntl_dupfd_cloexec(kernel::take(number)?, OWN_FILES)?;
+    kernel::pass_on(&file, INPUT)
 }
 
 /// Opens both ends of a jobserver for the job.
@@ -148,12 +165,20 @@ fn first_process(answers: &mut UnixStream) -> Result<Report, Failure> {
         .step("find the program that asked for the sandbox")?;
     let setup: Setup = serde_json::from_slice(&text)
         .map_err(|error| Failure::told("read the set-up", error.to_string()))?;
-    // No controlling terminal, and no group that a signal could be sent to.
-    rustix::process::setsid().step("start a session")?;
+    if !setup.attended {
+        // No controlling terminal, and no group that a signal could be sent to.
+        rustix::process::setsid().step("start a session")?;
+    }
     rustix::process::umask(Mode::from_raw_mode(0o022));
     mounts::build(&setup)?;
-    detach_input()?;
-    confine::confine()?;
+    if setup.attended {
+        kernel::take(INPUT)
+            .and_then(|input| Ok(rustix::stdio::dup2_stdin(input)?))
+            .step("take standard input")?;
+    } else {
+        detach_input()?;
+    }
+    confine::confine(setup.attended)?;
     match &setup.job {
         Some(job) => run(job).map(Report::Finished),
         None => Ok(Report::Finished(Status::Code(0))),

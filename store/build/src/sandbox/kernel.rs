@@ -5,7 +5,7 @@
 )]
 
 use std::io;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 
 use rustix::thread::UnshareFlags;
 
@@ -42,5 +42,15 @@ pub(super) fn pass_on(file: &OwnedFd, number: i32) -> io::Result<()> {
     match unsafe { libc::dup2(file.as_raw_fd(), number) } {
         -1 => Err(io::Error::last_os_error()),
         _ => Ok(()),
+    }
+}
+
+/// Takes a file that the starter of this process has left open for it under a number.
+pub(super) fn take(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: the call takes no pointers; whether the file is open, it tells.
+    match unsafe { libc::fcntl(number, libc::F_GETFD) } {
+        -1 => Err(io::Error::last_os_error()),
+        // SAFETY: it is open, and nobody else here knows of it.
+        _ => Ok(unsafe { OwnedFd::from_raw_fd(number) }),
     }
 }

@@ -34,7 +34,7 @@ mod unconfined;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 
@@ -58,6 +58,10 @@ const CAPTURE_LIMIT: u64 = 64 << 20;
 /// a job may write down its environment.
 const SLOTS_READ: i32 = 3;
 const SLOTS_WRITE: i32 = 4;
+/// The number under which the first process finds the standard input of an attended job.
+const INPUT: i32 = 5;
+/// Stands for no such input.
+const NO_INPUT: &str = "-";
 /// The most that a helper may answer.
 const REPORT_LIMIT: u64 = 1 << 20;
 
@@ -107,6 +111,7 @@ impl Sandbox {
             c_tools: None,
             copies: Vec::new(),
             output: None,
+            attended: false,
             job: None,
             linkers: false,
         })
@@ -142,6 +147,7 @@ impl Sandbox {
                 Some(output) => Some((canonical(&output.staged)?, output.path.clone())),
                 None => None,
             },
+            attended: job.attended,
             job: Some(setup::Process {
                 program: job.program.clone(),
                 args: job.args.clone(),
@@ -204,9 +210,16 @@ impl Helper {
         slots: Option<&Utf8Path>,
     ) -> std::io::Result<Self> {
         let (mut ours, theirs) = UnixStream::pair()?;
+        // Open for the helper under the number it has here: it is not closed when a program starts.
+        let input = setup
+            .attended
+            .then(|| rustix::io::dup(rustix::stdio::stdin()));
+        let input = input.transpose()?;
+        let number = input.as_ref().map(|input| input.as_raw_fd().to_string());
         let child = command(program)
             .arg(SANDBOX_ARGUMENT)
             .arg(std::process::id().to_string())
+            .arg(number.as_deref().unwrap_or(NO_INPUT))
             .args(slots)
             .env_clear()
             .stdin(OwnedFd::from(theirs))
@@ -255,6 +268,9 @@ impl Drop for Helper {
 
 /// Returns where a job's standard output and standard error go.
 fn outputs(job: &Job) -> std::io::Result<(Stdio, Stdio)> {
+    if job.attended {
+        return Ok((Stdio::inherit(), Stdio::inherit()));
+    }
     let log = fs_err::OpenOptions::new()
         .create(true)
         .append(true)

@@ -29,6 +29,8 @@ pub(super) struct Setup {
     pub(super) copies: Vec<(Utf8PathBuf, StorePath)>,
     /// The writable folder, and the object in whose place it is shown.
     pub(super) output: Option<(Utf8PathBuf, StorePath)>,
+    /// Whether a person is with the job.
+    pub(super) attended: bool,
     /// What is run; nothing for a probe.
     pub(super) job: Option<Process>,
     /// Whether the program is shown in place of linkers.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::process::ExitStatusExt as _;
+use std::process::Stdio;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use orlop_store::derivation::Isolation;
@@ -95,7 +96,11 @@ fn run(job: &Job) -> io::Result<Finished> {
         .envs(&job.environment)
         .envs(slots.iter().flat_map(|slots| &slots.environment))
         .current_dir(&job.folder)
-        .stdin(std::process::Stdio::null())
+        .stdin(if job.attended {
+            Stdio::inherit()
+        } else {
+            Stdio::null()
+        })
         .stdout(stdout)
         .stderr(stderr)
         .spawn()

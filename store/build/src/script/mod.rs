@@ -27,10 +27,9 @@ use directives::Allowance;
 /// The file of a run's output that holds its directives.
 pub(crate) const DIRECTIVES: &str = "directives.json";
 
-/// Runs a build script and writes down what it says.
-pub(crate) fn run(run: &ScriptRun, place: &Workplace<'_>) -> Result<(), BuildError> {
-    let compiler: Compiler =
-        place.record(&place.object(&run.tools.compiler).join("compiler.json"))?;
+/// Gets the working folder ready; returns what is run in it.
+pub(crate) fn command(run: &ScriptRun, place: &Workplace<'_>) -> Result<Command, BuildError> {
+    let compiler = compiler(run, place)?;
     let dependencies: Vec<Directives> = run
         .dependencies
         .iter()
@@ -40,7 +39,7 @@ pub(crate) fn run(run: &ScriptRun, place: &Workplace<'_>) -> Result<(), BuildErr
     // Some scripts write beside their manifest, completions for packagers for example.
     let source = place.scratch().join("source");
     place.io(copy_tree(&place.object(&run.source), &source))?;
-    let command = Command {
+    Ok(Command {
         program: place.seen.object(&run.program).join("build-script"),
         args: Vec::new(),
         environment: environment::environment(run, &compiler, &dependencies, &place.seen),
@@ -51,8 +50,17 @@ pub(crate) fn run(run: &ScriptRun, place: &Workplace<'_>) -> Result<(), BuildErr
             path: run.source.clone(),
         }],
         slots: JobSlots::CARGO,
-    };
-    let output = place.run(command, &run.tools)?;
+    })
+}
+
+fn compiler(run: &ScriptRun, place: &Workplace<'_>) -> Result<Compiler, BuildError> {
+    place.record(&place.object(&run.tools.compiler).join("compiler.json"))
+}
+
+/// Runs a build script and writes down what it says.
+pub(crate) fn run(run: &ScriptRun, place: &Workplace<'_>) -> Result<(), BuildError> {
+    let output = place.run(command(run, place)?, &run.tools)?;
+    let compiler = compiler(run, place)?;
     let allowance = Allowance {
         rust_version: &run.package.rust_version,
         nightly: compiler.release.contains("-nightly") || compiler.release.contains("-dev"),

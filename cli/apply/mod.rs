@@ -1,5 +1,7 @@
 //! The one way through: resolve, plan, execute, link, commit. Every command that changes a
-//! profile ends here.
+//! profile ends here; those that go only a part of the way begin in [`make`](mod@make).
+
+mod make;
 
 use std::collections::BTreeSet;
 
@@ -7,7 +9,7 @@ use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use orlop_index::Registry;
 use orlop_link::{Linkage, Linked, View};
-use orlop_plan::{AppRequest, Surroundings};
+use orlop_plan::{AppRequest, Product, Steps, Surroundings};
 use orlop_recipes::{LinkageChoice, Manifest, PackageName, RecipeSet};
 use orlop_resolver::{Index, Lock, LockedApp, Resolution, Variant};
 use orlop_store::derivation::Tools;
@@ -15,6 +17,7 @@ use orlop_store::{
     Generation, GenerationApp, NewGeneration, Plan, PlannedApp, Profile, Runner, Store, StorePath,
 };
 
+pub(crate) use crate::apply::make::{Goal, Making, Order, make};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::fetch::{Archives, Fetching};
@@ -37,8 +40,6 @@ pub(crate) struct Change {
     pub(crate) locked: bool,
     /// What becomes of the borders between binaries and libraries.
     pub(crate) borders: Borders,
-    /// How far to go.
-    pub(crate) until: Until,
 }
 
 /// What becomes of the borders between binaries and libraries.
@@ -48,18 +49,6 @@ pub(crate) enum Borders {
     Keep,
     /// They are drawn anew, for the apps that are there now.
     Anew,
-}
-
-/// How far a change goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Until {
-    /// To the new generation.
-    Committed,
-    /// To objects in the store.
-    Built {
-        /// Whether the working folders of failed builds stay.
-        keep_failed: bool,
-    },
 }
 
 /// Which apps are solved anew although the lock has an answer.
@@ -88,7 +77,7 @@ impl Renew {
 pub(crate) enum Outcome {
     /// The profile is as wanted already.
     Unchanged(Plan),
-    /// No more than the plan was wanted, or what it makes.
+    /// No more than the plan was wanted.
     Planned(Plan),
     /// A new generation is current.
     Committed(Plan, Box<Generation>),
@@ -204,53 +193,77 @@ impl Work<'_> {
             .context
             .registry(lock.snapshot(), self.recipes, &fetching)?;
         let archives = Archives::new(&registry);
-        let requests: Vec<_> = apps
+        let packages: Vec<_> = apps.iter().map(|app| (app, app.wanted.product())).collect();
+        let plan = self.with_steps(&packages, &archives, |steps| Ok(steps.plan()?))?;
+        if self.context.global.dry_run {
+            return Ok(Outcome::Planned(plan));
+        }
+        self.execute(&plan, &archives, false)?;
+        let linked = self.link(&apps, &plan.apps, &registry)?;
+        self.commit(&apps, plan, &linked, &lock)
+    }
+
+    /// Lowers packages.
+    fn with_steps<T>(
+        &self,
+        packages: &[(&Resolved<'_>, Product<'_>)],
+        archives: &Archives<'_>,
+        act: impl FnOnce(&Steps<'_>) -> Result<T, CommandError>,
+    ) -> Result<T, CommandError> {
+        let requests: Vec<_> = packages
             .iter()
-            .map(|app| AppRequest {
+            .map(|(app, product)| AppRequest {
                 resolution: &app.resolution,
-                product: app.wanted.product(),
+                product: *product,
                 tools: &app.tools,
                 codegen: app.wanted.codegen,
                 alone: app.wanted.linkage == LinkageChoice::Static,
             })
             .collect();
-        let resolutions = apps.iter().map(|app| &app.resolution);
         let tool_sets = toolchain::tool_sets(
             self.context,
             self.store,
             self.progress,
             self.recipes,
-            resolutions,
+            packages.iter().map(|(app, _)| &app.resolution),
         )?;
-        let around = Surroundings {
-            recipes: self.recipes,
-            tool_sets: &tool_sets,
-            store: self.store,
-            fetcher: &archives,
-        };
-        let plan = orlop_plan::plan(&requests, around)?;
-        if self.context.global.dry_run {
-            return Ok(Outcome::Planned(plan));
-        }
-        if !plan.build.is_empty() {
-            self.context.ui.status(summary(&plan));
-        }
-        orlop_build::execute(
-            &plan,
-            &orlop_build::Context {
+        act(&Steps::of_packages(
+            &requests,
+            Surroundings {
+                recipes: self.recipes,
+                tool_sets: &tool_sets,
                 store: self.store,
-                runner: self.runner,
-                fetcher: &archives,
-                reporter: self.progress,
-                jobs: self.context.jobs(),
-                keep_failed: self.change.until == Until::Built { keep_failed: true },
+                fetcher: archives,
             },
-        )?;
-        if matches!(self.change.until, Until::Built { .. }) {
-            return Ok(Outcome::Planned(plan));
+        )?)
+    }
+
+    fn execute(
+        &self,
+        plan: &Plan,
+        archives: &Archives<'_>,
+        keep_failed: bool,
+    ) -> Result<(), CommandError> {
+        if !plan.build.is_empty() {
+            self.context.ui.status(summary(plan));
         }
-        let linked = self.link(&apps, &plan.apps, &registry)?;
-        self.commit(&apps, plan, &linked, &lock)
+        orlop_build::execute(plan, &self.executor(archives, keep_failed))?;
+        Ok(())
+    }
+
+    fn executor<'c>(
+        &'c self,
+        archives: &'c Archives<'_>,
+        keep_failed: bool,
+    ) -> orlop_build::Context<'c> {
+        orlop_build::Context {
+            store: self.store,
+            runner: self.runner,
+            fetcher: archives,
+            reporter: self.progress,
+            jobs: self.context.jobs(),
+            keep_failed,
+        }
     }
 
     /// Reads the lock file beside the user's manifest, or else the profile's own.

@@ -1,0 +1,179 @@
+//! [`make()`]: a part of the way, for commands that make objects and no generation.
+
+use orlop_index::Registry;
+use orlop_link::View;
+use orlop_plan::{Product, Steps, Surroundings};
+use orlop_recipes::PackageName;
+use orlop_store::Plan;
+
+use super::{Borders, Change, Renew, Resolved, Work, with_work};
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::fetch::{Archives, Fetching};
+use crate::progress::Progress;
+use crate::request::Wanted;
+use crate::toolchain;
+
+/// What is to be made.
+#[derive(Debug)]
+pub(crate) struct Order {
+    /// The text of a manifest that has what is wanted, and the recipes for it.
+    pub(crate) manifest: String,
+    /// What of it is wanted.
+    pub(crate) goal: Goal,
+    /// Whether the working folders of failed builds stay.
+    pub(crate) keep_failed: bool,
+}
+
+/// What is wanted of a manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Goal {
+    /// All its apps.
+    Apps,
+    /// One app.
+    App(PackageName),
+    /// The crate of one of its packages, as others use it.
+    Crate(PackageName),
+    /// A native library of its recipes.
+    Library(PackageName),
+}
+
+/// What a command has in hand while it makes things.
+pub(crate) struct Making<'a> {
+    /// All that there is to do.
+    pub(crate) steps: &'a Steps<'a>,
+    /// With what it is done.
+    pub(crate) executor: orlop_build::Context<'a>,
+    /// What is drawn meanwhile.
+    pub(crate) progress: &'a Progress,
+    work: &'a Work<'a>,
+    archives: &'a Archives<'a>,
+    registry: &'a Registry<'a>,
+    packages: &'a [Resolved<'a>],
+    keep_failed: bool,
+}
+
+impl Making<'_> {
+    /// Executes a plan.
+    pub(crate) fn execute(&self, plan: &Plan) -> Result<(), CommandError> {
+        self.work.execute(plan, self.archives, self.keep_failed)
+    }
+
+    /// Links apps whose link sets are there, as if there were no others.
+    pub(crate) fn link(&self, plan: &Plan) -> Result<Vec<View>, CommandError> {
+        let linked = self.work.link(self.packages, &plan.apps, self.registry)?;
+        Ok(linked.views)
+    }
+}
+
+/// Finds out what there is to do, and hands it over. The profile stays as it is.
+pub(crate) fn make<T>(
+    context: &Context,
+    order: &Order,
+    act: impl FnOnce(&Making<'_>) -> Result<T, CommandError>,
+) -> Result<T, CommandError> {
+    let store = context.store()?;
+    let profile = context.profile(&store)?;
+    let change = Change {
+        manifest: order.manifest.clone(),
+        file: profile.manifest_path(),
+        renew: Renew::Nothing,
+        locked: false,
+        // Nothing else is linked with it.
+        borders: Borders::Anew,
+    };
+    with_work(
+        context,
+        &store,
+        &profile,
+        &change,
+        |work, wanted| match &order.goal {
+            Goal::Library(name) => work.make_library(name, order.keep_failed, act),
+            goal => work.make_packages(wanted, goal, order.keep_failed, act),
+        },
+    )
+}
+
+impl Goal {
+    /// Returns what is made of a package, if it is wanted.
+    fn product<'w>(&self, wanted: &'w Wanted) -> Option<Product<'w>> {
+        match self {
+            Self::Apps => Some(wanted.product()),
+            Self::App(name) => (*name == wanted.name).then(|| wanted.product()),
+            Self::Crate(name) => (*name == wanted.name).then_some(Product::Crate),
+            Self::Library(_) => None,
+        }
+    }
+}
+
+impl Work<'_> {
+    fn make_packages<T>(
+        &self,
+        wanted: &[Wanted],
+        goal: &Goal,
+        keep_failed: bool,
+        act: impl FnOnce(&Making<'_>) -> Result<T, CommandError>,
+    ) -> Result<T, CommandError> {
+        let fetching = Fetching(self.progress);
+        // The others are solved as well: one that shares with them asks what they have.
+        let (mut packages, lock) = self.resolve(wanted, &self.lock()?)?;
+        packages.retain(|package| goal.product(package.wanted).is_some());
+        let registry = self
+            .context
+            .registry(lock.snapshot(), self.recipes, &fetching)?;
+        let archives = Archives::new(&registry);
+        let products = packages
+            .iter()
+            .filter_map(|package| Some((package, goal.product(package.wanted)?)));
+        let products: Vec<_> = products.collect();
+        self.with_steps(&products, &archives, |steps| {
+            act(&Making {
+                steps,
+                executor: self.executor(&archives, keep_failed),
+                progress: self.progress,
+                work: self,
+                archives: &archives,
+                registry: &registry,
+                packages: &packages,
+                keep_failed,
+            })
+        })
+    }
+
+    fn make_library<T>(
+        &self,
+        name: &PackageName,
+        keep_failed: bool,
+        act: impl FnOnce(&Making<'_>) -> Result<T, CommandError>,
+    ) -> Result<T, CommandError> {
+        let Self {
+            context,
+            store,
+            progress,
+            ..
+        } = *self;
+        let fetching = Fetching(progress);
+        let registry = context.registry(self.lock()?.snapshot(), self.recipes, &fetching)?;
+        let archives = Archives::new(&registry);
+        let compiler = toolchain::compiler(context, store, progress, None)?;
+        let tools = toolchain::tools(context, store, progress, self.runner, &compiler)?;
+        let sets = orlop_plan::library_tool_sets(name, self.recipes);
+        let tool_sets = toolchain::import_sets(context, store, progress, sets.into_iter())?;
+        let around = Surroundings {
+            recipes: self.recipes,
+            tool_sets: &tool_sets,
+            store,
+            fetcher: &archives,
+        };
+        act(&Making {
+            steps: &Steps::of_library(name, &tools, around)?,
+            executor: self.executor(&archives, keep_failed),
+            progress,
+            work: self,
+            archives: &archives,
+            registry: &registry,
+            packages: &[],
+            keep_failed,
+        })
+    }
+}
