@@ -596,7 +596,7 @@ fn c_tools(machine: &Machine) {
 }
 
 /// Has libclang parse a header of the compiler and one of the C library, as bindgen would.
-const PARSE: &str = r##"
+const PARSE: &str = r#"
 cat > parse.c <<END
 #include <dlfcn.h>
 #include <stdio.h>
@@ -613,7 +613,7 @@ END
 printf '#include <stddef.h>\n#include <stdint.h>\nsize_t length(uint8_t *);\n' > user.h
 cc -o parse parse.c
 ./parse
-"##;
+"#;
 
 /// Calls programs that are there only if asked for.
 const MAKE: &str = r#"
