@@ -2,7 +2,7 @@
 """Measures installs against Cargo, interleaved, with warm downloads on both sides.
 
     tests/bench/speed.py cold ORLOP FOLDER [--app ripgrep] [--rounds 3]
-    tests/bench/speed.py many ORLOP FOLDER [--apps hexyl,sd,…] [--sccache PROGRAM]
+    tests/bench/speed.py many ORLOP FOLDER [--apps hexyl,sd,…] [--sccache PROGRAM] [--policy shared]
     tests/bench/speed.py next ORLOP FOLDER [--first hexyl@0.17.0] [--then hexyl@0.16.0]
 
 `cold` installs one app into an empty home (static, then shared) and with `cargo install` into an
@@ -122,13 +122,13 @@ def many(options):
     folder = home(options, "many")
     cache = {
         "RUSTC_WRAPPER": options.sccache,
-        "SCCACHE_DIR": str(options.folder / "sccache"),
+        "SCCACHE_DIR": options.cache or str(options.folder / "sccache"),
         "SCCACHE_SERVER_PORT": "4227",
     }
     ways = {"orlop": lambda app: orlop(options, folder, app, "shared")}
     ways["cargo"] = lambda app: cargo(options, app)
     if options.sccache:
-        for app in apps:
+        for app in [] if options.cache else apps:
             cargo(options, app, **cache)
         ways["sccache"] = lambda app: cargo(options, app, **cache)
     row(["app", *(f"{way} wall s | {way} CPU s" for way in ways)])
@@ -206,6 +206,7 @@ def main():
     parser.add_argument("--app", default="ripgrep")
     parser.add_argument("--apps", default=APPS)
     parser.add_argument("--sccache", default="")
+    parser.add_argument("--cache", help="a folder that sccache has filled with all of it already")
     parser.add_argument("--policy", default="latest")
     parser.add_argument("--first", default="hexyl@0.17.0")
     parser.add_argument("--then", default="hexyl@0.16.0")
