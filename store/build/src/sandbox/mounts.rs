@@ -36,8 +36,6 @@ use super::setup::{Failure, Setup, Step as _, write};
 
 /// Where the host's files are while the root is built.
 const HOST: &str = "/host";
-/// Where a read-only picture of the whole store is while the root is built.
-const STORE: &str = "/store";
 
 const PASSWD: &str = "root:x:0:0:root:/:/bin/sh\n\
     build:x:1000:1000:build:/orlop/build:/bin/sh\n\
@@ -80,16 +78,16 @@ fn swap_root(setup: &Setup) -> Result<(), Failure> {
 }
 
 /// Shows the inputs. A bind mount has the flags of the mount it is taken from, so the store is
-/// made read-only once, and not input by input.
+/// made read-only once, where it is, and not input by input.
 fn mount_store(setup: &Setup) -> Result<(), Failure> {
-    make_folder(STORE)?;
-    bind_read_only(&on_host(&setup.store), STORE)?;
+    let store = on_host(&setup.store);
+    bind_read_only(&store, store.as_str())?;
     for folder in ["/orlop", SANDBOX_STORE] {
         make_folder(folder)?;
         mount_empty(folder, 0o755)?;
     }
     for input in &setup.inputs {
-        show(input, &format!("{SANDBOX_STORE}/{input}"))?;
+        show(setup, input, &format!("{SANDBOX_STORE}/{input}"))?;
     }
     for (path, folder) in &setup.unfinished {
         let target = format!("{SANDBOX_STORE}/{path}");
@@ -100,10 +98,10 @@ fn mount_store(setup: &Setup) -> Result<(), Failure> {
 }
 
 /// Shows an object of the store.
-fn show(object: &StorePath, target: &str) -> Result<(), Failure> {
+fn show(setup: &Setup, object: &StorePath, target: &str) -> Result<(), Failure> {
     make_folder(target)?;
-    rustix::mount::mount_bind(format!("{STORE}/{object}"), target)
-        .step(format!("show the object {object}"))
+    let source = on_host(&setup.store).join(object.to_string());
+    rustix::mount::mount_bind(source.as_str(), target).step(format!("show the object {object}"))
 }
 
 fn mount_tools(setup: &Setup) -> Result<(), Failure> {
@@ -115,7 +113,7 @@ fn mount_tools(setup: &Setup) -> Result<(), Failure> {
     let Some(c_tools) = &setup.c_tools else {
         return Ok(());
     };
-    show(c_tools, "/usr")?;
+    show(setup, c_tools, "/usr")?;
     if setup.linkers {
         mount_linkers(setup)?;
     }
@@ -191,12 +189,11 @@ fn write_files() -> Result<(), Failure> {
     write("/etc/hosts", HOSTS)
 }
 
-/// Lets the host's files go and makes the rest of the root read-only.
+/// Lets the host's files go, with one call, as each takes milliseconds, and makes the rest of the
+/// root read-only.
 fn close_root() -> Result<(), Failure> {
-    for folder in [STORE, HOST] {
-        rustix::mount::unmount(folder, UnmountFlags::DETACH).step(format!("let {folder} go"))?;
-        rustix::fs::rmdir(folder).step(format!("remove {folder}"))?;
-    }
+    rustix::mount::unmount(HOST, UnmountFlags::DETACH).step(format!("let {HOST} go"))?;
+    rustix::fs::rmdir(HOST).step(format!("remove {HOST}"))?;
     restrict(SANDBOX_STORE, MountFlags::RDONLY)?;
     restrict("/", MountFlags::RDONLY)
 }
