@@ -204,26 +204,22 @@ impl Work<'_> {
             .context
             .registry(lock.snapshot(), self.recipes, &fetching)?;
         let archives = Archives::new(&registry);
+        let recipes = self.chosen(&apps);
         let requests: Vec<_> = apps
             .iter()
-            .map(|app| AppRequest {
+            .zip(&recipes)
+            .map(|(app, recipes)| AppRequest {
                 resolution: &app.resolution,
+                recipes,
                 product: app.wanted.product(),
                 tools: &app.tools,
                 codegen: app.wanted.codegen,
                 alone: app.wanted.linkage == LinkageChoice::Static,
             })
             .collect();
-        let resolutions = apps.iter().map(|app| &app.resolution);
-        let tool_sets = toolchain::tool_sets(
-            self.context,
-            self.store,
-            self.progress,
-            self.recipes,
-            resolutions,
-        )?;
+        let asked = requests.iter().map(|app| (app.resolution, app.recipes));
+        let tool_sets = toolchain::tool_sets(self.context, self.store, self.progress, asked)?;
         let around = Surroundings {
-            recipes: self.recipes,
             tool_sets: &tool_sets,
             store: self.store,
             fetcher: &archives,
@@ -251,6 +247,43 @@ impl Work<'_> {
         }
         let linked = self.link(&apps, &plan.apps, &registry)?;
         self.commit(&apps, plan, &linked, &lock)
+    }
+
+    /// Returns the recipes of each app with the native libraries that it chooses, and says what
+    /// cannot be had.
+    fn chosen(&self, apps: &[Resolved<'_>]) -> Vec<RecipeSet> {
+        let mut used = BTreeSet::new();
+        let mut refused = BTreeSet::new();
+        let mut sets = Vec::new();
+        for app in apps {
+            let natives = &app.wanted.natives;
+            let recipes = self.recipes.with_natives(natives);
+            for variant in app.resolution.graph.node_weights() {
+                let change = recipes.override_for(&variant.name, &variant.version);
+                let Some(change) = change else {
+                    continue;
+                };
+                used.extend(change.native.iter().cloned());
+                for library in change.instead.keys().filter(|name| natives.contains(*name)) {
+                    used.insert(library.clone());
+                    refused.insert(format!(
+                        "`{} {}` of `{}` keeps the library it carries: its recipe knows no way to \
+                         build it against this `{library}`",
+                        variant.name, variant.version, app.wanted.name
+                    ));
+                }
+            }
+            sets.push(recipes);
+        }
+        let named: BTreeSet<_> = apps.iter().flat_map(|app| &app.wanted.natives).collect();
+        let unused = named.into_iter().filter(|name| !used.contains(*name));
+        refused.extend(unused.map(|library| {
+            format!("the native library `{library}` is not used: no crate is built against it")
+        }));
+        for line in refused {
+            self.context.ui.warning(line);
+        }
+        sets
     }
 
     /// Reads the lock file beside the user's manifest, or else the profile's own.

@@ -259,7 +259,8 @@ impl From<BuildError> for CommandError {
                 let text = format!("{error}\n{last}");
                 Self::new(Kind::Build, text.trim_end().to_owned()).hint(hint)
             }
-            BuildError::Fetch(_) => Self::new(transfer_kind(&error), error),
+            // The outer error is transparent: asked for its causes, it leaves itself out.
+            BuildError::Fetch(source) => Self::new(transfer_kind(source), error),
             BuildError::Unpack { .. } => Self::new(Kind::Untrusted, error),
             _ => Self::new(Kind::Failed, error),
         }

@@ -72,11 +72,10 @@ pub(crate) fn tool_sets<'a>(
     context: &Context,
     store: &Store,
     reporter: &dyn Reporter,
-    recipes: &RecipeSet,
-    apps: impl Iterator<Item = &'a Resolution>,
+    apps: impl Iterator<Item = (&'a Resolution, &'a RecipeSet)>,
 ) -> Result<ToolSets, CommandError> {
     let sets: BTreeSet<_> = apps
-        .flat_map(|resolution| orlop_plan::tool_sets(resolution, recipes))
+        .flat_map(|(resolution, recipes)| orlop_plan::tool_sets(resolution, recipes))
         .filter(|set| !set.is_empty())
         .collect();
     let imported = sets.into_iter().map(|set| {

@@ -63,6 +63,7 @@ pub(crate) fn order(table: &str) -> &'static [&'static str] {
             "through",
             "unused-tools",
             "environment",
+            "instead",
         ],
         "plugin" => &[
             "name",
@@ -82,6 +83,9 @@ pub(crate) fn order(table: &str) -> &'static [&'static str] {
             "native",
             "tools",
             "environment",
+            "patch",
+            "build",
+            "arguments",
             "script",
         ],
         "source" => &[

@@ -132,6 +132,15 @@ pub(super) fn unknown_library(subject: &Subject<'_>, report: &mut Report<'_>) {
         .change()
         .map(|change| &change.native)
         .or_else(|| subject.library().map(|library| &library.native));
+    let instead = subject.change().map(|change| change.instead.keys());
+    for name in instead.into_iter().flatten() {
+        if !subject.known.libraries.contains(name) {
+            report.add(
+                &subject.value(&format!("instead.{name}")),
+                format!("there is no recipe of a native library `{name}`"),
+            );
+        }
+    }
     let own = subject.library().map(|library| &library.name);
     for name in native.into_iter().flatten() {
         if !subject.known.libraries.contains(name) && own != Some(name) {
@@ -144,7 +153,9 @@ pub(super) fn unknown_library(subject: &Subject<'_>, report: &mut Report<'_>) {
 }
 
 pub(super) fn script_without_out(subject: &Subject<'_>, report: &mut Report<'_>) {
-    let script = subject.library().map(|library| library.script.as_str());
+    let script = subject
+        .library()
+        .and_then(|library| library.script.as_deref());
     let mentions = |script: &str| script.contains("$out") || script.contains("${out");
     if script.is_some_and(|script| !mentions(script)) {
         report.add(

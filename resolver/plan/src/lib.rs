@@ -35,6 +35,8 @@ pub use crate::tools::{ToolSets, tool_sets};
 pub struct AppRequest<'a> {
     /// What the app is compiled from.
     pub resolution: &'a Resolution,
+    /// Overrides, as the app chooses them, and native libraries, which are the same for all apps.
+    pub recipes: &'a RecipeSet,
     /// What is made of it.
     pub product: Product<'a>,
     /// What it is compiled with; of the C tools those without extra ones.
@@ -63,8 +65,6 @@ pub enum Product<'a> {
 #[derive(Clone, Copy)]
 #[expect(missing_debug_implementations, reason = "a fetcher has no debug form")]
 pub struct Surroundings<'a> {
-    /// Overrides and native libraries.
-    pub recipes: &'a RecipeSet,
     /// The C tools for steps that ask for extra ones: all [`tool_sets`] of the apps.
     pub tool_sets: &'a ToolSets,
     /// What is built.
@@ -176,7 +176,7 @@ fn list(names: &BTreeSet<String>) -> String {
 /// Makes the plan for apps: every step that is missing, in an order in which it can be executed.
 pub fn plan(apps: &[AppRequest<'_>], around: Surroundings<'_>) -> Result<Plan, PlanError> {
     let mut derivations = Derivations::default();
-    let mut natives = Natives::new(around.recipes, around.tool_sets);
+    let mut natives = Natives::new(around.tool_sets);
     let mut plan = Plan::default();
     for app in apps {
         plan.apps

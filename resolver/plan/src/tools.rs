@@ -31,7 +31,7 @@ pub fn tool_sets(resolution: &Resolution, recipes: &RecipeSet) -> BTreeSet<BTree
     let mut seen = BTreeSet::new();
     while let Some(library) = open.pop().and_then(|name| recipes.library(name)) {
         if seen.insert(&library.name) {
-            sets.insert(extras(&library.tools));
+            sets.insert(extras(&library.called()));
             open.extend(&library.native);
         }
     }

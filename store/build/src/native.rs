@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use orlop_store::derivation::NativeBuild;
-use orlop_store::job::{COMPLETER, NATIVE_VARIABLE};
+use orlop_store::job::{COMPLETER, LOADED_FOLDER, NATIVE_VARIABLE};
 use orlop_store::{JobSlots, StorePath};
 
 use crate::environment::{self, Environment, folders, joined};
@@ -45,7 +45,9 @@ pub(crate) fn build(build: &NativeBuild, place: &Workplace<'_>) -> Result<(), Bu
         return Err(place.failed("the script put nothing into `$out`"));
     }
     let completer = place.seen.view.linkers.join(COMPLETER);
-    run(completer, vec![place.seen.output().into()])?;
+    let mut words = vec![place.seen.output(), place.seen.scratch.clone()];
+    words.extend(build.natives.iter().map(|native| place.seen.object(native)));
+    run(completer, words.into_iter().map(String::from).collect())?;
     Ok(())
 }
 
@@ -63,14 +65,14 @@ fn environment(build: &NativeBuild, seen: &Seen) -> Environment {
     for (name, folder) in [
         ("CPATH", "include"),
         ("LIBRARY_PATH", "lib"),
-        ("LD_LIBRARY_PATH", "lib"),
+        ("LD_LIBRARY_PATH", LOADED_FOLDER),
     ] {
         // An empty entry would mean the working folder.
         if !build.natives.is_empty() {
             environment.insert(name.into(), list(&build.natives, folder, seen));
         }
     }
-    environment.extend(build.environment.clone());
+    environment::add_recipe(&mut environment, &build.environment, &build.natives, seen);
     environment
 }
 

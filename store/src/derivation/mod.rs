@@ -29,7 +29,7 @@ pub const HASH_FORMAT: u64 = 2;
 pub const SANDBOX_CONTRACT: u64 = 3;
 
 /// Version of the names that shared libraries of native builds are given.
-pub const NATIVE_NAMES: u64 = 1;
+pub const NATIVE_NAMES: u64 = 2;
 
 /// One exact step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
