@@ -1,9 +1,10 @@
 //! C libraries that recipes leave to a build system.
 
 use std::path::Path;
+use std::process::Command;
 
 use crate::natives::Recipes;
-use crate::support::Env;
+use crate::support::{Env, Server, checksum};
 
 /// A function, and what a build likes to bake in: the path of the file.
 const NUMBER: &str = "const char *place(void) { return __FILE__; }\n\
@@ -117,4 +118,44 @@ fn each_builds_a_shared_library_with_arguments_and_a_patch() {
     }
     let apps: Vec<_> = apps.iter().map(|app| (app.as_str(), "42")).collect();
     recipes.check(&apps);
+}
+
+#[test]
+fn an_archive_comes_from_a_mirror() {
+    let env = Env::new();
+    std::fs::create_dir_all(env.path("files/number-1")).unwrap();
+    let write = |name: &str, text: &str| env.write(&format!("files/number-1/{name}"), text);
+    write("number.c", "int number(void) { return ANSWER; }\n");
+    write(
+        "number.pc.in",
+        &DESCRIPTION
+            .replace("NAME", "number")
+            .replace("@prefix@", "${pcfiledir}/../.."),
+    );
+    write(
+        "Makefile",
+        &MAKEFILE.replace("NAME", "number").replace("@answer@", "11"),
+    );
+    let status = Command::new("tar")
+        .args(["-czf", "number.tar.gz", "number-1"])
+        .current_dir(env.path("files"))
+        .status();
+    assert!(status.unwrap().success());
+    let archive = std::fs::read(env.path("files/number.tar.gz")).unwrap();
+    let server = Server::start(&env.path("files"));
+    let mut recipes = Recipes::new(&env);
+    recipes.add(
+        "number",
+        &format!(
+            "[library]\nname = \"number\"\nversion = \"1\"\nbuild = \"make\"\n\
+             source = {{ url = \"{0}/absent.tar.gz\", mirrors = [\"{0}/number.tar.gz\"], \
+             sha256 = \"{1}\" }}\n",
+            server.url(),
+            checksum(&archive)
+        ),
+    );
+    recipes.user("number", "number", "number");
+    recipes.app("app", &["number-sys"]);
+    recipes.install("app").success();
+    assert_eq!(env.program("app").success().stdout.trim(), "11");
 }

@@ -89,7 +89,8 @@ pub(crate) fn order(table: &str) -> &'static [&'static str] {
             "script",
         ],
         "source" => &[
-            "crate", "version", "url", "git", "rev", "path", "checksum", "sha256", "folder",
+            "crate", "version", "url", "mirrors", "git", "rev", "path", "checksum", "sha256",
+            "folder",
         ],
         _ => &[],
     }

@@ -94,18 +94,27 @@ pub(super) fn todo_left(subject: &Subject<'_>, report: &mut Report<'_>) {
     }
 }
 
+const INSECURE: &str =
+    "anybody on the way can see what is fetched, and break it: `https://` is safe";
+
+fn is_insecure(address: &str) -> bool {
+    address.starts_with("http://") || address.starts_with("git://")
+}
+
 pub(super) fn insecure_address(subject: &Subject<'_>, report: &mut Report<'_>) {
     let library = subject.library().map(|library| &library.source);
     let (key, address) = match (library, subject.app().and_then(|app| app.source.as_ref())) {
-        (Some(LibrarySource::Url { url, .. }), _) => ("source.url", url),
+        (Some(LibrarySource::Url { url, mirrors, .. }), _) => {
+            for mirror in mirrors.iter().filter(|mirror| is_insecure(mirror)) {
+                report.add(&subject.item_of("source.mirrors", mirror), INSECURE);
+            }
+            ("source.url", url)
+        }
         (_, Some(CrateSource::Git { git, .. })) => ("source.git", git),
         _ => return,
     };
-    if address.starts_with("http://") || address.starts_with("git://") {
-        report.add(
-            &subject.value(key),
-            "anybody on the way can see what is fetched, and break it: `https://` is safe",
-        );
+    if is_insecure(address) {
+        report.add(&subject.value(key), INSECURE);
     }
 }
 

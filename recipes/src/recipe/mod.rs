@@ -268,6 +268,9 @@ pub enum LibrarySource {
     Url {
         /// Its address.
         url: String,
+        /// Other addresses of the same archive, asked in this order where the first fails.
+        #[serde(default)]
+        mirrors: Vec<String>,
         /// SHA-256 of the archive, in hexadecimal.
         sha256: String,
         /// The folder in it where the script starts. Letters, digits and `/.+-_` only: no shell

@@ -281,6 +281,7 @@ fn source(mut table: Table<'_>) -> Result<LibrarySource, RecipeError> {
     } else {
         LibrarySource::Url {
             url: table.required("url", "url = \"…\"")?.text(text::address)?,
+            mirrors: table.texts("mirrors", text::address)?,
             sha256: table
                 .required("sha256", "sha256 = \"…\"")?
                 .text(text::checksum)?,
@@ -499,9 +500,11 @@ mod tests {
             folder: Some("src/z".to_owned()),
         };
         assert_eq!(parsed(&text(&source)), expected(carried));
-        let source =
-            format!(r#"{{ url = "https://example.com/z.tar.gz", sha256 = "{CHECKSUM}" }}"#);
+        let source = format!(
+            r#"{{ url = "https://example.com/z.tar.gz", mirrors = ["https://example.org/z.tar.gz"], sha256 = "{CHECKSUM}" }}"#
+        );
         let published = LibrarySource::Url {
+            mirrors: vec!["https://example.org/z.tar.gz".to_owned()],
             url: "https://example.com/z.tar.gz".to_owned(),
             sha256: CHECKSUM.to_owned(),
             folder: None,

@@ -163,13 +163,21 @@ fn source(recipe: &LibraryRecipe) -> Source {
         },
         LibrarySource::Url {
             url,
+            mirrors,
             sha256,
             folder: _,
         } => Source {
             name: recipe.name.to_string(),
             version: recipe.version.clone(),
             checksum: sha256.clone(),
-            origin: Origin::Url(url.clone()),
+            origin: if mirrors.is_empty() {
+                Origin::Url(url.clone())
+            } else {
+                Origin::Mirrored {
+                    url: url.clone(),
+                    mirrors: mirrors.clone(),
+                }
+            },
         },
     }
 }

@@ -73,6 +73,13 @@ pub enum Origin {
     Registry,
     /// A `.tar.gz` at an address from a recipe.
     Url(String),
+    /// The same, with other addresses that are asked where the first fails.
+    Mirrored {
+        /// The first address.
+        url: String,
+        /// The others, in the order in which they are asked.
+        mirrors: Vec<String>,
+    },
 }
 
 /// The programs a step runs with.

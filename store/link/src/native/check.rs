@@ -5,7 +5,7 @@
 //! | names the folder that it was built in | that folder is gone, and elsewhere it had another name |
 //! | needs a library of nobody | it would be found by chance, or not at all |
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use orlop_loader::elf::Object;
@@ -121,29 +121,27 @@ fn described(path: &Utf8Path, folder: &Utf8Path, scopes: &[&Utf8Path]) -> Result
         file: path.strip_prefix(folder).unwrap_or(path).to_owned(),
         needs,
     };
-    for (key, value) in text.lines().filter_map(|line| line.split_once(':')) {
-        match key.trim() {
+    let is_there = |files: &[String]| {
+        let mut places = scopes
+            .iter()
+            .flat_map(|scope| files.iter().map(move |file| scope.join(file)));
+        places.any(|place| place.exists())
+    };
+    for (key, value) in fields(&text) {
+        match key {
             "Requires" | "Requires.private" => {
-                for package in packages(value) {
-                    let file = format!("{package}.pc");
-                    let mut places = scopes
-                        .iter()
-                        .flat_map(|scope| DESCRIPTIONS.map(|place| scope.join(place)));
-                    if !places.any(|place| place.join(&file).exists()) {
+                for package in packages(&value) {
+                    let files = DESCRIPTIONS.map(|place| format!("{place}/{package}.pc"));
+                    if !is_there(&files) {
                         return Err(undeclared(format!("the package `{package}`")));
                     }
                 }
             }
             "Libs" | "Libs.private" => {
-                for name in value
-                    .split_whitespace()
-                    .filter_map(|word| word.strip_prefix("-l"))
-                {
-                    let is_there = |scope: &&Utf8Path| {
-                        let files = [format!("lib/lib{name}.so"), format!("lib/lib{name}.a")];
-                        files.iter().any(|file| scope.join(file).exists())
-                    };
-                    if !SYSTEM.contains(&name) && !scopes.iter().any(is_there) {
+                let names = value.split_whitespace();
+                for name in names.filter_map(|word| word.strip_prefix("-l")) {
+                    let files = ["so", "a"].map(|ending| format!("lib/lib{name}.{ending}"));
+                    if !SYSTEM.contains(&name) && !is_there(&files) {
                         return Err(undeclared(format!("the library `-l{name}`")));
                     }
                 }
@@ -152,6 +150,39 @@ fn described(path: &Utf8Path, folder: &Utf8Path, scopes: &[&Utf8Path]) -> Result
         }
     }
     Ok(())
+}
+
+/// Returns the fields of a description, with the values of its variables put in.
+fn fields(text: &str) -> Vec<(&str, String)> {
+    let mut variables = BTreeMap::new();
+    let mut fields = Vec::new();
+    for line in text.lines() {
+        let Some(at) = line.find(['=', ':']) else {
+            continue;
+        };
+        let (key, value) = (line[..at].trim(), expanded(&line[at + 1..], &variables));
+        if line[at..].starts_with('=') {
+            variables.insert(key, value);
+        } else {
+            fields.push((key, value));
+        }
+    }
+    fields
+}
+
+/// Puts the values of variables in place of `${NAME}`; those that are not known are empty.
+fn expanded(text: &str, variables: &BTreeMap<&str, String>) -> String {
+    let mut rest = text;
+    let mut all = String::new();
+    while let Some((before, (name, behind))) = rest
+        .split_once("${")
+        .and_then(|(before, behind)| Some((before, behind.split_once('}')?)))
+    {
+        all.push_str(before);
+        all.push_str(variables.get(name).map_or("", String::as_str));
+        rest = behind;
+    }
+    all + rest
 }
 
 /// Returns the names in a list of packages, each of which may come with a version.
@@ -171,6 +202,18 @@ fn packages(list: &str) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fields_hold_variables() {
+        let text = "prefix=/a:b\nend=_x\n\nLibs: -L${prefix}/lib -lz${end}${none}\nRequires: a = 1";
+        assert_eq!(
+            fields(text),
+            [
+                ("Libs", " -L/a:b/lib -lz_x".to_owned()),
+                ("Requires", " a = 1".to_owned())
+            ]
+        );
+    }
 
     #[test]
     fn packages_come_with_versions() {
