@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
-use orlop_recipes::{AppSpec, CodegenChoice, Policy, Version};
+use orlop_recipes::{AppSpec, CodegenChoice, PackageName, Policy, Version};
 
 use crate::recipe_args::RecipeCommand;
 
@@ -217,6 +217,10 @@ pub(crate) struct Install {
     /// The compiler for these apps: a name that `orlop compiler list` prints
     #[arg(long, value_name = "NAME")]
     pub(crate) compiler: Option<String>,
+    /// Native libraries that their crates are built against in place of what they carry, separated
+    /// by commas
+    #[arg(long, value_delimiter = ',', value_name = "LIBRARY")]
+    pub(crate) native: Vec<PackageName>,
     /// How versions are chosen: latest, locked or shared [default: the manifest's, or latest]
     #[arg(long)]
     pub(crate) policy: Option<Policy>,

@@ -266,7 +266,8 @@ impl From<BuildError> for CommandError {
                     .hint(hint)
                     .hints(kept)
             }
-            BuildError::Fetch(_) => Self::new(transfer_kind(&error), error),
+            // The outer error is transparent: asked for its causes, it leaves itself out.
+            BuildError::Fetch(source) => Self::new(transfer_kind(source), error),
             BuildError::Unpack { .. } => Self::new(Kind::Untrusted, error),
             _ => Self::new(Kind::Failed, error),
         }

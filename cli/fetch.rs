@@ -55,6 +55,27 @@ impl<'a> Archives<'a> {
     pub(crate) fn new(registry: &'a Registry<'a>) -> Self {
         Self { registry }
     }
+
+    /// Asks one address after the other. If none has the archive, what went wrong at the first is
+    /// told.
+    fn download_mirrored(
+        &self,
+        archive: &Archive<'_>,
+        url: &str,
+        mirrors: &[String],
+    ) -> Result<Utf8PathBuf, DownloadError> {
+        let failed = match self.registry.download_from(archive, url) {
+            Ok(path) => return Ok(path),
+            Err(error) => error,
+        };
+        for mirror in mirrors {
+            match self.registry.download_from(archive, mirror) {
+                Ok(path) => return Ok(path),
+                Err(error) => tracing::info!("{mirror}: {error}"),
+            }
+        }
+        Err(failed)
+    }
 }
 
 fn archive(source: &Source) -> Archive<'_> {
@@ -76,6 +97,7 @@ impl Fetcher for Archives<'_> {
         let fetched = match &source.origin {
             Origin::Registry => self.registry.download(&archive),
             Origin::Url(url) => self.registry.download_from(&archive, url),
+            Origin::Mirrored { url, mirrors } => self.download_mirrored(&archive, url, mirrors),
         };
         fetched.map_err(|error| match error {
             DownloadError::Checksum {

@@ -11,7 +11,7 @@ use std::ffi::OsString;
 use std::process::{ExitCode, ExitStatus};
 
 use camino::Utf8Path;
-use orlop_link::native::{self, NativeError};
+use orlop_link::native::{self, NativeError, Surroundings};
 use orlop_link::recorder;
 use orlop_store::StorePath;
 use orlop_store::job::{COMPLETER, LINKERS, NATIVE_VARIABLE};
@@ -72,9 +72,16 @@ fn link(name: &str, words: Vec<OsString>) -> Result<ExitCode, String> {
 
 /// Checks and completes what a native build made.
 fn complete(words: &[OsString]) -> Result<ExitCode, String> {
-    let folder = words.first().and_then(|word| word.to_str());
-    let folder = folder.ok_or("a folder is to be named")?;
-    native::complete(folder.as_ref(), &object()?).map_err(|error: NativeError| told(&error))?;
+    let mut folders = words.iter().map(|word| Utf8Path::from_path(word.as_ref()));
+    let mut next = || folders.next().flatten().map(Utf8Path::to_owned);
+    let (Some(folder), Some(workplace)) = (next(), next()) else {
+        return Err("what was made and where is to be named".to_owned());
+    };
+    let around = Surroundings {
+        workplace,
+        natives: std::iter::from_fn(next).collect(),
+    };
+    native::complete(&folder, &object()?, &around).map_err(|error: NativeError| told(&error))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -32,6 +32,8 @@ pub(crate) struct Wanted {
     pub(crate) codegen: CodegenChoice,
     /// The name of its compiler; none means the default one.
     pub(crate) compiler: Option<String>,
+    /// Native libraries that its crates are built against in place of what they carry.
+    pub(crate) natives: BTreeSet<PackageName>,
     /// The programs to build; none means all.
     pub(crate) programs: Option<BTreeSet<String>>,
     /// The packages whose crates it has in common with its plugins.
@@ -220,6 +222,7 @@ fn one(
         linkage,
         codegen: request.codegen,
         compiler: request.compiler,
+        natives: natives(name, request.natives, recipes)?,
         programs: recipe
             .as_ref()
             .map(|recipe| recipe.binaries.clone())
@@ -228,6 +231,30 @@ fn one(
         locals,
         recipe,
     })
+}
+
+/// The native libraries that an app chooses: each must have a recipe.
+fn natives(
+    app: &PackageName,
+    chosen: BTreeSet<PackageName>,
+    recipes: &RecipeSet,
+) -> Result<BTreeSet<PackageName>, CommandError> {
+    let known = || recipes.libraries().map(|library| library.name.as_str());
+    match chosen.iter().find(|name| recipes.library(name).is_none()) {
+        None => Ok(chosen),
+        Some(name) => {
+            let error = CommandError::usage(format!(
+                "`{app}` is to be built against `{name}`, for which there is no recipe of a native \
+                 library"
+            ));
+            Err(
+                error.hint(match orlop_recipes::closest(name.as_str(), known()) {
+                    Some(close) => format!("did you mean `{close}`?"),
+                    None => format!("there are: {}", known().collect::<Vec<_>>().join(", ")),
+                }),
+            )
+        }
+    }
 }
 
 /// The recipe of an app: its own file, or the one that goes by its name.

@@ -72,10 +72,9 @@ pub(crate) fn tool_sets<'a>(
     context: &Context,
     store: &Store,
     reporter: &dyn Reporter,
-    recipes: &RecipeSet,
-    apps: impl Iterator<Item = &'a Resolution>,
+    apps: impl Iterator<Item = (&'a Resolution, &'a RecipeSet)>,
 ) -> Result<ToolSets, CommandError> {
-    let sets = apps.flat_map(|resolution| orlop_plan::tool_sets(resolution, recipes));
+    let sets = apps.flat_map(|(resolution, recipes)| orlop_plan::tool_sets(resolution, recipes));
     import_sets(context, store, reporter, sets)
 }
 

@@ -10,6 +10,8 @@
     reason = "a test reads files and starts programs as it likes, and stops where something is odd"
 )]
 
+mod broken_recipes;
+mod build_systems;
 mod builds;
 mod checklist;
 mod clashes;
@@ -21,8 +23,10 @@ mod generations;
 mod install;
 mod linking;
 mod manifest;
+mod native_choice;
 mod natives;
 mod network;
+mod network_natives;
 mod oracle;
 mod parity;
 mod pipelining;

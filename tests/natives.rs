@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::support::{Env, Package, checksum};
+use crate::support::{Env, Package, Run, checksum};
 use crate::traps::archive;
 
 /// The recipes that a test writes.
@@ -15,7 +15,7 @@ pub(crate) struct Recipes<'a> {
 }
 
 impl<'a> Recipes<'a> {
-    fn new(env: &'a Env) -> Self {
+    pub(crate) fn new(env: &'a Env) -> Self {
         Self {
             env,
             files: Vec::new(),
@@ -31,6 +31,23 @@ impl<'a> Recipes<'a> {
         script: &str,
         native: &[&str],
     ) {
+        let how = format!(
+            "script = '''\nmkdir -p \"$out/lib/pkgconfig\"\n{script}\n\
+             printf 'Name: {name}\\nDescription: {name}\\nVersion: 1\\nLibs: -L%s/lib\\n' \
+             \"$out\" > \"$out/lib/pkgconfig/{name}.pc\"\n'''\n"
+        );
+        self.library_built(name, files, &how, native);
+    }
+
+    /// Writes the recipe of a library out of these files. `how` are the lines of it that say how it
+    /// is built.
+    pub(crate) fn library_built(
+        &mut self,
+        name: &str,
+        files: &[(&str, &str)],
+        how: &str,
+        native: &[&str],
+    ) {
         let carrier = format!("{name}-source");
         let package = files
             .iter()
@@ -43,20 +60,24 @@ impl<'a> Recipes<'a> {
         let text = format!(
             "schema = 1\n[library]\nname = \"{name}\"\nversion = \"1.0.0\"\nnative = {native:?}\n\
              source = {{ crate = \"{carrier}\", version = \"1.0.0\", checksum = \"{checksum}\", \
-             folder = \"c\" }}\nscript = '''\nmkdir -p \"$out/lib/pkgconfig\"\n{script}\n\
-             printf 'Name: {name}\\nDescription: {name}\\nVersion: 1\\nLibs: -L%s/lib\\n' \
-             \"$out\" > \"$out/lib/pkgconfig/{name}.pc\"\n'''\n"
+             folder = \"c\" }}\n{how}"
         );
         let path = self.env.write(&format!("{name}.toml"), &text);
         self.files.push(path);
     }
 
-    /// Publishes a crate for a library, which is linked as `lib<link>.so`, with one function.
-    fn user(&mut self, library: &str, link: &str, function: &str) {
-        let name = format!("{library}-sys");
-        let recipe = format!("schema = 1\n[crate]\nname = \"{name}\"\nnative = [\"{library}\"]\n");
-        let path = self.env.write(&format!("{name}.toml"), &recipe);
+    /// Writes a recipe without its first line.
+    pub(crate) fn add(&mut self, name: &str, text: &str) {
+        let text = format!("schema = 1\n{text}");
+        let path = self.env.write(&format!("{name}.toml"), &text);
         self.files.push(path);
+    }
+
+    /// Publishes a crate for a library, which is linked as `lib<link>.so`, with one function.
+    pub(crate) fn user(&mut self, library: &str, link: &str, function: &str) {
+        let name = format!("{library}-sys");
+        let recipe = format!("[crate]\nname = \"{name}\"\nnative = [\"{library}\"]\n");
+        self.add(&name, &recipe);
         let script = format!(
             "fn main() {{\n    let out = std::process::Command::new(\"pkg-config\")\
              .args([\"--libs-only-L\", \"{library}\"]).output().unwrap();\n    \
@@ -112,43 +133,48 @@ impl<'a> Recipes<'a> {
 
     /// Installs an app, which fails.
     #[track_caller]
-    fn refused(&self, app: &str) -> crate::support::Run {
+    fn refused(&self, app: &str) -> Run {
+        self.install(app).fails(5)
+    }
+
+    /// Installs an app.
+    pub(crate) fn install(&self, app: &str) -> Run {
         let recipes = self.files.iter().map(|path| path.to_str().unwrap());
         self.env
             .orlop(["install"].into_iter().chain(recipes).chain([app]))
-            .fails(5)
     }
 
     /// Returns the file names of the libraries that an app loads and that begin like this.
-    fn loaded(&self, app: &str, start: &str) -> Vec<String> {
-        let proofs = self
-            .env
-            .run(&format!("prove {app} --json"))
-            .success()
-            .json();
-        let objects = proofs[0]["proof"]["objects"].as_array().unwrap();
-        let paths = objects
-            .iter()
-            .map(|object| object["path"].as_str().unwrap());
-        let mut names: Vec<_> = paths
-            .map(|path| path.rsplit('/').next().unwrap().to_owned())
-            .filter(|name| name.starts_with(start))
-            .collect();
-        names.sort();
-        names
+    pub(crate) fn loaded(&self, app: &str, start: &str) -> Vec<String> {
+        loaded(self.env, app, start)
     }
 }
 
+/// Returns the file names of the libraries that an app loads and that begin like this.
+pub(crate) fn loaded(env: &Env, app: &str, start: &str) -> Vec<String> {
+    let proofs = env.run(&format!("prove {app} --json")).success().json();
+    let objects = proofs[0]["proof"]["objects"].as_array().unwrap();
+    let paths = objects
+        .iter()
+        .map(|object| object["path"].as_str().unwrap());
+    let mut names: Vec<_> = paths
+        .map(|path| path.rsplit('/').next().unwrap().to_owned())
+        .filter(|name| name.starts_with(start))
+        .collect();
+    names.sort();
+    names
+}
+
 /// Links `library` out of `number.c` by the SONAME `libnumber.so.1`.
-const NUMBER: &str = "cc -O2 -shared -fPIC -Wl,-soname,libnumber.so.1 number.c \
+pub(crate) const NUMBER: &str = "cc -O2 -shared -fPIC -Wl,-soname,libnumber.so.1 number.c \
      -o \"$out/lib/libnumber.so.1\"\nln -s libnumber.so.1 \"$out/lib/libnumber.so\"";
 
-fn number(answer: i32) -> String {
+pub(crate) fn number(answer: i32) -> String {
     format!("int number(void) {{ return {answer}; }}\n")
 }
 
 /// Two releases of a C library, each a shared library by the same name, with the same function.
-pub(crate) fn two_numbers(env: &Env) -> Recipes<'_> {
+fn two_numbers(env: &Env) -> Recipes<'_> {
     let mut recipes = Recipes::new(env);
     for (name, answer) in [("number1", 11), ("number2", 22)] {
         recipes.library(name, &[("number.c", &number(answer))], NUMBER, &[]);
@@ -189,14 +215,26 @@ fn a_library_by_the_name_of_one_of_the_machine() {
     let mut recipes = Recipes::new(&env);
     for (name, answer) in [("zlib1", 11), ("zlib2", 22)] {
         let text = format!("int zlibVersion(void) {{ return {answer}; }}\n");
-        let script = "cc -O2 -shared -fPIC z.c -o \"$out/lib/libz.so\"";
+        let script = "cc -O2 -shared -fPIC -Wl,-soname,libz.so.1 z.c -o \"$out/lib/libz.so.1\"\n\
+                      ln -s libz.so.1 \"$out/lib/libz.so\"";
         recipes.library(name, &[("z.c", &text)], script, &[]);
         recipes.user(name, "z", "zlibVersion");
     }
+    // The assembler itself needs a `libz.so.1`, and not this one.
+    let script = "cc -O2 -shared -fPIC user.c -lz -o \"$out/lib/libuser.so\"";
+    let text = "int zlibVersion(void);\nint user(void) { return zlibVersion() * 2; }\n";
+    recipes.library("user", &[("user.c", text)], script, &["zlib1"]);
+    recipes.user("user", "user", "user");
+    recipes.app("behind", &["user-sys"]);
     recipes.app("left", &["zlib1-sys"]);
     recipes.app("right", &["zlib2-sys"]);
     recipes.app("both", &["zlib1-sys", "zlib2-sys"]);
-    recipes.check(&[("left", "11"), ("right", "22"), ("both", "11 22")]);
+    recipes.check(&[
+        ("left", "11"),
+        ("right", "22"),
+        ("both", "11 22"),
+        ("behind", "22"),
+    ]);
 }
 
 /// A library that asks another for its number.

@@ -160,13 +160,12 @@ impl Work<'_> {
         let sets = orlop_plan::library_tool_sets(name, self.recipes);
         let tool_sets = toolchain::import_sets(context, store, progress, sets.into_iter())?;
         let around = Surroundings {
-            recipes: self.recipes,
             tool_sets: &tool_sets,
             store,
             fetcher: &archives,
         };
         act(&Making {
-            steps: &Steps::of_library(name, &tools, around)?,
+            steps: &Steps::of_library(name, self.recipes, &tools, around)?,
             executor: self.executor(&archives, keep_failed),
             progress,
             work: self,

@@ -210,27 +210,24 @@ impl Work<'_> {
         archives: &Archives<'_>,
         act: impl FnOnce(&Steps<'_>) -> Result<T, CommandError>,
     ) -> Result<T, CommandError> {
+        let recipes = self.chosen(packages.iter().map(|(app, _)| *app));
         let requests: Vec<_> = packages
             .iter()
-            .map(|(app, product)| AppRequest {
+            .zip(&recipes)
+            .map(|((app, product), recipes)| AppRequest {
                 resolution: &app.resolution,
+                recipes,
                 product: *product,
                 tools: &app.tools,
                 codegen: app.wanted.codegen,
                 alone: app.wanted.linkage == LinkageChoice::Static,
             })
             .collect();
-        let tool_sets = toolchain::tool_sets(
-            self.context,
-            self.store,
-            self.progress,
-            self.recipes,
-            packages.iter().map(|(app, _)| &app.resolution),
-        )?;
+        let asked = requests.iter().map(|app| (app.resolution, app.recipes));
+        let tool_sets = toolchain::tool_sets(self.context, self.store, self.progress, asked)?;
         act(&Steps::of_packages(
             &requests,
             Surroundings {
-                recipes: self.recipes,
                 tool_sets: &tool_sets,
                 store: self.store,
                 fetcher: archives,
@@ -264,6 +261,44 @@ impl Work<'_> {
             jobs: self.context.jobs(),
             keep_failed,
         }
+    }
+
+    /// Returns the recipes of each app with the native libraries that it chooses, and says what
+    /// cannot be had.
+    fn chosen<'r>(&self, apps: impl Iterator<Item = &'r Resolved<'r>>) -> Vec<RecipeSet> {
+        let apps: Vec<_> = apps.collect();
+        let mut used = BTreeSet::new();
+        let mut refused = BTreeSet::new();
+        let mut sets = Vec::new();
+        for app in &apps {
+            let natives = &app.wanted.natives;
+            let recipes = self.recipes.with_natives(natives);
+            for variant in app.resolution.graph.node_weights() {
+                let change = recipes.override_for(&variant.name, &variant.version);
+                let Some(change) = change else {
+                    continue;
+                };
+                used.extend(change.native.iter().cloned());
+                for library in change.instead.keys().filter(|name| natives.contains(*name)) {
+                    used.insert(library.clone());
+                    refused.insert(format!(
+                        "`{} {}` of `{}` keeps the library it carries: its recipe knows no way to \
+                         build it against this `{library}`",
+                        variant.name, variant.version, app.wanted.name
+                    ));
+                }
+            }
+            sets.push(recipes);
+        }
+        let named: BTreeSet<_> = apps.iter().flat_map(|app| &app.wanted.natives).collect();
+        let unused = named.into_iter().filter(|name| !used.contains(*name));
+        refused.extend(unused.map(|library| {
+            format!("the native library `{library}` is not used: no crate is built against it")
+        }));
+        for line in refused {
+            self.context.ui.warning(line);
+        }
+        sets
     }
 
     /// Reads the lock file beside the user's manifest, or else the profile's own.

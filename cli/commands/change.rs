@@ -202,6 +202,9 @@ fn requested(
     if let Some(compiler) = &arguments.compiler {
         request.compiler = Some(compiler.clone());
     }
+    if !arguments.native.is_empty() {
+        request.natives = arguments.native.iter().cloned().collect();
+    }
     if let Some(policy) = arguments.policy {
         request.policy = policy;
     }

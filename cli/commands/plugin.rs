@@ -252,6 +252,7 @@ impl Work<'_> {
             linkage: LinkageChoice::Shared,
             codegen: CodegenChoice::Shared,
             compiler: Some(self.host.installed.compiler.clone()),
+            natives: self.host.wanted.natives.clone(),
             programs: None,
             plugins: [].into(),
             recipe: None,
@@ -273,11 +274,14 @@ impl Work<'_> {
             self.runner,
             &self.host.compiler,
         )?;
-        let recipes = &self.host.recipes;
-        let resolutions = [host, plugin].into_iter();
-        let tool_sets = toolchain::tool_sets(context, store, self.progress, recipes, resolutions)?;
+        // What both have in common must be built against the same libraries.
+        let recipes = self.host.recipes.with_natives(&self.host.wanted.natives);
+        let asked = [host, plugin].into_iter();
+        let asked = asked.map(|resolution| (resolution, &recipes));
+        let tool_sets = toolchain::tool_sets(context, store, self.progress, asked)?;
         let of = |resolution, product| AppRequest {
             resolution,
+            recipes: &recipes,
             product,
             tools: &tools,
             codegen: CodegenChoice::Shared,
@@ -288,7 +292,6 @@ impl Work<'_> {
             of(plugin, Product::Plugin),
         ];
         let around = Surroundings {
-            recipes,
             tool_sets: &tool_sets,
             store,
             fetcher: archives,

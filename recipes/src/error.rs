@@ -96,6 +96,14 @@ pub enum RecipeErrorKind {
         /// The place below `share`.
         place: String,
     },
+    /// Two keys of which only one may be there.
+    #[error("`{first}` and `{second}` exclude each other")]
+    Exclusive {
+        /// One key.
+        first: &'static str,
+        /// The other.
+        second: &'static str,
+    },
     /// A recipe that says of nothing how it is built.
     #[error("the recipe has none of the tables {}", list(.expected))]
     NoRecipe {
@@ -173,6 +181,7 @@ impl RecipeErrorKind {
             Self::Choice(_) => "not known".to_owned(),
             Self::Text { expected, .. } => format!("not {expected}"),
             Self::NoRecipe { .. } => "a recipe of what?".to_owned(),
+            Self::Exclusive { first, .. } => format!("`{first}` is there, too"),
             Self::Twice { .. } | Self::SeveralRecipes { .. } => "the second one".to_owned(),
         }
     }
@@ -195,6 +204,7 @@ impl RecipeErrorKind {
             Self::NoRecipe { .. } => {
                 Some("`[app]` is a program, `[crate]` changes how a crate is built, `[library]` is a native library, `[plugin]` is loaded by an app".to_owned())
             }
+            Self::Exclusive { first, second } => Some(format!("leave out `{first}` or `{second}`")),
             Self::SeveralRecipes { .. } => Some("write one file for each".to_owned()),
             Self::TooLong { .. }
             | Self::Syntax { .. }

@@ -63,6 +63,7 @@ pub(crate) fn order(table: &str) -> &'static [&'static str] {
             "through",
             "unused-tools",
             "environment",
+            "instead",
         ],
         "plugin" => &[
             "name",
@@ -82,10 +83,14 @@ pub(crate) fn order(table: &str) -> &'static [&'static str] {
             "native",
             "tools",
             "environment",
+            "patch",
+            "build",
+            "arguments",
             "script",
         ],
         "source" => &[
-            "crate", "version", "url", "git", "rev", "path", "checksum", "sha256", "folder",
+            "crate", "version", "url", "mirrors", "git", "rev", "path", "checksum", "sha256",
+            "folder",
         ],
         _ => &[],
     }

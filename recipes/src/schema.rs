@@ -175,19 +175,31 @@ mod tests {
             let text = smallest(*kind);
             Recipe::parse("x.toml", &text).unwrap();
             let table = table(*kind);
-            let required: BTreeSet<&str> = table["required"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|key| key.as_str().unwrap())
-                .collect();
+            let keys = |list: &'_ Value| -> BTreeSet<String> {
+                let keys = list.as_array().unwrap().iter();
+                keys.map(|key| key.as_str().unwrap().to_owned()).collect()
+            };
+            let required = keys(&table["required"]);
+            // Of some keys exactly one is required.
+            let choices = table["oneOf"].as_array().into_iter().flatten();
+            let choices: BTreeSet<_> = choices.flat_map(|one| keys(&one["required"])).collect();
             let written: BTreeSet<&str> = text
                 .lines()
                 .skip(2)
                 .filter_map(|line| line.split_once(" = "))
                 .map(|(key, _)| key)
                 .collect();
-            assert_eq!(required, written, "{kind}");
+            let chosen = |key: &&&str| choices.contains(**key);
+            assert_eq!(
+                written.iter().filter(chosen).count(),
+                usize::from(!choices.is_empty())
+            );
+            let others: BTreeSet<_> = written.iter().filter(|key| !chosen(key)).collect();
+            assert_eq!(
+                required.iter().collect::<Vec<_>>(),
+                others.into_iter().collect::<Vec<_>>(),
+                "{kind}"
+            );
             for key in written {
                 let line = format!("\n{key} = ");
                 let without: String = text

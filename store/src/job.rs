@@ -30,6 +30,10 @@ pub const SANDBOX_LINKERS: &str = "/orlop/ld";
 pub const LINKERS: [&str; 5] = ["ld", "ld.bfd", "ld.gold", "ld.lld", "ld.mold"];
 /// The name, beside those, under which the program checks what a build of a native library made.
 pub const COMPLETER: &str = "orlop-native";
+/// The folder of a native library's object in which its shared libraries are by their SONAMEs alone:
+/// what builds load them from. By their other names, such as `libz.so.1`, tools of the machine would
+/// load them in place of what they need.
+pub const LOADED_FOLDER: &str = "lib/sonames";
 /// The writable working folder inside a full sandbox.
 pub const SANDBOX_BUILD: &str = "/orlop/build";
 

@@ -257,6 +257,7 @@ fn resolution(
         linkage: LinkageChoice::Shared,
         codegen: CodegenChoice::Shared,
         compiler: None,
+        natives: [].into(),
         programs: None,
         plugins: [].into(),
         locals: locals.clone(),

@@ -94,18 +94,27 @@ pub(super) fn todo_left(subject: &Subject<'_>, report: &mut Report<'_>) {
     }
 }
 
+const INSECURE: &str =
+    "anybody on the way can see what is fetched, and break it: `https://` is safe";
+
+fn is_insecure(address: &str) -> bool {
+    address.starts_with("http://") || address.starts_with("git://")
+}
+
 pub(super) fn insecure_address(subject: &Subject<'_>, report: &mut Report<'_>) {
     let library = subject.library().map(|library| &library.source);
     let (key, address) = match (library, subject.app().and_then(|app| app.source.as_ref())) {
-        (Some(LibrarySource::Url { url, .. }), _) => ("source.url", url),
+        (Some(LibrarySource::Url { url, mirrors, .. }), _) => {
+            for mirror in mirrors.iter().filter(|mirror| is_insecure(mirror)) {
+                report.add(&subject.item_of("source.mirrors", mirror), INSECURE);
+            }
+            ("source.url", url)
+        }
         (_, Some(CrateSource::Git { git, .. })) => ("source.git", git),
         _ => return,
     };
-    if address.starts_with("http://") || address.starts_with("git://") {
-        report.add(
-            &subject.value(key),
-            "anybody on the way can see what is fetched, and break it: `https://` is safe",
-        );
+    if is_insecure(address) {
+        report.add(&subject.value(key), INSECURE);
     }
 }
 
@@ -132,6 +141,15 @@ pub(super) fn unknown_library(subject: &Subject<'_>, report: &mut Report<'_>) {
         .change()
         .map(|change| &change.native)
         .or_else(|| subject.library().map(|library| &library.native));
+    let instead = subject.change().map(|change| change.instead.keys());
+    for name in instead.into_iter().flatten() {
+        if !subject.known.libraries.contains(name) {
+            report.add(
+                &subject.value(&format!("instead.{name}")),
+                format!("there is no recipe of a native library `{name}`"),
+            );
+        }
+    }
     let own = subject.library().map(|library| &library.name);
     for name in native.into_iter().flatten() {
         if !subject.known.libraries.contains(name) && own != Some(name) {
@@ -144,7 +162,9 @@ pub(super) fn unknown_library(subject: &Subject<'_>, report: &mut Report<'_>) {
 }
 
 pub(super) fn script_without_out(subject: &Subject<'_>, report: &mut Report<'_>) {
-    let script = subject.library().map(|library| library.script.as_str());
+    let script = subject
+        .library()
+        .and_then(|library| library.script.as_deref());
     let mentions = |script: &str| script.contains("$out") || script.contains("${out");
     if script.is_some_and(|script| !mentions(script)) {
         report.add(

@@ -81,6 +81,18 @@ fn findings_know_their_place() {
 }
 
 #[test]
+fn libraries_in_place_of_others_are_known() {
+    let text = "schema = 1\n[crate]\nname = \"hello-sys\"\n\n[crate.instead.zlibb]\n";
+    let findings = lint("hello-sys.toml", text, &known()).unwrap();
+    let [finding] = &findings[..] else {
+        panic!("{findings:#?}")
+    };
+    assert_eq!((finding.rule.name, finding.line), ("unknown-library", 5));
+    let good = text.replace("zlibb", "zlib");
+    assert!(lint("hello-sys.toml", &good, &known()).unwrap().is_empty());
+}
+
+#[test]
 fn names_are_used_once_and_sentences_end() {
     let names: BTreeSet<_> = RULES.iter().map(|rule| rule.name).collect();
     assert_eq!(names.len(), RULES.len());

@@ -283,7 +283,7 @@ fn is_plain(request: &PackageRequest) -> bool {
 }
 
 /// Writes each field that differs from the default.
-fn fields(request: &PackageRequest) -> [(&'static str, Option<Value>); 8] {
+fn fields(request: &PackageRequest) -> [(&'static str, Option<Value>); 9] {
     let PackageRequest {
         requirement,
         features,
@@ -292,10 +292,12 @@ fn fields(request: &PackageRequest) -> [(&'static str, Option<Value>); 8] {
         linkage,
         codegen,
         compiler,
+        natives,
         recipe,
     } = request;
     let default = PackageRequest::default();
     let version = text::requirement_text(requirement);
+    let natives_written: Array = natives.iter().map(PackageName::as_str).collect();
     let features_written: Array = features.iter().map(FeatureName::as_str).collect();
     [
         (
@@ -320,6 +322,10 @@ fn fields(request: &PackageRequest) -> [(&'static str, Option<Value>); 8] {
             (*codegen != default.codegen).then(|| codegen.as_str().into()),
         ),
         ("compiler", compiler.as_deref().map(Value::from)),
+        (
+            "natives",
+            (!natives.is_empty()).then(|| natives_written.into()),
+        ),
         ("recipe", recipe.as_deref().map(Value::from)),
     ]
 }
@@ -601,6 +607,7 @@ fd-find = { version = "10",   features = ["x"] } # finds files
             prop::option::of(Just(LinkageChoice::Static)),
             prop::sample::select(vec![CodegenChoice::Shared, CodegenChoice::App]),
             prop::option::of("[0-9a-z.-]{1,8}"),
+            prop::collection::btree_set("[a-z][a-z0-9-]{0,5}", 0..3),
             prop::option::of("[ -~äß]{0,8}\\.toml"),
         )
             .prop_map(
@@ -612,6 +619,7 @@ fd-find = { version = "10",   features = ["x"] } # finds files
                     linkage,
                     codegen,
                     compiler,
+                    natives,
                     recipe,
                 )| {
                     PackageRequest {
@@ -621,6 +629,7 @@ fd-find = { version = "10",   features = ["x"] } # finds files
                         linkage,
                         codegen,
                         compiler,
+                        natives: natives.iter().map(|name| name.parse().unwrap()).collect(),
                         recipe: recipe.filter(|path| !path.contains("://")),
                         ..plain(requirement)
                     }

@@ -5,6 +5,7 @@
 //! profile = "default"
 //! snapshot = "2026-11-22"
 //! linkage = "shared"
+//! natives = ["zlib"]
 //!
 //! [packages]
 //! ripgrep = "15"
@@ -29,7 +30,7 @@ pub mod editor;
 mod read;
 pub(crate) mod sources;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use editor::ManifestEditor;
 use jiff::Timestamp;
@@ -53,6 +54,9 @@ pub struct Manifest {
     pub linkage: Option<LinkageChoice>,
     /// The compiler of packages that do not choose.
     pub compiler: Option<String>,
+    /// Native libraries, by the names of their recipes, that crates are built against in place of
+    /// what they carry.
+    pub natives: BTreeSet<PackageName>,
     /// The packages, by name.
     pub packages: BTreeMap<PackageName, PackageRequest>,
     /// The files of further recipes, for crates and native libraries, by what they are for.
@@ -81,6 +85,9 @@ pub struct PackageRequest {
     pub codegen: CodegenChoice,
     /// What it is compiled with, such as `1.95.0`; none means as the manifest says.
     pub compiler: Option<String>,
+    /// Native libraries, beside those of the manifest, that its crates are built against in place
+    /// of what they carry.
+    pub natives: BTreeSet<PackageName>,
     /// The file of its recipe, if it has one of its own. Relative to the manifest.
     pub recipe: Option<String>,
 }
@@ -134,6 +141,7 @@ impl Manifest {
         let mut request = self.packages.get(name)?.clone();
         request.linkage = request.linkage.or(self.linkage);
         request.compiler = request.compiler.or_else(|| self.compiler.clone());
+        request.natives.extend(self.natives.iter().cloned());
         Some(request)
     }
 }
@@ -148,6 +156,7 @@ impl Default for PackageRequest {
             linkage: None,
             codegen: CodegenChoice::default(),
             compiler: None,
+            natives: BTreeSet::new(),
             recipe: None,
         }
     }

@@ -1,6 +1,6 @@
 //! Text to [`Manifest`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Manifest, PackageRequest};
 use crate::error::RecipeError;
@@ -18,6 +18,7 @@ pub(super) fn manifest(file_name: &str, text: &str) -> Result<Manifest, RecipeEr
             .transpose()?,
         linkage: file.choice("linkage")?,
         compiler: file.text("compiler", text::line)?,
+        natives: natives(&mut file)?,
         packages: file
             .table("packages")?
             .map(packages)
@@ -32,6 +33,11 @@ pub(super) fn manifest(file_name: &str, text: &str) -> Result<Manifest, RecipeEr
     };
     file.finish()?;
     Ok(manifest)
+}
+
+fn natives(table: &mut Table<'_>) -> Result<BTreeSet<PackageName>, RecipeError> {
+    let names = table.texts("natives", |text| Ok(text.parse()?))?;
+    Ok(names.into_iter().collect())
 }
 
 fn packages(table: Table<'_>) -> Result<BTreeMap<PackageName, PackageRequest>, RecipeError> {
@@ -78,6 +84,7 @@ fn request(value: Value<'_>) -> Result<PackageRequest, RecipeError> {
         linkage: table.choice("linkage")?,
         codegen: table.choice("codegen")?.unwrap_or(default.codegen),
         compiler: table.text("compiler", text::line)?,
+        natives: natives(&mut table)?,
         recipe: table.text("recipe", text::recipe_path)?,
     };
     table.finish()?;
@@ -98,10 +105,11 @@ schema = 1
 profile = "work"
 snapshot = 2026-11-22
 linkage = "shared"
+natives = ["zlib"]
 
 [packages]
 ripgrep = "15"
-fd-find = { version = "10", features = ["x"], default-features = false, policy = "shared", linkage = "static", codegen = "app", compiler = "1.95.0" }
+fd-find = { version = "10", features = ["x"], default-features = false, policy = "shared", linkage = "static", codegen = "app", compiler = "1.95.0", natives = ["bzip2"] }
 bat.version = "0.26"
 
 [packages.hello]
@@ -132,6 +140,7 @@ number-sys = "../number-sys.toml"
             linkage: Some(LinkageChoice::Static),
             codegen: CodegenChoice::App,
             compiler: Some("1.95.0".to_owned()),
+            natives: ["bzip2".parse().unwrap()].into(),
             recipe: None,
         };
         let hello = PackageRequest {
@@ -149,6 +158,7 @@ number-sys = "../number-sys.toml"
             snapshot: Some("2026-11-22T23:59:59Z".parse().unwrap()),
             linkage: Some(LinkageChoice::Shared),
             compiler: None,
+            natives: ["zlib".parse().unwrap()].into(),
             packages: packages
                 .into_iter()
                 .map(|(name, request)| (name.parse().unwrap(), request))
@@ -169,6 +179,9 @@ number-sys = "../number-sys.toml"
         let linkage = |name: &str| manifest.request(&name.parse().unwrap()).unwrap().linkage;
         assert_eq!(linkage("ripgrep"), Some(LinkageChoice::Shared));
         assert_eq!(linkage("fd-find"), Some(LinkageChoice::Static));
+        let natives = |name: &str| manifest.request(&name.parse().unwrap()).unwrap().natives;
+        assert_eq!(natives("ripgrep"), ["zlib".parse().unwrap()].into());
+        assert_eq!(natives("fd-find").len(), 2);
         assert!(manifest.request(&"other".parse().unwrap()).is_none());
     }
 
@@ -203,8 +216,8 @@ number-sys = "../number-sys.toml"
           · ───┬──
           ·    ╰── has no meaning here
           ╰────
-         help: known here: `schema`, `profile`, `snapshot`, `linkage`, `compiler`, `packages`, `recipes`,
-               `recipe-sources`
+         help: known here: `schema`, `profile`, `snapshot`, `linkage`, `compiler`, `natives`, `packages`,
+               `recipes`, `recipe-sources`
         "#);
     }
 

@@ -14,10 +14,12 @@
 //! | `mod` | the types |
 //! | `read` | text to [`Recipe`] |
 //! | [`set`] | [`RecipeSet`]: recipes by name |
+//! | [`build`] | [`BuildSystem`]: native libraries that need no script |
 //! | [`share`] | [`ShareOrigin`]: man pages and completions of an app |
 //! | [`tool`] | [`Tool`]: programs of the machine that crates call |
 //! | `shipped` | the texts of `recipes/packages/` |
 
+pub mod build;
 mod read;
 pub mod set;
 pub mod share;
@@ -26,6 +28,7 @@ pub mod tool;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use build::BuildSystem;
 pub(crate) use read::crate_source;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -183,12 +186,39 @@ pub struct CrateOverride {
     pub unused_tools: BTreeSet<Tool>,
     /// Environment for its build script and its compilation.
     pub environment: BTreeMap<String, String>,
+    /// The native libraries it can be built against in place of what it carries, by the names of
+    /// their recipes. A manifest says which are: `natives`.
+    pub instead: BTreeMap<PackageName, Instead>,
 }
 
-/// A native library built by a script.
+/// What a crate needs that is built against a native library in place of what it carries: all that
+/// its recipe says otherwise of tools and environment does not count then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-#[schemars(deny_unknown_fields, extend("required" = ["name", "version", "source", "script"]))]
+#[schemars(deny_unknown_fields)]
+pub struct Instead {
+    /// The versions of the crate that can use this version of the library.
+    #[schemars(with = "String")]
+    pub versions: VersionReq,
+    /// The programs of the machine that its build script calls.
+    pub tools: BTreeSet<Tool>,
+    /// Of the programs that its build dependencies call, those that its build script makes no use
+    /// of.
+    pub unused_tools: BTreeSet<Tool>,
+    /// Environment for its build script and its compilation.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// A native library, built by a script or by a build system.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(
+    deny_unknown_fields,
+    extend(
+        "required" = ["name", "version", "source"],
+        "oneOf" = [{ "required": ["build"] }, { "required": ["script"] }],
+    )
+)]
 pub struct LibraryRecipe {
     /// Its name.
     pub name: PackageName,
@@ -199,8 +229,14 @@ pub struct LibraryRecipe {
     pub update: Option<VersionReq>,
     /// Where its source comes from.
     pub source: LibrarySource,
+    /// Changes to the source, as `patch -p1` reads them where the build starts.
+    pub patch: Option<String>,
+    /// What builds it, if not a script.
+    pub build: Option<BuildSystem>,
+    /// Further words for what configures the build, each as a shell reads it in double quotes.
+    pub arguments: Vec<String>,
     /// Run by `sh -eu` in the source; what it puts into `$out` is the library.
-    pub script: String,
+    pub script: Option<String>,
     /// The native libraries it needs, by the names of their recipes.
     pub native: BTreeSet<PackageName>,
     /// The programs of the machine that the script calls.
@@ -232,6 +268,9 @@ pub enum LibrarySource {
     Url {
         /// Its address.
         url: String,
+        /// Other addresses of the same archive, asked in this order where the first fails.
+        #[serde(default)]
+        mirrors: Vec<String>,
         /// SHA-256 of the archive, in hexadecimal.
         sha256: String,
         /// The folder in it where the script starts. Letters, digits and `/.+-_` only: no shell
@@ -309,6 +348,51 @@ impl CrateOverride {
     /// Whether it is for this version. Without a requirement, pre-releases are meant as well.
     pub fn applies_to(&self, version: &Version) -> bool {
         self.versions == VersionReq::STAR || self.versions.matches(version)
+    }
+
+    /// Returns the same crate built against a native library in place of what it carries.
+    fn built_against(&self, library: &PackageName, instead: &Instead) -> Self {
+        let mut versions = self.versions.clone();
+        // All comparators of a requirement must hold.
+        versions
+            .comparators
+            .extend(instead.versions.comparators.iter().cloned());
+        let mut native = self.native.clone();
+        native.insert(library.clone());
+        Self {
+            name: self.name.clone(),
+            versions,
+            native,
+            tools: instead.tools.clone(),
+            through: self.through.clone(),
+            unused_tools: instead.unused_tools.clone(),
+            environment: instead.environment.clone(),
+            instead: BTreeMap::new(),
+        }
+    }
+}
+
+impl LibraryRecipe {
+    /// Returns the script that builds it, from the top of its source.
+    pub fn lines(&self) -> String {
+        let mut lines = String::new();
+        if let Some(folder) = self.source.folder() {
+            // Recipes allow no letter in it that a shell would want quoted.
+            lines.extend(["cd ", folder, "\n"]);
+        }
+        lines.extend(self.patch.as_deref().map(build::patching));
+        lines.push_str(&match (self.build, &self.script) {
+            (Some(system), _) => system.script(&self.arguments),
+            (None, script) => script.clone().unwrap_or_default(),
+        });
+        lines
+    }
+
+    /// Returns the programs of the machine that build it.
+    pub fn called(&self) -> BTreeSet<Tool> {
+        let mut tools = self.tools.clone();
+        tools.extend(self.build.map(BuildSystem::tools).into_iter().flatten());
+        tools
     }
 }
 

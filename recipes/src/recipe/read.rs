@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use semver::VersionReq;
 
 use super::{
-    AppRecipe, CrateOverride, CrateSource, LibraryRecipe, LibrarySource, PluginRecipe, Recipe,
-    RecipeKind, ShareOrigin, Tool, share,
+    AppRecipe, BuildSystem, CrateOverride, CrateSource, Instead, LibraryRecipe, LibrarySource,
+    PluginRecipe, Recipe, RecipeKind, ShareOrigin, Tool, share,
 };
 use crate::choice::Choice as _;
 use crate::error::{RecipeError, RecipeErrorKind};
@@ -173,29 +173,94 @@ fn crate_override(mut table: Table<'_>) -> Result<CrateOverride, RecipeError> {
         through: tools(&mut table, "through")?,
         unused_tools: tools(&mut table, "unused-tools")?,
         environment: environment(&mut table)?,
+        instead: instead(&mut table)?,
     };
     table.finish()?;
     Ok(change)
 }
 
+fn instead(table: &mut Table<'_>) -> Result<BTreeMap<PackageName, Instead>, RecipeError> {
+    let Some(libraries) = table.table("instead")? else {
+        return Ok(BTreeMap::new());
+    };
+    libraries
+        .into_values()
+        .map(|value| {
+            let library = value.key(package)?;
+            let mut table = value.table()?;
+            let instead = Instead {
+                versions: table
+                    .text("versions", text::requirement)?
+                    .unwrap_or(VersionReq::STAR),
+                tools: tools(&mut table, "tools")?,
+                unused_tools: tools(&mut table, "unused-tools")?,
+                environment: environment(&mut table)?,
+            };
+            table.finish()?;
+            Ok((library, instead))
+        })
+        .collect()
+}
+
+/// How a native library is built: by a script, or by a build system with arguments.
+struct How {
+    build: Option<BuildSystem>,
+    arguments: Vec<String>,
+    script: Option<String>,
+}
+
+fn how(table: &mut Table<'_>) -> Result<How, RecipeError> {
+    let build = table.choice("build")?;
+    let arguments = table.take("arguments");
+    let script = match build {
+        Some(_) => table.take("script"),
+        None => Some(table.required("script", "script = \"make install\"")?),
+    };
+    let other = match (build, &arguments) {
+        (Some(_), _) => Some("build"),
+        (None, Some(_)) => Some("arguments"),
+        (None, None) => None,
+    };
+    if let (Some(script), Some(other)) = (&script, other) {
+        return Err(script.key_error(RecipeErrorKind::Exclusive {
+            first: other,
+            second: "script",
+        }));
+    }
+    let arguments = arguments.map(|value| value.texts(text::anything));
+    Ok(How {
+        build,
+        arguments: arguments.transpose()?.unwrap_or_default(),
+        script: script.map(|value| value.text(text::script)).transpose()?,
+    })
+}
+
 fn library(mut table: Table<'_>) -> Result<LibraryRecipe, RecipeError> {
+    let name = table.required("name", "name = \"hello\"")?.text(package)?;
+    let version = table
+        .required("version", "version = \"1.2.3\"")?
+        .text(text::library_version)?;
+    let source = table
+        .required("source", "source = { url = \"…\", sha256 = \"…\" }")?
+        .table()?;
+    let source = self::source(source)?;
+    let How {
+        build,
+        arguments,
+        script,
+    } = how(&mut table)?;
     let library = LibraryRecipe {
-        name: table.required("name", "name = \"hello\"")?.text(package)?,
-        version: table
-            .required("version", "version = \"1.2.3\"")?
-            .text(text::library_version)?,
+        name,
+        version,
         update: table.text("update", text::requirement)?,
-        source: source(
-            table
-                .required("source", "source = { url = \"…\", sha256 = \"…\" }")?
-                .table()?,
-        )?,
-        script: table
-            .required("script", "script = \"make install\"")?
-            .text(text::script)?,
+        source,
         native: packages(&mut table, "native")?,
         tools: tools(&mut table, "tools")?,
         environment: environment(&mut table)?,
+        patch: table.text("patch", text::script)?,
+        build,
+        arguments,
+        script,
     };
     table.finish()?;
     Ok(library)
@@ -216,6 +281,7 @@ fn source(mut table: Table<'_>) -> Result<LibrarySource, RecipeError> {
     } else {
         LibrarySource::Url {
             url: table.required("url", "url = \"…\"")?.text(text::address)?,
+            mirrors: table.texts("mirrors", text::address)?,
             sha256: table
                 .required("sha256", "sha256 = \"…\"")?
                 .text(text::checksum)?,
@@ -375,7 +441,18 @@ mod tests {
             through = ["make"]
             unused-tools = ["perl"]
             environment = { HELLO_STATIC = "1" }
+            [crate.instead.hello]
+            versions = "2"
+            tools = ["m4"]
+            unused-tools = ["cmake"]
+            environment = { HELLO_SYSTEM = "1" }
         "#;
+        let instead = Instead {
+            versions: VersionReq::parse("2").unwrap(),
+            tools: [Tool::M4].into(),
+            unused_tools: [Tool::Cmake].into(),
+            environment: BTreeMap::from([("HELLO_SYSTEM".to_owned(), "1".to_owned())]),
+        };
         let expected = CrateOverride {
             name: "hello-sys".parse().unwrap(),
             versions: VersionReq::parse(">=1, <3").unwrap(),
@@ -384,6 +461,7 @@ mod tests {
             through: [Tool::Make].into(),
             unused_tools: [Tool::Perl].into(),
             environment: BTreeMap::from([("HELLO_STATIC".to_owned(), "1".to_owned())]),
+            instead: BTreeMap::from([("hello".parse().unwrap(), instead)]),
         };
         assert_eq!(parsed(text), Recipe::Crate(expected));
     }
@@ -403,7 +481,10 @@ mod tests {
                 version: "1.3".to_owned(),
                 update: None,
                 source,
-                script: "make".to_owned(),
+                script: Some("make".to_owned()),
+                build: None,
+                arguments: Vec::new(),
+                patch: None,
                 native: names(&["y"]),
                 tools: [Tool::Make].into(),
                 environment: BTreeMap::from([("A".to_owned(), "b".to_owned())]),
@@ -419,9 +500,11 @@ mod tests {
             folder: Some("src/z".to_owned()),
         };
         assert_eq!(parsed(&text(&source)), expected(carried));
-        let source =
-            format!(r#"{{ url = "https://example.com/z.tar.gz", sha256 = "{CHECKSUM}" }}"#);
+        let source = format!(
+            r#"{{ url = "https://example.com/z.tar.gz", mirrors = ["https://example.org/z.tar.gz"], sha256 = "{CHECKSUM}" }}"#
+        );
         let published = LibrarySource::Url {
+            mirrors: vec!["https://example.org/z.tar.gz".to_owned()],
             url: "https://example.com/z.tar.gz".to_owned(),
             sha256: CHECKSUM.to_owned(),
             folder: None,

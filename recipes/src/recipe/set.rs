@@ -1,6 +1,6 @@
 //! [`RecipeSet`]: recipes by name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{AppRecipe, CrateOverride, LibraryRecipe, Recipe, shipped};
 use crate::name::PackageName;
@@ -63,6 +63,25 @@ impl RecipeSet {
             let names = self.apps.keys().map(PackageName::as_str);
             closest(name, names).and_then(|name| self.apps.get(name))
         })
+    }
+
+    /// Returns the recipes by which crates are built against these native libraries, wherever they
+    /// can be, in place of what they carry.
+    #[must_use]
+    pub fn with_natives(&self, chosen: &BTreeSet<PackageName>) -> Self {
+        let mut set = self.clone();
+        for changes in set.overrides.values_mut() {
+            let both = |change: &CrateOverride| {
+                let instead = change.instead.iter();
+                let instead = instead.filter(|(library, _)| chosen.contains(*library));
+                let others: Vec<_> = instead
+                    .map(|(library, instead)| change.built_against(library, instead))
+                    .collect();
+                [change.clone()].into_iter().chain(others)
+            };
+            *changes = changes.iter().flat_map(both).collect();
+        }
+        set
     }
 
     /// Returns what a version of a crate needs beyond what Cargo gives it.
@@ -141,5 +160,33 @@ mod tests {
             set.override_for(&name("b-sys"), &Version::new(1, 0, 0))
                 .is_none()
         );
+    }
+
+    #[test]
+    fn what_is_chosen_goes_before_what_is_carried() {
+        let set = added(&[
+            "[crate]\nname = \"a-sys\"\nversions = \">=1\"\nnative = [\"b\"]\ntools = [\"make\"]\n\
+             environment = { STATIC = \"1\" }\n[crate.instead.a]\nversions = \"<3\"\n\
+             environment = { SYSTEM = \"1\" }",
+        ]);
+        let of = |set: &RecipeSet, major: u64| {
+            let version = Version::new(major, 0, 0);
+            let change = set.override_for(&name("a-sys"), &version)?;
+            let texts = |names: Vec<&str>| names.join(" ");
+            let native = change.native.iter().map(PackageName::as_str);
+            let environment = change.environment.keys().map(String::as_str);
+            let words = native.chain(environment).collect();
+            Some(format!("{} {}", texts(words), change.tools.len()))
+        };
+        let chosen = set.with_natives(&[name("a"), name("other")].into());
+        for (major, carried, instead) in [
+            (0, None, None),
+            (1, Some("b STATIC 1"), Some("a b SYSTEM 0")),
+            (3, Some("b STATIC 1"), Some("b STATIC 1")),
+        ] {
+            assert_eq!(of(&set, major).as_deref(), carried);
+            assert_eq!(of(&chosen, major).as_deref(), instead);
+        }
+        assert_eq!(set.with_natives(&[name("other")].into()), set);
     }
 }

@@ -22,6 +22,10 @@ choice! {
         M4 = "m4",
         /// The compiler of protocol buffers.
         Protoc = "protoc",
+        /// The build system of that name.
+        Meson = "meson",
+        /// What meson makes files for.
+        Ninja = "ninja",
         /// The library of clang, by which bindgen reads C headers.
         Libclang = "libclang",
     }
@@ -39,6 +43,8 @@ impl Tool {
             Self::PkgConfig => ("pkg-config", "pkgconf-pkg-config"),
             Self::M4 => ("m4", "m4"),
             Self::Protoc => ("protobuf-compiler", "protobuf-compiler"),
+            Self::Meson => ("meson", "meson"),
+            Self::Ninja => ("ninja-build", "ninja-build"),
             Self::Libclang => ("libclang-dev", "clang-devel"),
         }
     }

@@ -36,6 +36,8 @@ pub use crate::tools::{ToolSets, library_tool_sets, tool_sets};
 pub struct AppRequest<'a> {
     /// What the app is compiled from.
     pub resolution: &'a Resolution,
+    /// Overrides, as the app chooses them, and native libraries, which are the same for all apps.
+    pub recipes: &'a RecipeSet,
     /// What is made of it.
     pub product: Product<'a>,
     /// What it is compiled with; of the C tools those without extra ones.
@@ -67,8 +69,6 @@ pub enum Product<'a> {
 #[derive(Clone, Copy)]
 #[expect(missing_debug_implementations, reason = "a fetcher has no debug form")]
 pub struct Surroundings<'a> {
-    /// Overrides and native libraries.
-    pub recipes: &'a RecipeSet,
     /// The C tools for steps that ask for extra ones: all [`tool_sets`] of the apps.
     pub tool_sets: &'a ToolSets,
     /// What is built.

@@ -23,7 +23,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orlop_recipes::{PackageName, Tool, Version};
+use orlop_recipes::{PackageName, RecipeSet, Tool, Version};
 use orlop_resolver::{
     DependencyKind, LibraryTarget, Package, Resolution, ScriptTarget, Side, Variant,
 };
@@ -148,7 +148,8 @@ pub(crate) fn lower(
         resolution,
         tools: app.tools,
         codegen: CodegenRules::new(resolution, app.codegen, app.alone),
-        called: tools::of_scripts(resolution, natives.recipes),
+        called: tools::of_scripts(resolution, app.recipes),
+        recipes: app.recipes,
         natives,
         derivations,
         done: BTreeMap::new(),
@@ -177,13 +178,14 @@ pub(crate) fn lower(
     lowering.app(targets, open)
 }
 
-struct Lowering<'a, 'recipes> {
+struct Lowering<'a, 'sets> {
     resolution: &'a Resolution,
+    recipes: &'a RecipeSet,
     tools: &'a Tools,
     codegen: CodegenRules<'a>,
     /// The programs of the machine that build scripts call.
     called: BTreeMap<NodeIndex, Called>,
-    natives: &'a mut Natives<'recipes>,
+    natives: &'a mut Natives<'sets>,
     derivations: &'a mut Derivations,
     done: BTreeMap<NodeIndex, Lowered>,
 }
@@ -251,7 +253,7 @@ impl Lowering<'_, '_> {
         });
         let needs = self
             .natives
-            .of_crate(variant, self.tools, self.derivations)?;
+            .of_crate(variant, self.recipes, self.tools, self.derivations)?;
         Ok(Common {
             source,
             texts: texts(&variant.package, self.is_root(node)),

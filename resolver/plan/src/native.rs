@@ -10,9 +10,8 @@ use orlop_store::derivation::{NativeBuild, Origin, Source, Step, Tools};
 use crate::lower::Derivations;
 use crate::{PlanError, ToolSets, tools};
 
-/// Overrides, and the native libraries lowered so far.
+/// The native libraries lowered so far, for all apps.
 pub(crate) struct Natives<'a> {
-    pub(crate) recipes: &'a RecipeSet,
     pub(crate) tool_sets: &'a ToolSets,
     done: BTreeMap<(PackageName, Tools), StorePath>,
 }
@@ -25,9 +24,8 @@ pub(crate) struct Needs {
 }
 
 impl<'a> Natives<'a> {
-    pub(crate) fn new(recipes: &'a RecipeSet, tool_sets: &'a ToolSets) -> Self {
+    pub(crate) fn new(tool_sets: &'a ToolSets) -> Self {
         Self {
-            recipes,
             tool_sets,
             done: BTreeMap::new(),
         }
@@ -37,17 +35,22 @@ impl<'a> Natives<'a> {
     pub(crate) fn of_crate(
         &mut self,
         variant: &Variant,
+        recipes: &RecipeSet,
         tools: &Tools,
         derivations: &mut Derivations,
     ) -> Result<Needs, PlanError> {
-        let Some(recipe) = self.recipes.override_for(&variant.name, &variant.version) else {
+        let Some(recipe) = recipes.override_for(&variant.name, &variant.version) else {
             return Ok(Needs::default());
         };
         let user = format!("{} {}", variant.name, variant.version);
-        let mut place = Place { tools, derivations };
+        let mut place = Place {
+            recipes,
+            tools,
+            derivations,
+        };
         let libraries = self.libraries(&recipe.native, &[&user], &mut place)?;
         Ok(Needs {
-            environment: recipe.environment.clone(),
+            environment: self.located(&recipe.environment, &recipe.native, &place),
             libraries,
         })
     }
@@ -56,11 +59,40 @@ impl<'a> Natives<'a> {
     pub(crate) fn alone(
         &mut self,
         name: &PackageName,
+        recipes: &RecipeSet,
         tools: &Tools,
         derivations: &mut Derivations,
     ) -> Result<StorePath, PlanError> {
-        let mut place = Place { tools, derivations };
+        let mut place = Place {
+            recipes,
+            tools,
+            derivations,
+        };
         self.library(name, &[""], &mut place)
+    }
+
+    /// Puts the objects of native libraries, which are lowered already, in place of their names in
+    /// braces.
+    fn located(
+        &self,
+        environment: &BTreeMap<String, String>,
+        names: &BTreeSet<PackageName>,
+        place: &Place<'_>,
+    ) -> BTreeMap<String, String> {
+        let path = |name: &PackageName| self.done.get(&(name.clone(), place.tools.clone()));
+        let paths: Vec<_> = names
+            .iter()
+            .filter_map(|name| Some((name, path(name)?)))
+            .collect();
+        let located = |value: &String| {
+            paths.iter().fold(value.clone(), |value, (name, path)| {
+                value.replace(&format!("{{{name}}}"), &format!("{{{path}}}"))
+            })
+        };
+        let environment = environment.iter();
+        environment
+            .map(|(name, value)| (name.clone(), located(value)))
+            .collect()
     }
 
     /// Lowers native libraries; returns them and all that they need. `above` leads from the crate
@@ -98,7 +130,7 @@ impl<'a> Natives<'a> {
         if let Some(path) = self.done.get(&key) {
             return Ok(path.clone());
         }
-        let recipe = self
+        let recipe = place
             .recipes
             .library(name)
             .ok_or_else(|| PlanError::NoNativeRecipe {
@@ -107,8 +139,19 @@ impl<'a> Natives<'a> {
             })?;
         let chain: Vec<&str> = above.iter().copied().chain([name.as_str()]).collect();
         let natives = self.libraries(&recipe.native, &chain, place)?;
-        let tools = tools::with(place.tools, &recipe.tools, self.tool_sets);
-        let path = insert(recipe, natives, tools, place.derivations);
+        let tools = tools::with(place.tools, &recipe.called(), self.tool_sets);
+        let build = NativeBuild {
+            tools,
+            source: place.derivations.insert_source(source(recipe)),
+            script: recipe.lines(),
+            natives,
+            environment: self.located(&recipe.environment, &recipe.native, place),
+        };
+        let name = format!("{}-{}", recipe.name, recipe.version);
+        let step = Step::Native(Box::new(build));
+        let path = place
+            .derivations
+            .insert_calling(name, step, recipe.called());
         self.done.insert(key, path.clone());
         Ok(path)
     }
@@ -116,31 +159,9 @@ impl<'a> Natives<'a> {
 
 /// Where derivations go, and what they are built with.
 struct Place<'a> {
+    recipes: &'a RecipeSet,
     tools: &'a Tools,
     derivations: &'a mut Derivations,
-}
-
-fn insert(
-    recipe: &LibraryRecipe,
-    natives: BTreeSet<StorePath>,
-    tools: Tools,
-    derivations: &mut Derivations,
-) -> StorePath {
-    let source = derivations.insert_source(source(recipe));
-    let script = match recipe.source.folder() {
-        // Recipes allow no letter in it that a shell would want quoted.
-        Some(folder) => format!("cd {folder}\n{}", recipe.script),
-        None => recipe.script.clone(),
-    };
-    let build = NativeBuild {
-        tools,
-        source,
-        script,
-        natives,
-        environment: recipe.environment.clone(),
-    };
-    let name = format!("{}-{}", recipe.name, recipe.version);
-    derivations.insert_calling(name, Step::Native(Box::new(build)), recipe.tools.clone())
 }
 
 fn source(recipe: &LibraryRecipe) -> Source {
@@ -158,13 +179,21 @@ fn source(recipe: &LibraryRecipe) -> Source {
         },
         LibrarySource::Url {
             url,
+            mirrors,
             sha256,
             folder: _,
         } => Source {
             name: recipe.name.to_string(),
             version: recipe.version.clone(),
             checksum: sha256.clone(),
-            origin: Origin::Url(url.clone()),
+            origin: if mirrors.is_empty() {
+                Origin::Url(url.clone())
+            } else {
+                Origin::Mirrored {
+                    url: url.clone(),
+                    mirrors: mirrors.clone(),
+                }
+            },
         },
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use orlop_recipes::PackageName;
+use orlop_recipes::{PackageName, RecipeSet};
 use orlop_store::derivation::{Step, Tools};
 use orlop_store::{Derivation, Plan, PlannedApp, StorePath};
 
@@ -27,7 +27,7 @@ impl<'a> Steps<'a> {
         around: Surroundings<'a>,
     ) -> Result<Self, PlanError> {
         let mut steps = Self::new(around);
-        let mut natives = Natives::new(around.recipes, around.tool_sets);
+        let mut natives = Natives::new(around.tool_sets);
         for package in packages {
             let lowered = lower::lower(package, &mut natives, &mut steps.derivations)?;
             steps.wanted.extend(lowered.wanted);
@@ -39,12 +39,13 @@ impl<'a> Steps<'a> {
     /// Lowers a native library. Its [`library_tool_sets`](crate::library_tool_sets) must be there.
     pub fn of_library(
         name: &PackageName,
+        recipes: &RecipeSet,
         tools: &Tools,
         around: Surroundings<'a>,
     ) -> Result<Self, PlanError> {
         let mut steps = Self::new(around);
-        let mut natives = Natives::new(around.recipes, around.tool_sets);
-        let path = natives.alone(name, tools, &mut steps.derivations)?;
+        let mut natives = Natives::new(around.tool_sets);
+        let path = natives.alone(name, recipes, tools, &mut steps.derivations)?;
         steps.wanted.push(path);
         Ok(steps)
     }

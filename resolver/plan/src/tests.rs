@@ -69,6 +69,7 @@ impl World {
             .iter()
             .map(|resolution| AppRequest {
                 resolution,
+                recipes: &self.recipes,
                 product: Product::App {
                     programs: None,
                     plugins: &self.plugins,
@@ -84,7 +85,6 @@ impl World {
             .map(|set| (set.clone(), self.c_tools(&set)))
             .collect();
         let around = Surroundings {
-            recipes: &self.recipes,
             tool_sets: &sets,
             store: &self.store,
             fetcher: &NoFetcher,
@@ -459,7 +459,8 @@ fn other_c_tools_change_only_what_is_linked_or_run() {
 fn recipes_add_environment_and_native_libraries() {
     let mut world = World::new();
     for text in [
-        "schema = 1\n[crate]\nname = \"zed\"\nnative = [\"z\"]\nenvironment = { Z = \"1\" }\n",
+        "schema = 1\n[crate]\nname = \"zed\"\nnative = [\"z\"]\n\
+         environment = { Z = \"1\", FILE = \"{z}/lib:{y}\" }\n",
         "schema = 1\n[library]\nname = \"z\"\nversion = \"1\"\nscript = \"make\"\nnative = [\"y\"]\n\
          source = { url = \"https://example.org/z.tar.gz\", sha256 = \
          \"0000000000000000000000000000000000000000000000000000000000000000\", folder = \"c\" }\n",
@@ -473,6 +474,11 @@ fn recipes_add_environment_and_native_libraries() {
     let natives = [app_path(&plan, "y-1"), app_path(&plan, "z-1")].into();
     assert_eq!(run(&plan, "zed-1.0.0-run").natives, natives);
     assert_eq!(run(&plan, "zed-1.0.0-run").environment["Z"], "1");
+    // A library in braces is its object; one that the recipe does not name is nothing.
+    assert_eq!(
+        run(&plan, "zed-1.0.0-run").environment["FILE"],
+        format!("{{{}}}/lib:{{y}}", app_path(&plan, "z-1"))
+    );
     assert_eq!(call(&plan, "zed-1.0.0").natives, natives);
     assert_eq!(
         call(&plan, "app-1.0.0-app-linkset").natives,

@@ -44,7 +44,7 @@ fn of_libraries<'a>(
     let mut seen = BTreeSet::new();
     while let Some(library) = open.pop().and_then(|name| recipes.library(name)) {
         if seen.insert(&library.name) {
-            sets.insert(extras(&library.tools));
+            sets.insert(extras(&library.called()));
             open.extend(&library.native);
         }
     }

@@ -1,6 +1,6 @@
 //! The variables that all processes of builds get. Nothing is inherited.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use orlop_store::StorePath;
@@ -94,6 +94,21 @@ pub(crate) fn add_natives<'a>(
     let mut path = folders(natives, &["bin"], seen);
     path.extend(["/usr/bin".into(), "/bin".into()]);
     environment.insert("PATH".into(), joined(&path));
+}
+
+/// Adds what a recipe says. An object of a native library in braces stands for its folder.
+pub(crate) fn add_recipe(
+    environment: &mut Environment,
+    recipe: &BTreeMap<String, String>,
+    natives: &BTreeSet<StorePath>,
+    seen: &Seen,
+) {
+    for (name, value) in recipe {
+        let value = natives.iter().fold(value.clone(), |value, native| {
+            value.replace(&format!("{{{native}}}"), seen.object(native).as_str())
+        });
+        environment.insert(name.clone(), value);
+    }
 }
 
 /// Turns a name into the part of a variable's name that Cargo makes of it.

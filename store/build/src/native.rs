@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use orlop_store::derivation::NativeBuild;
-use orlop_store::job::{COMPLETER, NATIVE_VARIABLE};
+use orlop_store::job::{COMPLETER, LOADED_FOLDER, NATIVE_VARIABLE};
 use orlop_store::{JobSlots, StorePath};
 
 use crate::environment::{self, Environment, folders, joined};
@@ -24,7 +24,9 @@ pub(crate) fn build(build: &NativeBuild, place: &Workplace<'_>) -> Result<(), Bu
         return Err(place.failed("the script put nothing into `$out`"));
     }
     let completer = place.seen.view.linkers.join(COMPLETER);
-    let args = vec![place.seen.output().into()];
+    let mut words = vec![place.seen.output(), place.seen.scratch.clone()];
+    words.extend(build.natives.iter().map(|native| place.seen.object(native)));
+    let args = words.into_iter().map(String::from).collect();
     place.run(in_source(completer, args, build, place), &build.tools)?;
     Ok(())
 }
@@ -75,14 +77,14 @@ fn environment(build: &NativeBuild, seen: &Seen) -> Environment {
     for (name, folder) in [
         ("CPATH", "include"),
         ("LIBRARY_PATH", "lib"),
-        ("LD_LIBRARY_PATH", "lib"),
+        ("LD_LIBRARY_PATH", LOADED_FOLDER),
     ] {
         // An empty entry would mean the working folder.
         if !build.natives.is_empty() {
             environment.insert(name.into(), list(&build.natives, folder, seen));
         }
     }
-    environment.extend(build.environment.clone());
+    environment::add_recipe(&mut environment, &build.environment, &build.natives, seen);
     environment
 }
 

@@ -52,7 +52,7 @@ impl Rules {
     pub fn of(source: &Source) -> Self {
         let (top, links) = match source.origin {
             Origin::Registry => (Some(format!("{}-{}", source.name, source.version)), false),
-            Origin::Url(_) => (None, true),
+            Origin::Url(_) | Origin::Mirrored { .. } => (None, true),
         };
         Self {
             top,

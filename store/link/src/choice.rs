@@ -1,7 +1,8 @@
 //! [`Choice`]: which native library each crate of a program gets, where several have a name.
 //!
 //! Two crates of one program may be built against two versions of a C library, or one against a
-//! shared library and the other with a copy of its own. A linker looks `-lz` up in one list of
+//! shared library and the other with a copy of its own; or crates of other programs, in a library
+//! that this one loads as well, have that copy. A linker looks `-lz` up in one list of
 //! folders for all crates, and binds a name to the first definition it meets, whoever asks. So
 //! where a name is defined more than once:
 //!
@@ -68,11 +69,14 @@ struct Definers<'a> {
     libraries: BTreeMap<&'a str, &'a Library>,
     /// Members; none for the program itself.
     members: BTreeSet<Option<usize>>,
+    /// Whether a crate does that the program does not have, in a library of ours that it loads.
+    others: bool,
 }
 
 impl Definers<'_> {
     fn contested(&self) -> bool {
-        !self.libraries.is_empty() && self.libraries.len() + self.members.len() > 1
+        !self.libraries.is_empty()
+            && self.libraries.len() + self.members.len() + usize::from(self.others) > 1
     }
 }
 
@@ -103,6 +107,11 @@ impl Choice {
                 if let Some(definers) = definers.get_mut(name.as_str()) {
                     definers.members.insert(member);
                 }
+            }
+        }
+        for name in of_others(program, against) {
+            if let Some(definers) = definers.get_mut(name.as_str()) {
+                definers.others = true;
             }
         }
         definers.retain(|_, definers| definers.contested());
@@ -197,6 +206,10 @@ fn version<'a>(
     match (&known[..], &bundled[..]) {
         ([only], []) => Ok(only.versions.get(name).map(|node| (name, node.as_str()))),
         ([], _) if !definers.members.is_empty() => Ok(None),
+        // What crates of other programs define is not meant.
+        ([], []) if definers.libraries.len() == 1 => Ok(all()
+            .next()
+            .and_then(|only| Some((name, only.versions.get(name)?.as_str())))),
         (known, bundled) => {
             let libraries =
                 all().filter(|one| known.is_empty() || input.reached.contains(&one.object));
@@ -332,6 +345,31 @@ fn in_libraries<'a>(
         let member = group.members.get(&member.key).filter(|_| shared)?;
         Some((Some(index), &member.symbols))
     })
+}
+
+/// Returns the names that crates define which the program does not have, in libraries of ours that
+/// it loads for others.
+fn of_others<'a>(
+    program: &'a Program<'_>,
+    against: Option<&'a Against<'_>>,
+) -> impl Iterator<Item = &'a String> {
+    let own: BTreeSet<_> = program
+        .line
+        .members
+        .iter()
+        .map(|member| member.key)
+        .collect();
+    let group = against.map(|against| against.group);
+    let keys = group.into_iter().flat_map(|group| {
+        let below = group.below(&program.app.id()).into_iter();
+        below.flat_map(move |index| &group.libraries[index].members)
+    });
+    let others = keys.filter(move |key| !own.contains(*key));
+    let members = others.filter_map(move |key| group?.members.get(key));
+    let defined = members.flat_map(|member| &member.symbols.defined);
+    defined
+        .filter(|(_, hidden)| !**hidden)
+        .map(|(name, _)| name)
 }
 
 /// Returns a script that keeps a program's own names to itself. Written as patterns, because

@@ -14,6 +14,7 @@
 //! rustc expects a file at `-o`; an empty one is enough, because it asks the linker, not a tool of
 //! its own, to strip.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -316,10 +317,22 @@ impl Recorder<'_> {
         if !path.is_absolute() || path.starts_with(self.link_set) {
             return None;
         }
+        let path = straight(path)?;
         let mut components = path.components();
         let object = components.find_map(|component| component.as_str().parse().ok())?;
         Some((object, components.as_path().to_owned()))
     }
+}
+
+/// Returns a path without steps back up: descriptions for pkg-config say where their libraries are
+/// from where they are themselves, `lib/pkgconfig/..`. Nothing comes back if these lead nowhere.
+fn straight(path: &Utf8Path) -> Option<Cow<'_, Utf8Path>> {
+    let mut parts = path.ancestors();
+    let Some(up) = parts.find(|part| part.ends_with("..")) else {
+        return Some(Cow::Borrowed(path));
+    };
+    let folder = up.canonicalize_utf8().ok()?;
+    Some(Cow::Owned(folder.join(path.strip_prefix(up).ok()?)))
 }
 
 /// The words that are still to be read.
@@ -492,6 +505,25 @@ mod tests {
             !text.contains("rustcAbCdEf"),
             "a temporary path is in the link set:\n{text}"
         );
+    }
+
+    #[test]
+    fn steps_back_up_are_taken() {
+        let case = Case::new();
+        let description = case.file(&format!("{STD}/lib/pkgconfig/z.pc"), "");
+        case.file(&format!("{STD}/lib/libz.a"), "z");
+        let folder = description.parent().unwrap().join("..");
+        let set = case.record(&[
+            format!("-L{folder}"),
+            format!("-L{folder}/../absent/.."),
+            "-lz".into(),
+            "-o".into(),
+            case.path("app").into_string(),
+        ]);
+        insta::assert_snapshot!(Case::show(&set), @r"
+        search rust-1.95.0 lib
+        stored rust-1.95.0 lib/libz.a
+        ");
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub const HASH_FORMAT: u64 = 2;
 pub const SANDBOX_CONTRACT: u64 = 3;
 
 /// Version of the names that shared libraries of native builds are given.
-pub const NATIVE_NAMES: u64 = 1;
+pub const NATIVE_NAMES: u64 = 2;
 
 /// One exact step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +73,13 @@ pub enum Origin {
     Registry,
     /// A `.tar.gz` at an address from a recipe.
     Url(String),
+    /// The same, with other addresses that are asked where the first fails.
+    Mirrored {
+        /// The first address.
+        url: String,
+        /// The others, in the order in which they are asked.
+        mirrors: Vec<String>,
+    },
 }
 
 /// The programs a step runs with.

@@ -38,7 +38,7 @@ pub struct ScriptRun {
     pub codegen: Codegen,
     /// Native libraries from recipes.
     pub natives: BTreeSet<StorePath>,
-    /// Extra environment from a recipe.
+    /// Extra environment from a recipe. One of `natives` in braces stands for its folder.
     pub environment: BTreeMap<String, String>,
 }
 

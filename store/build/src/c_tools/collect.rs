@@ -18,6 +18,14 @@ const PERL_FOLDERS: &str = r#"
     print map { "$_\n" } grep { !$other{$_} && m{^/usr/} && !m{^/usr/local/} } @INC;
 "#;
 
+/// Prints the folders of Python's own library, of meson beside it, and the program itself.
+const PYTHON_FOLDERS: &str = "
+import os, sys, sysconfig, mesonbuild
+print(os.path.realpath(sys.executable))
+print(sysconfig.get_path('stdlib'))
+print(os.path.dirname(mesonbuild.__file__))
+";
+
 /// The files chosen so far.
 #[derive(Debug, Default)]
 pub(super) struct Collection {
@@ -55,6 +63,9 @@ pub(super) fn collect(
     collection.add_compiler(gcc)?;
     let libraries = collection.add_libraries(gcc)?;
     collection.add_headers(gcc)?;
+    if programs.contains_key("meson") {
+        collection.add_meson()?;
+    }
     if let Some(perl) = programs.get("perl") {
         collection.add_perl(perl)?;
     }
@@ -88,10 +99,14 @@ pub(super) fn collect(
 }
 
 /// Whether an entry of a folder that is taken whole stays out all the same: Perl's manual, what is
-/// for embedding Perl, and gcc's headers of another language, which come and go with its package.
+/// for embedding Perl, gcc's headers of another language, which come and go with its package, what
+/// Python keeps of what it has compiled, and its own tests and packages.
 fn is_left_out(path: &Utf8Path) -> bool {
-    ["CORE", "objc"].contains(&path.file_name().unwrap_or_default())
-        || path.extension() == Some("pod")
+    let name = path.file_name().unwrap_or_default();
+    let folder = path.parent().and_then(Utf8Path::file_name);
+    let of_python = folder.is_some_and(|folder| folder.starts_with("python3"))
+        && ["dist-packages", "site-packages", "test"].contains(&name);
+    of_python || ["CORE", "objc", "__pycache__"].contains(&name) || path.extension() == Some("pod")
 }
 
 fn io() -> impl Fn(io::Error) -> ImportError {
@@ -201,6 +216,20 @@ impl Collection {
         let folders = ask(perl, &["-e", PERL_FOLDERS], Asked::Alone, false)?;
         for folder in folders.lines() {
             self.add_folder(folder.into()).map_err(io())?;
+        }
+        Ok(())
+    }
+
+    /// Adds meson's own folder, which it is a script for, and the Python that runs it.
+    fn add_meson(&mut self) -> Result<(), ImportError> {
+        let python = Utf8Path::new("/usr/bin/python3");
+        let places = ask(python, &["-c", PYTHON_FOLDERS], Asked::Alone, false)?;
+        for (number, path) in places.lines().map(Utf8Path::new).enumerate() {
+            if number == 0 {
+                self.add_program("python3", path)?;
+            } else {
+                self.add_folder(path).map_err(io())?;
+            }
         }
         Ok(())
     }

@@ -47,7 +47,9 @@ const NEEDED: [(&str, &str, &str); 5] = [
 
 /// What is only in an object that is asked for it, as few steps need it: what these packages bring
 /// can then change without another key for everything that is linked or run.
-pub const EXTRAS: [&str; 6] = ["cmake", "libclang", "m4", "make", "perl", "protoc"];
+pub const EXTRAS: [&str; 8] = [
+    "cmake", "libclang", "m4", "make", "meson", "ninja", "perl", "protoc",
+];
 
 /// What there is to know of C tools in the store. Paths are relative to the object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

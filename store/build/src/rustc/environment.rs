@@ -36,6 +36,6 @@ pub(super) fn environment(call: &RustcCall, said: &Said, seen: &Seen) -> Environ
             set(&pair.key, &pair.value);
         }
     }
-    environment.extend(call.environment.clone());
+    environment::add_recipe(&mut environment, &call.environment, &call.natives, seen);
     environment
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use camino::Utf8PathBuf;
 use orlop_store::Compiler;
 use orlop_store::derivation::ScriptRun;
+use orlop_store::job::LOADED_FOLDER;
 
 use super::directives::Directives;
 use crate::environment::{self, Environment, folders, joined, variable};
@@ -64,7 +65,7 @@ pub(super) fn environment(
         }
     }
     environment.extend(configuration(run, compiler));
-    environment.extend(run.environment.clone());
+    environment::add_recipe(&mut environment, &run.environment, &run.natives, seen);
     environment
 }
 
@@ -95,7 +96,7 @@ fn configuration(run: &ScriptRun, compiler: &Compiler) -> Environment {
 }
 
 fn library_path(run: &ScriptRun, compiler: &Compiler, seen: &Seen) -> String {
-    let mut paths: Vec<Utf8PathBuf> = folders(&run.natives, &["lib"], seen);
+    let mut paths: Vec<Utf8PathBuf> = folders(&run.natives, &[LOADED_FOLDER], seen);
     let compiler_folder = seen.object(&run.tools.compiler);
     paths.push(compiler_folder.join(format!("lib/rustlib/{}/lib", compiler.host)));
     paths.push(compiler_folder.join("lib"));
@@ -143,7 +144,14 @@ mod tests {
             }],
             codegen: Codegen::target(),
             natives: [object("native")].into(),
-            environment: [("SSH2_NO_PKG_CONFIG".into(), "1".into())].into(),
+            environment: [
+                ("SSH2_NO_PKG_CONFIG".into(), "1".into()),
+                (
+                    "SSH2_FILE".into(),
+                    format!("{{{}}}/lib/x.so", object("native")),
+                ),
+            ]
+            .into(),
         }
     }
 
@@ -228,7 +236,7 @@ mod tests {
         HOME=/build/home
         HOST=x86_64-unknown-linux-gnu
         LANG=C
-        LD_LIBRARY_PATH=/s/native/lib:/s/rust/lib/rustlib/x86_64-unknown-linux-gnu/lib:/s/rust/lib
+        LD_LIBRARY_PATH=/s/native/lib/sonames:/s/rust/lib/rustlib/x86_64-unknown-linux-gnu/lib:/s/rust/lib
         NUM_JOBS=4
         OPT_LEVEL=3
         OUT_DIR=/s/own/out
@@ -239,6 +247,7 @@ mod tests {
         RUSTC=/s/rust/bin/rustc
         RUSTDOC=/s/rust/bin/rustdoc
         SOURCE_DATE_EPOCH=1
+        SSH2_FILE=/s/native/lib/x.so
         SSH2_NO_PKG_CONFIG=1
         TARGET=x86_64-unknown-linux-gnu
         TMPDIR=/build/tmp

@@ -5,12 +5,24 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 use orlop_loader::elf::{Object, ObjectKind};
 use orlop_store::StorePath;
+use orlop_store::job::LOADED_FOLDER;
 
+use super::check::{self, Surroundings};
 use super::{Names, NativeError};
 
 /// Checks that every shared library below `folder` has names that no other has, and puts a link by
-/// its SONAME beside it. `object` is what the folder becomes.
-pub fn complete(folder: &Utf8Path, object: &StorePath) -> Result<(), NativeError> {
+/// its SONAME beside it. `object` is what the folder becomes. Then nothing in it may name where it
+/// was built, or need a library that is not there.
+pub fn complete(
+    folder: &Utf8Path,
+    object: &StorePath,
+    around: &Surroundings,
+) -> Result<(), NativeError> {
+    name(folder, object)?;
+    check::check(folder, around)
+}
+
+fn name(folder: &Utf8Path, object: &StorePath) -> Result<(), NativeError> {
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
         let mut libraries = BTreeMap::<String, Utf8PathBuf>::new();
@@ -30,7 +42,7 @@ pub fn complete(folder: &Utf8Path, object: &StorePath) -> Result<(), NativeError
                 continue;
             };
             let file = entry.path().strip_prefix(folder).unwrap_or(entry.path());
-            let soname = check(&library, file, object)?;
+            let soname = unique(&library, file, object)?;
             match libraries.get(&soname) {
                 Some(first) if !same(first, entry.path())? => {
                     return Err(NativeError::Twice {
@@ -45,15 +57,21 @@ pub fn complete(folder: &Utf8Path, object: &StorePath) -> Result<(), NativeError
                 }
             }
         }
+        let loaded = folder.join(LOADED_FOLDER);
         for (soname, file) in libraries {
-            link(&next.join(soname), &file)?;
+            link(&next.join(&soname), &file)?;
+            if loaded.parent() == Some(&next) {
+                fs_err::create_dir_all(&loaded)?;
+                let target = Utf8Path::new("..").join(&soname);
+                fs_err::os::unix::fs::symlink(target, loaded.join(&soname))?;
+            }
         }
     }
     Ok(())
 }
 
 /// Reads a file if it is a shared library.
-fn library(path: &Utf8Path) -> Result<Option<Object>, NativeError> {
+pub(super) fn library(path: &Utf8Path) -> Result<Option<Object>, NativeError> {
     let bytes = fs_err::read(path)?;
     // Executables that are no libraries, objects and core files are ELF files, too.
     let shared = bytes.starts_with(goblin::elf::header::ELFMAG)
@@ -66,7 +84,7 @@ fn library(path: &Utf8Path) -> Result<Option<Object>, NativeError> {
 }
 
 /// Checks a library and returns its SONAME.
-fn check(library: &Object, file: &Utf8Path, object: &StorePath) -> Result<String, NativeError> {
+fn unique(library: &Object, file: &Utf8Path, object: &StorePath) -> Result<String, NativeError> {
     let lacks = |lack: String| NativeError::NotUnique {
         file: file.to_owned(),
         lack,

@@ -22,7 +22,9 @@
 //! | `line` | the linker's command line: [`command`] |
 //! | `script` | version scripts |
 //! | `complete` | what a build made: [`complete()`] |
+//! | `check` | what it must not name, and what it must not need: [`Surroundings`] |
 
+mod check;
 mod complete;
 mod line;
 mod script;
@@ -31,6 +33,7 @@ use camino::Utf8PathBuf;
 use orlop_loader::elf::ReadError;
 use orlop_store::{Digest, StorePath};
 
+pub use self::check::Surroundings;
 pub use self::complete::complete;
 pub use self::line::{Command, command};
 use crate::object::ObjectError;
@@ -76,6 +79,25 @@ pub enum NativeError {
         file: Utf8PathBuf,
         /// What it lacks.
         lack: String,
+    },
+    /// A file names the folder that it was built in.
+    #[error("`{file}` names the folder that it was built in, `{workplace}`, which is nowhere else")]
+    Leak {
+        /// The file, in the object.
+        file: Utf8PathBuf,
+        /// The folder.
+        workplace: Utf8PathBuf,
+    },
+    /// A file needs what the recipe does not name.
+    #[error(
+        "`{file}` needs {needs}, which is not of the C library and not of those that the recipe \
+         names: `native`"
+    )]
+    Undeclared {
+        /// The file, in the object.
+        file: Utf8PathBuf,
+        /// What it needs.
+        needs: String,
     },
     /// Two libraries would be loaded by one name.
     #[error(
