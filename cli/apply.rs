@@ -7,7 +7,7 @@ use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use orlop_index::Registry;
 use orlop_link::{Linkage, Linked, View};
-use orlop_plan::{AppRequest, Surroundings};
+use orlop_plan::{AppRequest, Cdylibs, Surroundings};
 use orlop_recipes::{LinkageChoice, Manifest, PackageName, RecipeSet};
 use orlop_resolver::{Index, Lock, LockedApp, Resolution, Variant};
 use orlop_store::derivation::Tools;
@@ -15,6 +15,7 @@ use orlop_store::{
     Generation, GenerationApp, NewGeneration, Plan, PlannedApp, Profile, Runner, Store, StorePath,
 };
 
+use crate::cdylibs;
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::fetch::{Archives, Fetching};
@@ -204,9 +205,12 @@ impl Work<'_> {
             .context
             .registry(lock.snapshot(), self.recipes, &fetching)?;
         let archives = Archives::new(&registry);
+        let cdylibs = self.cdylibs(&apps, lock.snapshot(), &registry)?;
         let requests: Vec<_> = apps
             .iter()
-            .map(|app| AppRequest {
+            .zip(&cdylibs)
+            .map(|(app, cdylibs)| AppRequest {
+                cdylibs,
                 resolution: &app.resolution,
                 product: app.wanted.product(),
                 tools: &app.tools,
@@ -215,6 +219,7 @@ impl Work<'_> {
             })
             .collect();
         let resolutions = apps.iter().map(|app| &app.resolution);
+        let resolutions = resolutions.chain(cdylibs.iter().flat_map(Cdylibs::values));
         let tool_sets = toolchain::tool_sets(
             self.context,
             self.store,
@@ -402,6 +407,28 @@ impl Work<'_> {
             (None, Renew::Nothing) => before.snapshot(),
             (None, Renew::Apps(_) | Renew::Everything) => self.context.now,
         }
+    }
+
+    /// Resolves the libraries for C that each app needs.
+    fn cdylibs(
+        &self,
+        apps: &[Resolved<'_>],
+        snapshot: Timestamp,
+        index: &dyn Index,
+    ) -> Result<Vec<Cdylibs>, CommandError> {
+        let of_app = |app: &Resolved<'_>| {
+            let name = Some(app.compiler.as_str());
+            let compiler = toolchain::compiler(self.context, self.store, self.progress, name)?;
+            let resolution = &app.resolution;
+            cdylibs::of_app(
+                resolution,
+                &compiler.compiler,
+                snapshot,
+                self.recipes,
+                index,
+            )
+        };
+        apps.iter().map(of_app).collect()
     }
 
     fn link(

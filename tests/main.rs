@@ -11,6 +11,7 @@
 )]
 
 mod builds;
+mod cdylibs;
 mod checklist;
 mod clashes;
 mod codegen;

@@ -34,7 +34,7 @@ pub fn format(file_name: &str, text: &str) -> Result<String, RecipeError> {
 /// keys.
 pub(crate) fn order(table: &str) -> &'static [&'static str] {
     match table {
-        "" => &["schema", "app", "crate", "library", "plugin"],
+        "" => &["schema", "app", "crate", "library", "cdylib", "plugin"],
         "app" => &[
             "name",
             "crate",
@@ -63,6 +63,15 @@ pub(crate) fn order(table: &str) -> &'static [&'static str] {
             "through",
             "unused-tools",
             "environment",
+        ],
+        "cdylib" => &[
+            "name",
+            "crate",
+            "version",
+            "features",
+            "default-features",
+            "headers",
+            "pkg-config",
         ],
         "plugin" => &[
             "name",

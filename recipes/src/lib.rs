@@ -44,8 +44,8 @@ pub use manifest::{
 };
 pub use name::{FeatureName, NameError, PackageName};
 pub use recipe::{
-    AppRecipe, CrateOverride, CrateSource, LibraryRecipe, LibrarySource, PluginRecipe, Recipe,
-    RecipeKind, RecipeSet, ShareOrigin, Tool,
+    AppRecipe, CdylibRecipe, CrateOverride, CrateSource, LibraryRecipe, LibrarySource,
+    PluginRecipe, Recipe, RecipeKind, RecipeSet, ShareOrigin, Tool,
 };
 pub use schema::recipe_schema;
 pub use semver::{Version, VersionReq};

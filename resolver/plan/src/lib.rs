@@ -18,7 +18,7 @@ mod targets;
 mod tests;
 mod tools;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use orlop_recipes::{Choice as _, CodegenChoice, PackageName, RecipeSet, Tool};
 use orlop_resolver::{Resolution, distinct_variants_by};
@@ -28,6 +28,7 @@ use orlop_store::{Fetcher, Plan, Store, StoreError, StorePath};
 use crate::codegen::CodegenRules;
 use crate::lower::Derivations;
 use crate::native::Natives;
+pub use crate::native::cdylibs;
 pub use crate::tools::{ToolSets, tool_sets};
 
 /// One app to plan.
@@ -43,7 +44,12 @@ pub struct AppRequest<'a> {
     pub codegen: CodegenChoice,
     /// Whether its programs load no library that other apps load, too.
     pub alone: bool,
+    /// What the libraries for C are compiled from that it needs: those that [`cdylibs`] names.
+    pub cdylibs: &'a Cdylibs,
 }
+
+/// What libraries for C are compiled from, by the names of their recipes.
+pub type Cdylibs = BTreeMap<PackageName, Resolution>;
 
 /// What is made of a package.
 #[derive(Debug, Clone, Copy)]
@@ -95,6 +101,12 @@ pub enum PlanError {
     /// A plugin without a library.
     #[error("`{name}` is no plugin: it has no library")]
     NoLibrary {
+        /// The package.
+        name: String,
+    },
+    /// A library for C without a library.
+    #[error("`{name}` has no library that could be one for C")]
+    NoCdylib {
         /// The package.
         name: String,
     },
@@ -176,9 +188,11 @@ fn list(names: &BTreeSet<String>) -> String {
 /// Makes the plan for apps: every step that is missing, in an order in which it can be executed.
 pub fn plan(apps: &[AppRequest<'_>], around: Surroundings<'_>) -> Result<Plan, PlanError> {
     let mut derivations = Derivations::default();
-    let mut natives = Natives::new(around.recipes, around.tool_sets);
+    let none = Cdylibs::new();
+    let mut natives = Natives::new(around.recipes, around.tool_sets, &none);
     let mut plan = Plan::default();
     for app in apps {
+        natives.cdylibs = app.cdylibs;
         plan.apps
             .push(lower::lower(app, &mut natives, &mut derivations)?);
     }

@@ -23,7 +23,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orlop_recipes::{PackageName, Tool, Version};
+use orlop_recipes::{CdylibRecipe, CodegenChoice, PackageName, Tool, Version};
 use orlop_resolver::{
     DependencyKind, LibraryTarget, Package, Resolution, ScriptTarget, Side, Variant,
 };
@@ -137,19 +137,8 @@ pub(crate) fn lower(
     derivations: &mut Derivations,
 ) -> Result<PlannedApp, PlanError> {
     let resolution = app.resolution;
-    let mut lowering = Lowering {
-        resolution,
-        tools: app.tools,
-        codegen: CodegenRules::new(resolution, app.codegen, app.alone),
-        called: tools::of_scripts(resolution, natives.recipes),
-        natives,
-        derivations,
-        done: BTreeMap::new(),
-    };
-    for node in resolution.order() {
-        let lowered = lowering.variant(node)?;
-        lowering.done.insert(node, lowered);
-    }
+    let codegen = CodegenRules::new(resolution, app.codegen, app.alone);
+    let mut lowering = Lowering::new(resolution, app.tools, codegen, natives, derivations)?;
     let (targets, open) = match app.product {
         Product::App { programs, plugins } => (
             targets::of_app(resolution.app(), programs)?,
@@ -158,6 +147,26 @@ pub(crate) fn lower(
         Product::Plugin => (targets::of_plugin(resolution.app())?, BTreeSet::new()),
     };
     lowering.app(targets, open)
+}
+
+/// Lowers a library for C; returns it, and the native libraries that come with it.
+pub(crate) fn lower_cdylib(
+    recipe: &CdylibRecipe,
+    resolution: &Resolution,
+    tools: &Tools,
+    natives: &mut Natives<'_>,
+    derivations: &mut Derivations,
+) -> Result<StorePath, PlanError> {
+    let target = targets::of_cdylib(resolution.app(), recipe)?;
+    // Its panics end in it: nothing of it but functions of C is seen from outside.
+    let codegen = CodegenRules::new(resolution, CodegenChoice::Shared, false);
+    let mut lowering = Lowering::new(resolution, tools, codegen, natives, derivations)?;
+    let dependencies = lowering.uses(resolution.root, DependencyKind::Normal);
+    let call = lowering.root_call(target, &dependencies)?;
+    let name = format!("{}-{}", recipe.name, recipe.version);
+    Ok(lowering
+        .derivations
+        .insert(name, Step::Rustc(Box::new(call))))
 }
 
 struct Lowering<'a, 'recipes> {
@@ -183,7 +192,31 @@ struct Common {
     run: Option<StorePath>,
 }
 
-impl Lowering<'_, '_> {
+impl<'a, 'recipes> Lowering<'a, 'recipes> {
+    /// Lowers everything but what is made of the root.
+    fn new(
+        resolution: &'a Resolution,
+        tools: &'a Tools,
+        codegen: CodegenRules<'a>,
+        natives: &'a mut Natives<'recipes>,
+        derivations: &'a mut Derivations,
+    ) -> Result<Self, PlanError> {
+        let mut lowering = Self {
+            resolution,
+            tools,
+            codegen,
+            called: tools::of_scripts(resolution, natives.recipes),
+            natives,
+            derivations,
+            done: BTreeMap::new(),
+        };
+        for node in resolution.order() {
+            let lowered = lowering.variant(node)?;
+            lowering.done.insert(node, lowered);
+        }
+        Ok(lowering)
+    }
+
     fn variant(&mut self, node: NodeIndex) -> Result<Lowered, PlanError> {
         let variant = &self.resolution.graph[node];
         let package = &variant.package;
@@ -356,8 +389,6 @@ impl Lowering<'_, '_> {
         let root = self.resolution.root;
         let variant = self.resolution.app();
         let lowered = self.done[&root].clone();
-        let mut common = self.common(root)?;
-        common.run.clone_from(&lowered.run);
         let dependencies = self.uses(root, DependencyKind::Normal);
         let mut with_own = dependencies.clone();
         if let Some(library) = &lowered.library {
@@ -373,20 +404,11 @@ impl Lowering<'_, '_> {
                 _ => &with_own,
             };
             libraries.extend(uses.libraries.iter().cloned());
-            let call = RustcCall {
-                kind: target.kind,
-                crate_name: target.crate_name,
-                path: target.path,
-                edition: target.edition,
-                codegen: self.codegen.program(variant),
-                ..self.call_with(variant, &common, uses)
-            };
-            let name = format!("{}-{}-linkset", label(variant), target.name);
-            let link_set = self.derivations.insert(name, Step::Rustc(Box::new(call)));
-            planned.push(PlannedProgram {
-                name: target.name,
-                link_set,
-            });
+            let name = target.name.clone();
+            let call = self.root_call(target, uses)?;
+            let label = format!("{}-{name}-linkset", label(variant));
+            let link_set = self.derivations.insert(label, Step::Rustc(Box::new(call)));
+            planned.push(PlannedProgram { name, link_set });
         }
         planned.sort();
         Ok(PlannedApp {
@@ -428,6 +450,22 @@ impl Lowering<'_, '_> {
             }
         }
         Ok(libraries)
+    }
+
+    /// The call that compiles a target of the root package.
+    fn root_call(&mut self, target: RootTarget, uses: &Uses) -> Result<RustcCall, PlanError> {
+        let root = self.resolution.root;
+        let variant = self.resolution.app();
+        let mut common = self.common(root)?;
+        common.run.clone_from(&self.done[&root].run);
+        Ok(RustcCall {
+            kind: target.kind,
+            crate_name: target.crate_name,
+            path: target.path,
+            edition: target.edition,
+            codegen: self.codegen.program(variant),
+            ..self.call_with(variant, &common, uses)
+        })
     }
 
     fn call_with(&self, variant: &Variant, common: &Common, uses: &Uses) -> RustcCall {

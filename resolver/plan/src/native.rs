@@ -1,20 +1,25 @@
-//! What recipes add to crates: environment, and native libraries built by scripts.
+//! What recipes add to crates: environment, native libraries built by scripts, and libraries for C
+//! out of crates.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orlop_recipes::{LibraryRecipe, LibrarySource, PackageName, RecipeSet};
-use orlop_resolver::Variant;
+use orlop_recipes::{CdylibRecipe, LibraryRecipe, LibrarySource, PackageName, RecipeSet};
+use orlop_resolver::{Resolution, Variant};
 use orlop_store::StorePath;
 use orlop_store::derivation::{NativeBuild, Origin, Source, Step, Tools};
 
-use crate::lower::Derivations;
-use crate::{PlanError, ToolSets, tools};
+use crate::lower::{Derivations, lower_cdylib};
+use crate::{Cdylibs, PlanError, ToolSets, tools};
 
 /// Overrides, and the native libraries lowered so far.
 pub(crate) struct Natives<'a> {
     pub(crate) recipes: &'a RecipeSet,
     pub(crate) tool_sets: &'a ToolSets,
+    /// What libraries for C are compiled from.
+    pub(crate) cdylibs: &'a Cdylibs,
     done: BTreeMap<(PackageName, Tools), StorePath>,
+    /// Libraries for C that are being lowered.
+    open: BTreeSet<PackageName>,
 }
 
 /// What a recipe adds to one crate.
@@ -25,11 +30,17 @@ pub(crate) struct Needs {
 }
 
 impl<'a> Natives<'a> {
-    pub(crate) fn new(recipes: &'a RecipeSet, tool_sets: &'a ToolSets) -> Self {
+    pub(crate) fn new(
+        recipes: &'a RecipeSet,
+        tool_sets: &'a ToolSets,
+        cdylibs: &'a Cdylibs,
+    ) -> Self {
         Self {
             recipes,
             tool_sets,
+            cdylibs,
             done: BTreeMap::new(),
+            open: BTreeSet::new(),
         }
     }
 
@@ -64,8 +75,10 @@ impl<'a> Natives<'a> {
         for name in names {
             let path = self.library(name, above, place)?;
             // A library is used together with those it needs.
-            if let Step::Native(build) = &place.derivations.by_path[&path].step {
-                paths.extend(build.natives.iter().cloned());
+            match &place.derivations.by_path[&path].step {
+                Step::Native(build) => paths.extend(build.natives.iter().cloned()),
+                Step::Rustc(call) => paths.extend(call.natives.iter().cloned()),
+                Step::Unpack(_) | Step::Script(_) => {}
             }
             paths.insert(path);
         }
@@ -78,7 +91,7 @@ impl<'a> Natives<'a> {
         above: &[&str],
         place: &mut Place<'_>,
     ) -> Result<StorePath, PlanError> {
-        if above[1..].contains(&name.as_str()) {
+        if above[1..].contains(&name.as_str()) || self.open.contains(name) {
             return Err(PlanError::NativeCycle {
                 library: name.to_string(),
             });
@@ -86,6 +99,11 @@ impl<'a> Natives<'a> {
         let key = (name.clone(), place.tools.clone());
         if let Some(path) = self.done.get(&key) {
             return Ok(path.clone());
+        }
+        if let Some(recipe) = self.recipes.cdylib(name) {
+            let path = self.cdylib(recipe, place)?;
+            self.done.insert(key, path.clone());
+            return Ok(path);
         }
         let recipe = self
             .recipes
@@ -101,6 +119,46 @@ impl<'a> Natives<'a> {
         self.done.insert(key, path.clone());
         Ok(path)
     }
+}
+
+impl Natives<'_> {
+    fn cdylib(
+        &mut self,
+        recipe: &CdylibRecipe,
+        place: &mut Place<'_>,
+    ) -> Result<StorePath, PlanError> {
+        let resolution = self.cdylibs.get(&recipe.name);
+        let resolution = resolution.expect("`cdylibs` names every library for C");
+        self.open.insert(recipe.name.clone());
+        let path = lower_cdylib(recipe, resolution, place.tools, self, place.derivations);
+        self.open.remove(&recipe.name);
+        path
+    }
+}
+
+/// Returns the recipes of the libraries for C that recipes give to crates of a resolution,
+/// directly or through native libraries: what must be resolved before it can be planned.
+pub fn cdylibs<'a>(resolution: &Resolution, recipes: &'a RecipeSet) -> Vec<&'a CdylibRecipe> {
+    let mut open: Vec<&PackageName> = resolution
+        .graph
+        .node_weights()
+        .filter_map(|variant| recipes.override_for(&variant.name, &variant.version))
+        .flat_map(|change| &change.native)
+        .collect();
+    let mut seen = BTreeSet::new();
+    let mut found = Vec::new();
+    while let Some(name) = open.pop() {
+        if seen.insert(name) {
+            found.extend(recipes.cdylib(name));
+            open.extend(
+                recipes
+                    .library(name)
+                    .iter()
+                    .flat_map(|recipe| &recipe.native),
+            );
+        }
+    }
+    found
 }
 
 /// Where derivations go, and what they are built with.

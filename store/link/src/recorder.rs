@@ -16,7 +16,7 @@
 
 use std::ffi::OsString;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use orlop_store::StorePath;
 
 use crate::link_set::{ARCHIVES, FILES, Item, LinkSet, LinkSetError, OBJECTS};
@@ -316,6 +316,11 @@ impl Recorder<'_> {
         if !path.is_absolute() || path.starts_with(self.link_set) {
             return None;
         }
+        // Descriptions for pkg-config that can be moved begin at themselves.
+        let up = |component| component == Utf8Component::ParentDir;
+        let real = path.components().any(up).then(|| path.canonicalize_utf8());
+        let real = real.transpose().ok()?;
+        let path = real.as_deref().unwrap_or(path);
         let mut components = path.components();
         let object = components.find_map(|component| component.as_str().parse().ok())?;
         Some((object, components.as_path().to_owned()))
@@ -452,7 +457,7 @@ mod tests {
             format!("@{response}"),
             "-L".into(),
             empty.to_string(),
-            format!("-L{}", static_z.parent().unwrap()),
+            format!("-L{}/../out", static_z.parent().unwrap()),
             format!("-B{}/lib/gcc-ld", case.path(STD)),
             "-fuse-ld=lld".into(),
             format!("-Wl,--gc-sections,--version-script={script}"),
