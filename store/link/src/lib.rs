@@ -261,10 +261,12 @@ fn link_all(
         .iter()
         .map(|view| (view.app.id(), view.recorded(context)))
         .collect();
-    for view in &planned {
-        view.add(&session)?;
-    }
-    record.add(path, &session)?;
+    // All at once: what is added is written to disk before it counts, and that is waited for once.
+    let mut new = session.parallel(&planned, |view| {
+        view.stage(before.views.get(&view.app.id()), &session)
+    })?;
+    new.push(record.stage(path, &session)?);
+    context.store.add_all(new.into_iter().flatten().collect())?;
     Ok(record)
 }
 
