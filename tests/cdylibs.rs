@@ -273,3 +273,71 @@ fn what_cannot_be_one_is_said() {
         .fails(5)
         .says("the recipe names the header `include/tiny.h`, which neither the package nor its");
 }
+
+/// The regular expressions of Rust, as they are published for C.
+#[test]
+#[ignore = "needs the network and a minute of compilation"]
+fn network_a_published_library_for_c_serves_an_app_and_a_c_program() {
+    let env = Env::new();
+    env.write(
+        "rure.toml",
+        "schema = 1\n[cdylib]\nname = \"rure\"\nversion = \"0.2.5\"\n\
+         headers = { \"rure.h\" = \"include/rure.h\" }\n",
+    );
+    env.write(
+        "kit-build.toml",
+        "schema = 1\n[crate]\nname = \"kit\"\nnative = [\"rure\"]\n",
+    );
+    env.write(
+        "kit.toml",
+        "schema = 1\n[app]\nname = \"kit\"\nsource = { path = \"kit\" }\n",
+    );
+    std::fs::create_dir_all(env.path("kit/src")).unwrap();
+    env.write(
+        "kit/Cargo.toml",
+        "[package]\nname = \"kit\"\nversion = \"1.0.0\"\nedition = \"2024\"\n\
+         [build-dependencies]\npkg-config = \"0.3\"\n",
+    );
+    env.write(
+        "kit/build.rs",
+        "fn main() { pkg_config::Config::new().exactly_version(\"0.2.5\").probe(\"rure\").unwrap(); }",
+    );
+    env.write(
+        "kit/src/main.rs",
+        "use std::ffi::c_void;
+        unsafe extern \"C\" {
+            fn rure_compile_must(pattern: *const u8) -> *mut c_void;
+            fn rure_is_match(re: *mut c_void, text: *const u8, length: usize, start: usize) -> bool;
+        }
+        fn main() {
+            let matches = |text: &str| unsafe {
+                let re = rure_compile_must(c\"^[a-z]+$\".as_ptr().cast());
+                rure_is_match(re, text.as_ptr(), text.len(), 0)
+            };
+            println!(\"{} {}\", matches(\"abc\"), matches(\"a1\"));
+        }",
+    );
+    crate::network::online(&env, "install ./rure.toml ./kit-build.toml ./kit.toml").success();
+    assert_eq!(env.program("kit").success().stdout, "true false\n");
+    env.run("prove").success().prints("PROVED");
+    let object = env.objects("-rure-0.2.5").remove(0);
+    let object = env.home().join("store").join(object);
+    env.write(
+        "main.c",
+        "#include <rure.h>\n#include <stdio.h>\nint main(void) {\n\
+         rure *re = rure_compile_must(\"^[a-z]+$\");\n\
+         printf(\"%d\\n\", rure_is_match(re, (const uint8_t *)\"abc\", 3, 0)); return 0; }\n",
+    );
+    let output = Command::new("sh")
+        .args([
+            "-euc",
+            "cc main.c $(pkg-config --cflags --libs rure) -o main && ./main",
+        ])
+        .env("PKG_CONFIG_PATH", object.join("lib/pkgconfig"))
+        .env("LD_LIBRARY_PATH", object.join("lib"))
+        .current_dir(env.path(""))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "1\n");
+}

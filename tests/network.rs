@@ -29,7 +29,7 @@ fn with_input(env: &Env, program: &str, arguments: &[&str], input: &str) -> Run 
     child.wait_with_output().unwrap().into()
 }
 
-fn online(env: &Env, line: &str) -> Run {
+pub(crate) fn online(env: &Env, line: &str) -> Run {
     env.command()
         .env_remove("ORLOP_INDEX")
         .envs(std::env::var_os("SSL_CERT_FILE").map(|file| ("SSL_CERT_FILE", file)))

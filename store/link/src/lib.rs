@@ -57,6 +57,7 @@ pub use object::ObjectError;
 use orlop_loader::{Proof, Search};
 use orlop_store::{ActivityKind, Event, PlannedProgram, Reporter, Runner, Store, StorePath};
 pub use plugin::{LinkedPlugin, link_plugin};
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use crate::group::{Group, search_folders};
 use crate::input::Program;
@@ -207,11 +208,13 @@ pub fn link(
             (path, record)
         }
     };
-    let views = apps
-        .iter()
-        .map(|app| prove(app, record.view(app)?, context));
+    let views: Vec<_> = apps
+        .par_iter()
+        .map(|app| prove(app, record.view(app)?, context))
+        .collect();
     Ok(Linked {
-        views: views.collect::<Result<_, _>>()?,
+        // The first that is refused, in their order.
+        views: views.into_iter().collect::<Result<_, _>>()?,
         partition,
     })
 }
