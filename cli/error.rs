@@ -291,7 +291,17 @@ impl From<LinkError> for CommandError {
             LinkError::Refused { .. } => Kind::Untrusted,
             _ => Kind::Build,
         };
-        Self::new(kind, error)
+        let contested = matches!(error, LinkError::Contested { .. });
+        let error = Self::new(kind, error);
+        if !contested {
+            return error;
+        }
+        error
+            .hint(
+                "import a compiler that brings a linker of its own, as those of rustup do: \
+                 `rustup toolchain install stable && orlop compiler add stable`",
+            )
+            .hint("choose it by its name in `orlop compiler list`: `orlop compiler default NAME`")
     }
 }
 

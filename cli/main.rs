@@ -9,6 +9,7 @@
 //! | [`apply`] | the one way through: resolve, plan, execute, link, commit |
 //! | [`request`] | from a manifest to questions for the resolver |
 //! | [`solve`] | questions to the resolver, by policy |
+//! | [`cdylibs`] | what libraries for C are compiled from |
 //! | [`toolchain`] | which compiler, which C tools |
 //! | [`share`] | what recipes say of an app beside how it is built |
 //! | [`fetch`] | adapters between registry and store |
@@ -19,6 +20,7 @@
 
 mod apply;
 mod args;
+mod cdylibs;
 mod commands;
 mod context;
 mod error;

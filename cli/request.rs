@@ -88,7 +88,7 @@ impl Wanted {
 
 /// The release of a compiler without `-nightly` and the like: a nightly can do what its release
 /// will.
-fn release(text: &str) -> Result<Version, CommandError> {
+pub(crate) fn release(text: &str) -> Result<Version, CommandError> {
     let plain = text.split_once('-').map_or(text, |(plain, _)| plain);
     plain.parse().map_err(|error| {
         CommandError::failed(format!(
@@ -157,7 +157,7 @@ pub(crate) fn read_recipe(context: &Context, path: &str) -> Result<Recipe, Comma
             .chain(app.patch.values_mut())
             .collect(),
         Recipe::Plugin(plugin) => plugin.source.iter_mut().collect(),
-        Recipe::Crate(_) | Recipe::Library(_) => Vec::new(),
+        Recipe::Crate(_) | Recipe::Library(_) | Recipe::Cdylib(_) => Vec::new(),
     };
     for source in sources {
         *source = source.seen_from(folder);

@@ -13,6 +13,7 @@
 mod broken_recipes;
 mod build_systems;
 mod builds;
+mod cdylibs;
 mod checklist;
 mod clashes;
 mod codegen;

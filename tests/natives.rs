@@ -2,6 +2,7 @@
 //! its own. The same sources without such names print what is wrong, and are refused.
 
 use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -174,7 +175,7 @@ pub(crate) fn number(answer: i32) -> String {
 }
 
 /// Two releases of a C library, each a shared library by the same name, with the same function.
-fn two_numbers(env: &Env) -> Recipes<'_> {
+pub(crate) fn two_numbers(env: &Env) -> Recipes<'_> {
     let mut recipes = Recipes::new(env);
     for (name, answer) in [("number1", 11), ("number2", 22)] {
         recipes.library(name, &[("number.c", &number(answer))], NUMBER, &[]);
@@ -428,4 +429,39 @@ fn a_library_that_another_linker_linked_is_refused() {
         .refused("plain")
         .says("the shared library `lib/libnumber.so` has no SONAME")
         .says("`ld` that builds see");
+}
+
+/// As with a compiler that brings no linker along, as those of distributions.
+fn without_own_linker(env: &Env) {
+    for compiler in env.objects("-rustc-1.95.0") {
+        let record = env
+            .home()
+            .join("store")
+            .join(compiler)
+            .join("compiler.json");
+        let text = std::fs::read_to_string(&record).unwrap();
+        let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        json["bundled_linker"] = serde_json::Value::Null;
+        let folder = record.parent().unwrap();
+        std::fs::set_permissions(folder, PermissionsExt::from_mode(0o755)).unwrap();
+        // The file is one with that of other homes.
+        std::fs::remove_file(&record).unwrap();
+        std::fs::write(&record, json.to_string()).unwrap();
+    }
+}
+
+#[test]
+fn two_crates_of_one_app_without_the_compilers_own_linker() {
+    let env = Env::new();
+    let recipes = two_numbers(&env);
+    recipes.app("both", &["number1-sys", "number2-sys"]);
+    recipes.app("left", &["number1-sys"]);
+    without_own_linker(&env);
+    recipes
+        .refused("both")
+        .says("link `both`: `number` is defined more than once in it, for different crates")
+        .says("hint: import a compiler that brings a linker of its own")
+        .says("hint: choose it by its name in `orlop compiler list`");
+    // One of them needs no such linker.
+    recipes.check(&[("left", "11")]);
 }

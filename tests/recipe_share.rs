@@ -8,7 +8,8 @@ use crate::support::{Env, Package};
 fn published(env: &Env) {
     env.registry
         .publish(Package::new("words", "1.0.0").lib(
-            "#[inline(never)] pub fn hello() -> String { format!(\"hello {}\", std::process::id() > 0) }",
+            "#[inline(never)] pub fn hello() -> String { format!(\"hello {}\", std::process::id() > 0) }\n\
+             #[inline(never)] pub fn bye() -> String { format!(\"bye {}\", std::process::id() > 0) }",
         ))
         .publish(
             Package::new("kit", "1.0.0")
@@ -17,6 +18,7 @@ fn published(env: &Env) {
                     "fn main() { match std::env::args().nth(1).as_deref() {\n\
                      Some(\"complete\") => println!(\"complete -W {:?} kit\", words::hello()),\n\
                      Some(\"silent\") => {}\n\
+                     Some(\"now\") => println!(\"{:?}\", std::time::SystemTime::now()),\n\
                      Some(\"fail\") => { eprintln!(\"cannot\"); std::process::exit(3) }\n\
                      Some(\"home\") => std::fs::write(\"/nowhere\", \"x\").unwrap(),\n\
                      _ => println!(\"{}\", words::hello()) } }",
@@ -73,6 +75,35 @@ fn man_pages_and_completions_are_part_of_the_view() {
     assert!(!share.join("man/man2").exists());
     drop(env.run("remove kit").success());
     assert!(!share.join("man").exists());
+}
+
+#[test]
+fn what_an_app_has_printed_stays_when_a_library_grows() {
+    let env = Env::new();
+    published(&env);
+    let third = Package::new("third", "1.0.0")
+        .needs("words", "1")
+        .main("fn main() { println!(\"{}\", words::bye()); }");
+    env.registry.publish(third);
+    // Whoever runs it again sees another time.
+    let text = "[app.share]\n\"kit.1\" = { file = \"doc/kit.1\" }\n\
+                \"doc/kit/now\" = { run = \"kit now\" }\n";
+    recipe(&env, text);
+    drop(env.run("install other ./kit.toml").success());
+    let current = env.home().join("profiles/default/current");
+    let share = current.join("share");
+    let read = |file: &str| std::fs::read_to_string(share.join(file)).unwrap();
+    let view = || std::fs::canonicalize(current.join("views/kit")).unwrap();
+    let before = (view(), read("doc/kit/now"));
+    drop(env.run("install third").success());
+    assert_ne!(view(), before.0, "the library has not grown");
+    assert_eq!(read("doc/kit/now"), before.1);
+    assert_eq!(read("man/man1/kit.1"), ".TH KIT 1\n");
+    env.run("prove").success().prints("PROVED");
+    // Another line is another file.
+    recipe(&env, &text.replace("kit now", "kit  now"));
+    drop(env.run("install ./kit.toml").success());
+    assert_ne!(read("doc/kit/now"), before.1);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use orlop_recipes::PackageName;
 use orlop_store::Plan;
 
 use super::{Borders, Change, Renew, Resolved, Work, with_work};
+use crate::cdylibs;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::fetch::{Archives, Fetching};
@@ -126,7 +127,8 @@ impl Work<'_> {
             .iter()
             .filter_map(|package| Some((package, goal.product(package.wanted)?)));
         let products: Vec<_> = products.collect();
-        self.with_steps(&products, &archives, |steps| {
+        let sources = (lock.snapshot(), &registry, &archives);
+        self.with_steps(&products, sources, |steps| {
             act(&Making {
                 steps,
                 executor: self.executor(&archives, keep_failed),
@@ -153,11 +155,23 @@ impl Work<'_> {
             ..
         } = *self;
         let fetching = Fetching(progress);
-        let registry = context.registry(self.lock()?.snapshot(), self.recipes, &fetching)?;
+        let snapshot = self.lock()?.snapshot();
+        let registry = context.registry(snapshot, self.recipes, &fetching)?;
         let archives = Archives::new(&registry);
         let compiler = toolchain::compiler(context, store, progress, None)?;
         let tools = toolchain::tools(context, store, progress, self.runner, &compiler)?;
-        let sets = orlop_plan::library_tool_sets(name, self.recipes);
+        let needed = orlop_plan::cdylibs_of(std::iter::once(name), self.recipes);
+        let cdylibs = cdylibs::resolved(
+            needed,
+            &compiler.compiler,
+            snapshot,
+            self.recipes,
+            &registry,
+        )?;
+        let mut sets = orlop_plan::library_tool_sets(name, self.recipes);
+        for resolution in cdylibs.values() {
+            sets.extend(orlop_plan::tool_sets(resolution, self.recipes));
+        }
         let tool_sets = toolchain::import_sets(context, store, progress, sets.into_iter())?;
         let around = Surroundings {
             tool_sets: &tool_sets,
@@ -165,7 +179,7 @@ impl Work<'_> {
             fetcher: &archives,
         };
         act(&Making {
-            steps: &Steps::of_library(name, self.recipes, &tools, around)?,
+            steps: &Steps::of_library(name, (self.recipes, &cdylibs), &tools, around)?,
             executor: self.executor(&archives, keep_failed),
             progress,
             work: self,

@@ -9,7 +9,7 @@ use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use orlop_index::Registry;
 use orlop_link::{Linkage, Linked, View};
-use orlop_plan::{AppRequest, Product, Steps, Surroundings};
+use orlop_plan::{AppRequest, Cdylibs, Product, Steps, Surroundings};
 use orlop_recipes::{LinkageChoice, Manifest, PackageName, RecipeSet};
 use orlop_resolver::{Index, Lock, LockedApp, Resolution, Variant};
 use orlop_store::derivation::Tools;
@@ -18,6 +18,7 @@ use orlop_store::{
 };
 
 pub(crate) use crate::apply::make::{Goal, Making, Order, make};
+use crate::cdylibs;
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::fetch::{Archives, Fetching};
@@ -194,7 +195,8 @@ impl Work<'_> {
             .registry(lock.snapshot(), self.recipes, &fetching)?;
         let archives = Archives::new(&registry);
         let packages: Vec<_> = apps.iter().map(|app| (app, app.wanted.product())).collect();
-        let plan = self.with_steps(&packages, &archives, |steps| Ok(steps.plan()?))?;
+        let sources = (lock.snapshot(), &registry, &archives);
+        let plan = self.with_steps(&packages, sources, |steps| Ok(steps.plan()?))?;
         if self.context.global.dry_run {
             return Ok(Outcome::Planned(plan));
         }
@@ -207,14 +209,20 @@ impl Work<'_> {
     fn with_steps<T>(
         &self,
         packages: &[(&Resolved<'_>, Product<'_>)],
-        archives: &Archives<'_>,
+        (snapshot, registry, archives): (Timestamp, &Registry<'_>, &Archives<'_>),
         act: impl FnOnce(&Steps<'_>) -> Result<T, CommandError>,
     ) -> Result<T, CommandError> {
         let recipes = self.chosen(packages.iter().map(|(app, _)| *app));
+        let apps = packages.iter().zip(&recipes);
+        let cdylibs =
+            apps.map(|((app, _), recipes)| self.cdylibs(app, recipes, snapshot, registry));
+        let cdylibs = cdylibs.collect::<Result<Vec<_>, _>>()?;
         let requests: Vec<_> = packages
             .iter()
             .zip(&recipes)
-            .map(|((app, product), recipes)| AppRequest {
+            .zip(&cdylibs)
+            .map(|(((app, product), recipes), cdylibs)| AppRequest {
+                cdylibs,
                 resolution: &app.resolution,
                 recipes,
                 product: *product,
@@ -223,7 +231,10 @@ impl Work<'_> {
                 alone: app.wanted.linkage == LinkageChoice::Static,
             })
             .collect();
-        let asked = requests.iter().map(|app| (app.resolution, app.recipes));
+        let asked = requests.iter().flat_map(|app| {
+            let resolutions = std::iter::once(app.resolution).chain(app.cdylibs.values());
+            resolutions.map(|resolution| (resolution, app.recipes))
+        });
         let tool_sets = toolchain::tool_sets(self.context, self.store, self.progress, asked)?;
         act(&Steps::of_packages(
             &requests,
@@ -450,6 +461,20 @@ impl Work<'_> {
             (None, Renew::Nothing) => before.snapshot(),
             (None, Renew::Apps(_) | Renew::Everything) => self.context.now,
         }
+    }
+
+    /// Resolves the libraries for C that an app needs.
+    fn cdylibs(
+        &self,
+        app: &Resolved<'_>,
+        recipes: &RecipeSet,
+        snapshot: Timestamp,
+        index: &dyn Index,
+    ) -> Result<Cdylibs, CommandError> {
+        let name = Some(app.compiler.as_str());
+        let compiler = toolchain::compiler(self.context, self.store, self.progress, name)?;
+        let needed = orlop_plan::cdylibs(&app.resolution, recipes);
+        cdylibs::resolved(needed, &compiler.compiler, snapshot, recipes, index)
     }
 
     fn link(

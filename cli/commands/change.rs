@@ -157,7 +157,9 @@ fn add_recipe(
             request.recipe = Some(path);
             editor.set(&recipe.name, &request);
         }
-        recipe @ (Recipe::Crate(_) | Recipe::Library(_)) => editor.set_recipe(recipe.name(), &path),
+        recipe @ (Recipe::Crate(_) | Recipe::Library(_) | Recipe::Cdylib(_)) => {
+            editor.set_recipe(recipe.name(), &path);
+        }
         Recipe::Plugin(_) => {
             return Err(CommandError::usage(format!(
                 "`{path}` is the recipe of a plugin, not of an app"

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use orlop_link::{App, LinkedPlugin, Role};
-use orlop_plan::{AppRequest, Product, Surroundings};
+use orlop_plan::{AppRequest, Cdylibs, Product, Surroundings};
 use orlop_recipes::{
     AppSpec, CodegenChoice, LinkageChoice, Manifest, PackageName, PluginRecipe, Policy, Recipe,
     RecipeSet,
@@ -21,6 +21,7 @@ use serde::Serialize;
 
 use crate::apply;
 use crate::args::Build;
+use crate::cdylibs;
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::fetch::{Archives, Fetching};
@@ -203,7 +204,15 @@ impl Work<'_> {
         let index = wanted.locals.over(&index);
         let request = wanted.request(&host.compiler.compiler, host.lock.snapshot())?;
         let resolution = resolve_plugin(&request, &host_resolution, &index)?;
-        let plan = self.plan(&host_resolution, &resolution, &archives)?;
+        let recipes = host.recipes.with_natives(&host.wanted.natives);
+        let cdylibs = |resolution| {
+            let needed = orlop_plan::cdylibs(resolution, &recipes);
+            let compiler = &host.compiler.compiler;
+            cdylibs::resolved(needed, compiler, host.lock.snapshot(), &recipes, &registry)
+        };
+        let host_side = (&host_resolution, &cdylibs(&host_resolution)?);
+        let plugin_side = (&resolution, &cdylibs(&resolution)?);
+        let plan = self.plan(host_side, plugin_side, &archives)?;
         let [planned_host, planned] = &plan.apps[..] else {
             unreachable!("two were asked for")
         };
@@ -262,8 +271,8 @@ impl Work<'_> {
 
     fn plan(
         &self,
-        host: &Resolution,
-        plugin: &Resolution,
+        host: (&Resolution, &Cdylibs),
+        plugin: (&Resolution, &Cdylibs),
         archives: &Archives<'_>,
     ) -> Result<Plan, CommandError> {
         let Self { context, store, .. } = self;
@@ -277,9 +286,12 @@ impl Work<'_> {
         // What both have in common must be built against the same libraries.
         let recipes = self.host.recipes.with_natives(&self.host.wanted.natives);
         let asked = [host, plugin].into_iter();
+        let asked = asked
+            .flat_map(|(resolution, cdylibs)| std::iter::once(resolution).chain(cdylibs.values()));
         let asked = asked.map(|resolution| (resolution, &recipes));
         let tool_sets = toolchain::tool_sets(context, store, self.progress, asked)?;
-        let of = |resolution, product| AppRequest {
+        let of = |(resolution, cdylibs), product| AppRequest {
+            cdylibs,
             resolution,
             recipes: &recipes,
             product,

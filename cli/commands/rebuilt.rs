@@ -248,6 +248,7 @@ impl Parts {
             CrateKind::BuildScript => (" (build script)", true),
             CrateKind::Program { .. } => (" (program)", false),
             CrateKind::Plugin => (" (plugin)", false),
+            CrateKind::CLibrary(_) => (" (library for C)", true),
         };
         self.package(&call.package.name, &call.package.version, what);
         self.tools(&call.tools, links);
@@ -271,6 +272,10 @@ impl Parts {
         self.value("edition", &call.edition);
         self.value("file", &call.path);
         self.value("crate name", &call.crate_name);
+        if let CrateKind::CLibrary(library) = &call.kind {
+            self.value("pkg-config", &library.pkg_config);
+            self.value("headers", &format!("{:?}", library.headers));
+        }
         let externs = call.externs.iter().map(|one| one.name.clone());
         self.list("names of dependencies", &externs.collect());
         self.environment(&call.environment);

@@ -106,6 +106,11 @@ fn repair(
             Subject::Object { path } => {
                 bad.insert(path.clone());
             }
+            Subject::Form { path } => {
+                if !store.restore_form(path)? {
+                    bad.insert(path.clone());
+                }
+            }
             Subject::Generation { profile, number } => {
                 let profile = store.profile(profile)?;
                 let _lock = profile.lock(&mut |_| {})?;

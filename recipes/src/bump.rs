@@ -68,6 +68,7 @@ pub fn bump(file_name: &str, text: &str, newest: &Newest) -> Result<Bump, Recipe
             of_requirement(&plugin.requirement, newest)
         }
         Recipe::Plugin(_) => Changes::unclear("its source has no versions"),
+        Recipe::Cdylib(cdylib) => of_version(&cdylib.version, newest),
         Recipe::Crate(_) => Changes::unclear("it has no version of its own"),
     };
     let kind = recipe.kind().as_str();
@@ -136,6 +137,20 @@ fn of_requirement(requirement: &VersionReq, newest: &Newest) -> Changes {
         None => Changes::Unclear(format!(
             "`{requirement}` has several parts, and {version} fits none of the ways to move it"
         )),
+    }
+}
+
+/// Moves one version of a package of the registry.
+fn of_version(old: &Version, newest: &Newest) -> Changes {
+    match newest {
+        Newest::Release { version, .. } if version > old => Changes::Values {
+            values: vec![("version", version.to_string())],
+            from: old.to_string(),
+            to: version.to_string(),
+            unsure: None,
+        },
+        Newest::Release { .. } => Changes::None,
+        Newest::Commit { .. } => Changes::unclear("it comes from the registry"),
     }
 }
 

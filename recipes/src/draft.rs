@@ -189,6 +189,10 @@ pub fn blank(kind: RecipeKind, name: &PackageName) -> String {
              binaries = [\"{name}\"] # TODO: the programs to install\n\
              test = \"{name} --version\" # TODO: show that it does its work\n"
         ),
+        RecipeKind::Cdylib => format!(
+            "version = \"1.0.0\" # TODO: its version\n\
+             headers = {{ \"{name}.h\" = \"include/{name}.h\" }} # TODO: its headers\n"
+        ),
         RecipeKind::Plugin => "host = \"hello\" # TODO: the app that loads it\n".to_owned(),
         RecipeKind::Crate => "# TODO: say what its build script needs, and remove the rest\n\
              # versions = \"1\"\n\

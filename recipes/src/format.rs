@@ -34,7 +34,7 @@ pub fn format(file_name: &str, text: &str) -> Result<String, RecipeError> {
 /// keys.
 pub(crate) fn order(table: &str) -> &'static [&'static str] {
     match table {
-        "" => &["schema", "app", "crate", "library", "plugin"],
+        "" => &["schema", "app", "crate", "library", "cdylib", "plugin"],
         "app" => &[
             "name",
             "crate",
@@ -64,6 +64,15 @@ pub(crate) fn order(table: &str) -> &'static [&'static str] {
             "unused-tools",
             "environment",
             "instead",
+        ],
+        "cdylib" => &[
+            "name",
+            "crate",
+            "version",
+            "features",
+            "default-features",
+            "headers",
+            "pkg-config",
         ],
         "plugin" => &[
             "name",

@@ -10,7 +10,9 @@ use serde_json::Value;
 use crate::choice::Choice as _;
 use crate::name::{FeatureName, PackageName};
 use crate::reader::SCHEMA;
-use crate::recipe::{AppRecipe, CrateOverride, LibraryRecipe, PluginRecipe, RecipeKind};
+use crate::recipe::{
+    AppRecipe, CdylibRecipe, CrateOverride, LibraryRecipe, PluginRecipe, RecipeKind,
+};
 
 /// Returns the JSON schema of a recipe as text, with a line end.
 pub fn recipe_schema() -> String {
@@ -24,6 +26,10 @@ pub fn recipe_schema() -> String {
         (
             RecipeKind::Library,
             generator.subschema_for::<LibraryRecipe>(),
+        ),
+        (
+            RecipeKind::Cdylib,
+            generator.subschema_for::<CdylibRecipe>(),
         ),
         (
             RecipeKind::Plugin,
@@ -42,7 +48,7 @@ pub fn recipe_schema() -> String {
     let mut schema = serde_json::json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Orlop recipe",
-        "description": "How a package is built: an app, an override for a crate, a native library, or a plugin.",
+        "description": "How a package is built: an app, an override for a crate, a native library, a library for C out of a crate, or a plugin.",
         "type": "object",
         "properties": properties,
         "required": ["schema"],
@@ -116,6 +122,9 @@ mod tests {
     fn smallest(kind: RecipeKind) -> String {
         match kind {
             RecipeKind::App | RecipeKind::Crate => format!("schema = 1\n[{kind}]\nname = \"x\"\n"),
+            RecipeKind::Cdylib => {
+                "schema = 1\n[cdylib]\nname = \"x\"\nversion = \"1.0.0\"\n".to_owned()
+            }
             RecipeKind::Plugin => "schema = 1\n[plugin]\nname = \"x\"\nhost = \"y\"\n".to_owned(),
             RecipeKind::Library => format!(
                 "schema = 1\n[library]\nname = \"x\"\nversion = \"1\"\nscript = \"make\"\n\

@@ -47,7 +47,6 @@ mod toolchain;
 mod variants;
 mod versions;
 
-pub(crate) use crate::published::exactly;
 use crate::sharing::Extras;
 pub use codegen::{CodegenOptions, PublishedCodegen, PublishedLto};
 pub use error::ResolveError;
@@ -57,7 +56,7 @@ pub use index::{
 pub use lock::{Lock, LockError, LockedApp, LockedDependency, LockedVariant};
 pub use package::{About, BinaryTarget, LibraryTarget, Package, ResolverVersion, ScriptTarget};
 pub use plugin::{Mismatch, resolve_plugin};
-pub use published::resolve_locked;
+pub use published::{exactly, resolve_locked};
 pub use remedy::ways_out;
 pub use request::{Platform, Request};
 pub use resolution::{ChosenPackage, Dependency, Resolution, Side, Variant};

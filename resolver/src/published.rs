@@ -123,7 +123,7 @@ pub fn resolve_locked(request: &Request, index: &dyn Index) -> Result<Resolution
 }
 
 /// Returns the requirement that one version matches.
-pub(crate) fn exactly(version: &Version) -> VersionReq {
+pub fn exactly(version: &Version) -> VersionReq {
     let comparator = semver::Comparator {
         op: semver::Op::Exact,
         major: version.major,

@@ -19,6 +19,7 @@
 //! | [`profile`] | [`Profile`], [`Generation`]: what users see, and the way back |
 //! | [`verify`] | [`Verification`]: whether everything is what it was when it was made |
 //! | [`share`] | [`Shared`]: identical files become one |
+//! | `opening` | a folder of an object while a name in it is exchanged |
 //! | [`question`] | [`Reason`], [`Ledger`]: why an object is there, and what it costs |
 //! | [`error`] | [`StoreError`] |
 //! | [`failpoint`] | named steps at which the fault harness strikes |
@@ -45,6 +46,7 @@ pub mod job;
 pub mod live;
 pub mod lock;
 mod name;
+mod opening;
 pub mod path;
 pub mod plan;
 pub mod profile;

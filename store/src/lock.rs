@@ -184,6 +184,13 @@ impl StepLock {
     ) -> Result<Self, StoreError> {
         take(&home.join("locks").join(step), Mode::Exclusive, waiting).map(Self)
     }
+
+    /// Returns none if somebody is at it.
+    pub(crate) fn try_new(home: &Utf8Path, step: &str) -> Result<Option<Self>, StoreError> {
+        let path = home.join("locks").join(step);
+        let file = open(&path)?;
+        Ok(try_lock(&file, Mode::Exclusive, &path)?.then_some(Self(file)))
+    }
 }
 
 /// Waits while gc has the gate closed, but no longer than it may.

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::error::{Context as _, StoreError};
 use crate::lock::StepLock;
+use crate::opening::Opening;
 use crate::staging::Scratch;
 use crate::store::Store;
 use crate::tree::{self, Content, Tree};
@@ -125,7 +126,7 @@ impl Store {
         let mut shared = Shared::default();
         for equal in self.database()?.repeated()? {
             let _no_gc = self.use_store()?;
-            self.inodes(equal)?.share(&scratch, &mut shared)?;
+            self.inodes(equal)?.share(self, &scratch, &mut shared)?;
         }
         if shared.files > 0 {
             disk::sync_file_system(&self.folder())?;
@@ -189,7 +190,12 @@ struct Inode {
 
 impl Equal {
     /// Makes those one that are what they should be.
-    fn share(&self, scratch: &Scratch, shared: &mut Shared) -> Result<(), StoreError> {
+    fn share(
+        &self,
+        store: &Store,
+        scratch: &Scratch,
+        shared: &mut Shared,
+    ) -> Result<(), StoreError> {
         let mut one: Option<&Utf8Path> = None;
         for inode in &self.inodes {
             let content = Content {
@@ -208,7 +214,7 @@ impl Equal {
                 }
                 let Some(other) = one else { continue };
                 let found = fs_err::symlink_metadata(file).context("look at", file)?;
-                let became = replace_old(file, other, &content, scratch)?;
+                let became = replace_old(store, file, other, &content, scratch)?;
                 if became != Became::Nothing {
                     shared.files += 1;
                     if found.nlink() == 1 {
@@ -227,17 +233,15 @@ impl Equal {
 
 /// As [`replace`], in an object: its folders are closed, and are so again afterwards.
 fn replace_old(
+    store: &Store,
     file: &Utf8Path,
     other: &Utf8Path,
     content: &Content,
     scratch: &Scratch,
 ) -> Result<Became, StoreError> {
-    let folder = file.parent().unwrap_or(file);
-    disk::set_mode(folder, 0o755)?;
+    let open = Opening::new(store.home(), file.parent().unwrap_or(file))?;
     let became = replace(file, other, content, scratch);
-    let reached = failpoint::reached("share.old");
-    tree::seal_folder(folder)?;
-    reached?;
+    open.close()?;
     became
 }
 

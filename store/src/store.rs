@@ -21,7 +21,7 @@ use crate::path::StorePath;
 use crate::profile::Profile;
 use crate::staging::{self, Scratch, Staged};
 use crate::tree::Tree;
-use crate::{disk, reference, root};
+use crate::{disk, opening, reference, root};
 
 /// What a home holds beside the database.
 const FOLDERS: [&str; 8] = [
@@ -331,6 +331,7 @@ fn prepare(home: &Utf8Path, set_aside: bool) -> Result<(), StoreError> {
     if set_aside && let Err(error) = reserve(&home.join(RESERVE)) {
         tracing::debug!("no room is kept for gc: {error}");
     }
+    opening::close_left(home)?;
     staging::remove_leftovers(&home.join("staging"))
 }
 

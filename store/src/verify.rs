@@ -22,8 +22,8 @@ use crate::live::{self, Rule};
 use crate::lock::{StepLock, SweepLock};
 use crate::path::StorePath;
 use crate::store::Store;
-use crate::tree::Tree;
-use crate::{disk, reference};
+use crate::tree::{Deviations, Tree};
+use crate::{disk, opening, reference};
 
 /// What was looked at, and what is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -58,6 +58,11 @@ pub enum Subject {
         /// The object.
         path: StorePath,
     },
+    /// The modes and times of what an object holds, which is all there.
+    Form {
+        /// The object.
+        path: StorePath,
+    },
     /// What the database has on an object.
     Registration {
         /// The object.
@@ -82,6 +87,7 @@ impl fmt::Display for Subject {
         match self {
             Self::Database => write!(f, "the database"),
             Self::Object { path } => write!(f, "{path}"),
+            Self::Form { path } => write!(f, "the form of {path}"),
             Self::Registration { path } => write!(f, "the registration of {path}"),
             Self::Generation { profile, number } => write!(f, "generation {number} of {profile}"),
             Self::Current { profile } => write!(f, "the current generation of {profile}"),
@@ -142,7 +148,9 @@ impl Store {
         let mut findings = Vec::new();
         for (subject, problem) in problems {
             let needed_by = match &subject {
-                Subject::Object { path } | Subject::Registration { path } => self.users(path)?,
+                Subject::Object { path }
+                | Subject::Form { path }
+                | Subject::Registration { path } => self.users(path)?,
                 _ => Vec::new(),
             };
             // A gc that was stopped on a full disk leaves dead objects registered without a tree:
@@ -181,6 +189,21 @@ impl Store {
         let record = reference::rebuild_one(&self.folder(), path, self.now())?;
         self.database()?.register(&[record])?;
         failpoint::reached("verify.register")
+    }
+
+    /// Closes what is open in an object that holds what it should. Returns false if it does not.
+    pub fn restore_form(&self, path: &StorePath) -> Result<bool, StoreError> {
+        let _no_gc = self.use_store()?;
+        let _none_open = opening::none_open(self.home())?;
+        let folder = self.object(path);
+        let tree = Tree::read(&folder)?;
+        let known = self.database()?.info(path)?;
+        if known.is_none_or(|known| known.content != tree.digest()) {
+            return Ok(false);
+        }
+        tree.restore_form(&folder)?;
+        failpoint::reached("verify.form")?;
+        Ok(true)
     }
 
     /// Removes the database of a home, so that the next [`Store::open`] makes it again from the
@@ -225,14 +248,13 @@ fn check(store: &Store, path: &StorePath) -> Result<Checked, StoreError> {
         }
     };
     let mut bytes = 0;
-    match Tree::read(&store.object(path)) {
-        Ok(tree) => {
+    match read(store, path) {
+        Ok((tree, deviations)) => {
             bytes = tree.files().map(|(_, content)| content.length).sum();
-            problems.extend(
-                record
-                    .iter()
-                    .filter_map(|record| compare(record, &tree, path)),
-            );
+            let problem = record
+                .as_ref()
+                .and_then(|record| compare(record, &tree, path));
+            problems.extend(problem.or_else(|| deviating(path, &deviations)));
         }
         Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
             problems.push((object(), "it is absent, or a part of it".to_owned()));
@@ -246,6 +268,27 @@ fn check(store: &Store, path: &StorePath) -> Result<Checked, StoreError> {
         }
     }
     Ok(Checked { bytes, problems })
+}
+
+fn read(store: &Store, path: &StorePath) -> Result<(Tree, Deviations), StoreError> {
+    let folder = store.object(path);
+    let (tree, deviations) = Tree::read_with_form(&folder)?;
+    if deviations.is_empty() {
+        return Ok((tree, deviations));
+    }
+    // Somebody may be exchanging a file just now.
+    let _none_open = opening::none_open(store.home())?;
+    Tree::read_with_form(&folder)
+}
+
+fn deviating(path: &StorePath, deviations: &Deviations) -> Option<(Subject, String)> {
+    let (inside, deviation) = deviations.first_key_value()?;
+    let inside = if inside.is_empty() { "." } else { inside };
+    let problem = match deviations.len() - 1 {
+        0 => format!("`{inside}` {deviation}"),
+        more => format!("`{inside}` {deviation}; {more} more are not as they should be"),
+    };
+    Some((Subject::Form { path: path.clone() }, problem))
 }
 
 fn compare(record: &Record, tree: &Tree, path: &StorePath) -> Option<(Subject, String)> {
@@ -371,6 +414,33 @@ mod tests {
         testing::add(&store, &library, &[], &[("lib/x.so", &text)]).unwrap();
         assert_eq!(findings(&store), [""; 0]);
         drop((home, view));
+    }
+
+    #[test]
+    fn what_can_be_written_to_is_found_and_closed() {
+        let (_home, store, library, _view) = home();
+        let folder = store.object(&library).join("lib");
+        disk::set_mode(&folder, 0o755).unwrap();
+        let finding = store.verify().unwrap().findings.remove(0);
+        let path = library.clone();
+        assert_eq!(finding.subject, Subject::Form { path });
+        assert_eq!(finding.problem, "`lib` has the mode 0755, not 0555");
+        assert_eq!(finding.needed_by, ["app in generation 1 of default"]);
+        // A closed folder with another time.
+        fs_err::write(folder.join("more"), "").unwrap();
+        fs_err::remove_file(folder.join("more")).unwrap();
+        disk::set_mode(&folder, 0o555).unwrap();
+        disk::set_mode(&folder.join("x.so"), 0o644).unwrap();
+        let problem = store.verify().unwrap().findings.remove(0).problem;
+        let (time, more) = problem.split_once(", ").unwrap();
+        assert!(time.starts_with("`lib` has the time "), "{problem}");
+        assert_eq!(more, "not 1; 1 more are not as they should be");
+        assert!(store.restore_form(&library).unwrap());
+        assert_eq!(findings(&store), [""; 0]);
+        // What is not what it should be is not closed over.
+        disk::set_mode(&folder.join("x.so"), 0o644).unwrap();
+        fs_err::write(folder.join("x.so"), "m").unwrap();
+        assert!(!store.restore_form(&library).unwrap());
     }
 
     #[test]

@@ -169,12 +169,16 @@ fn set_apart(file: &Utf8Path) {
     let folder = file.parent().unwrap();
     let metadata = std::fs::metadata(file).unwrap();
     let bytes = std::fs::read(file).unwrap();
-    open_up(folder);
+    let closed = std::fs::metadata(folder).unwrap();
+    set_mode(folder, 0o755);
     std::fs::remove_file(file).unwrap();
     std::fs::write(file, bytes).unwrap();
     let open = std::fs::File::open(file).unwrap();
     open.set_permissions(metadata.permissions()).unwrap();
     open.set_modified(metadata.modified().unwrap()).unwrap();
+    set_mode(folder, 0o555);
+    let open = std::fs::File::open(folder).unwrap();
+    open.set_modified(closed.modified().unwrap()).unwrap();
 }
 
 /// Adds what an app consists of and makes a generation of it.
@@ -303,15 +307,16 @@ impl Drop for Folder {
 
 /// Makes the folders of objects writable, so that they can be removed by ordinary means.
 pub(crate) fn open_up(folder: &Utf8Path) {
-    use std::os::unix::fs::PermissionsExt as _;
     for entry in walkdir::WalkDir::new(folder).into_iter().flatten() {
         if entry.file_type().is_dir() {
-            drop(std::fs::set_permissions(
-                entry.path(),
-                std::fs::Permissions::from_mode(0o755),
-            ));
+            set_mode(entry.path().try_into().unwrap(), 0o755);
         }
     }
+}
+
+fn set_mode(path: &Utf8Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
 /// Copies a tree with its modes, times and links, and files of one inode as such.

@@ -206,6 +206,7 @@ fn template() -> &'static Path {
 
 /// Copies a home; the files of store objects never change, so they are hard-linked.
 fn copy_home(from: &Path, to: &Path) {
+    let mut folders = Vec::new();
     for entry in walkdir::WalkDir::new(from) {
         let entry = entry.unwrap();
         let inside = entry.path().strip_prefix(from).unwrap();
@@ -213,6 +214,7 @@ fn copy_home(from: &Path, to: &Path) {
         let kind = entry.file_type();
         if kind.is_dir() {
             std::fs::create_dir_all(&target).unwrap();
+            folders.push((target, entry.metadata().unwrap()));
         } else if kind.is_symlink() {
             std::os::unix::fs::symlink(std::fs::read_link(entry.path()).unwrap(), &target).unwrap();
         } else if inside.starts_with("store") {
@@ -220,6 +222,12 @@ fn copy_home(from: &Path, to: &Path) {
         } else {
             std::fs::copy(entry.path(), &target).unwrap();
         }
+    }
+    // A folder after what is in it.
+    for (folder, metadata) in folders.into_iter().rev() {
+        std::fs::set_permissions(&folder, metadata.permissions()).unwrap();
+        let open = std::fs::File::open(&folder).unwrap();
+        open.set_modified(metadata.modified().unwrap()).unwrap();
     }
     assert_eq!(
         std::fs::metadata(to).unwrap().uid(),

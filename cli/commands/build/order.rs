@@ -52,6 +52,10 @@ pub(crate) fn order(
                     editor.set_recipe(&recipe.name, &file);
                     Goal::Library(recipe.name)
                 }
+                Recipe::Cdylib(recipe) => {
+                    editor.set_recipe(&recipe.name, &file);
+                    Goal::Library(recipe.name)
+                }
                 Recipe::Plugin(_) => {
                     return Err(CommandError::usage(format!(
                         "`{file}` is the recipe of a plugin, which is built for an app"

@@ -110,6 +110,7 @@ fn newest(
             }
             LibrarySource::Url { .. } => Ok(None),
         },
+        Recipe::Cdylib(cdylib) => release(index, &cdylib.package, None).map(Some),
         Recipe::Plugin(plugin) if plugin.source.is_none() => {
             release(index, &plugin.package, None).map(Some)
         }

@@ -126,10 +126,7 @@ pub(super) fn known(
         _ => None,
     };
     Ok(Known {
-        libraries: libraries
-            .libraries()
-            .map(|library| library.name.clone())
-            .collect(),
+        libraries: libraries.native_names().cloned().collect(),
         package,
     })
 }

@@ -1,18 +1,20 @@
 //! [`Recipe`]: how a package is built, one TOML file each.
 //!
-//! A recipe says `schema = 1` and has exactly one of four tables:
+//! A recipe says `schema = 1` and has exactly one of five tables:
 //!
 //! | table | type | says |
 //! |---|---|---|
 //! | `[app]` | [`AppRecipe`] | which package of the registry is an app, and what of it is installed |
 //! | `[crate]` | [`CrateOverride`] | what a crate's build script and compilation need beyond Cargo's |
 //! | `[library]` | [`LibraryRecipe`] | how a native library is built by a shell script |
+//! | `[cdylib]` | [`CdylibRecipe`] | which package of the registry is a library for C |
 //! | `[plugin]` | [`PluginRecipe`] | which package is a plugin, and of which app |
 //!
 //! | module | holds |
 //! |---|---|
 //! | `mod` | the types |
 //! | `read` | text to [`Recipe`] |
+//! | [`cdylib`] | [`CdylibRecipe`]: libraries for C out of crates |
 //! | [`set`] | [`RecipeSet`]: recipes by name |
 //! | [`build`] | [`BuildSystem`]: native libraries that need no script |
 //! | [`share`] | [`ShareOrigin`]: man pages and completions of an app |
@@ -20,6 +22,7 @@
 //! | `shipped` | the texts of `recipes/packages/` |
 
 pub mod build;
+pub mod cdylib;
 mod read;
 pub mod set;
 pub mod share;
@@ -29,6 +32,7 @@ pub mod tool;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use build::BuildSystem;
+pub use cdylib::CdylibRecipe;
 pub(crate) use read::crate_source;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -52,6 +56,8 @@ pub enum Recipe {
     Crate(CrateOverride),
     /// A native library.
     Library(LibraryRecipe),
+    /// A library for C out of a crate.
+    Cdylib(CdylibRecipe),
     /// A plugin.
     Plugin(PluginRecipe),
 }
@@ -65,6 +71,8 @@ choice! {
         Crate = "crate",
         /// [`Recipe::Library`].
         Library = "library",
+        /// [`Recipe::Cdylib`].
+        Cdylib = "cdylib",
         /// [`Recipe::Plugin`].
         Plugin = "plugin",
     }
@@ -291,6 +299,7 @@ impl Recipe {
             Self::App(_) => RecipeKind::App,
             Self::Crate(_) => RecipeKind::Crate,
             Self::Library(_) => RecipeKind::Library,
+            Self::Cdylib(_) => RecipeKind::Cdylib,
             Self::Plugin(_) => RecipeKind::Plugin,
         }
     }
@@ -301,6 +310,7 @@ impl Recipe {
             Self::App(app) => &app.name,
             Self::Crate(change) => &change.name,
             Self::Library(library) => &library.name,
+            Self::Cdylib(cdylib) => &cdylib.name,
             Self::Plugin(plugin) => &plugin.name,
         }
     }

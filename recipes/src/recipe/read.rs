@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use semver::VersionReq;
 
 use super::{
-    AppRecipe, BuildSystem, CrateOverride, CrateSource, Instead, LibraryRecipe, LibrarySource,
-    PluginRecipe, Recipe, RecipeKind, ShareOrigin, Tool, share,
+    AppRecipe, BuildSystem, CdylibRecipe, CrateOverride, CrateSource, Instead, LibraryRecipe,
+    LibrarySource, PluginRecipe, Recipe, RecipeKind, ShareOrigin, Tool, cdylib, share,
 };
 use crate::choice::Choice as _;
 use crate::error::{RecipeError, RecipeErrorKind};
@@ -39,6 +39,7 @@ pub(super) fn recipe(file_name: &str, text: &str) -> Result<Recipe, RecipeError>
         RecipeKind::App => app(table).map(Recipe::App),
         RecipeKind::Crate => crate_override(table).map(Recipe::Crate),
         RecipeKind::Library => library(table).map(Recipe::Library),
+        RecipeKind::Cdylib => cdylib(table).map(Recipe::Cdylib),
         RecipeKind::Plugin => plugin(table).map(Recipe::Plugin),
     }
 }
@@ -94,6 +95,35 @@ fn plugin(mut table: Table<'_>) -> Result<PluginRecipe, RecipeError> {
     };
     table.finish()?;
     Ok(plugin)
+}
+
+fn cdylib(mut table: Table<'_>) -> Result<CdylibRecipe, RecipeError> {
+    let name = table.required("name", "name = \"hello\"")?.text(package)?;
+    let cdylib = CdylibRecipe {
+        package: table
+            .text("crate", package)?
+            .unwrap_or_else(|| name.clone()),
+        name,
+        version: table
+            .required("version", "version = \"1.2.3\"")?
+            .text(text::exact_version)?,
+        features: table.texts("features", |text| Ok(text.parse()?))?,
+        default_features: table.boolean("default-features")?.unwrap_or(true),
+        headers: headers(&mut table)?,
+        pkg_config: table.text("pkg-config", cdylib::pkg_config)?,
+    };
+    table.finish()?;
+    Ok(cdylib)
+}
+
+fn headers(table: &mut Table<'_>) -> Result<BTreeMap<String, String>, RecipeError> {
+    let Some(written) = table.table("headers")? else {
+        return Ok(BTreeMap::new());
+    };
+    written
+        .into_values()
+        .map(|value| Ok((value.key(cdylib::header)?, value.text(share::file)?)))
+        .collect()
 }
 
 fn patch(table: &mut Table<'_>) -> Result<BTreeMap<PackageName, CrateSource>, RecipeError> {
@@ -430,6 +460,56 @@ mod tests {
     }
 
     #[test]
+    fn cdylib_with_every_field() {
+        let text = r#"
+            schema = 1
+            [cdylib]
+            name = "hello"
+            crate = "hello-capi"
+            version = "1.2.3"
+            features = ["capi"]
+            default-features = false
+            headers = { "hello/hello.h" = "include/hello.h" }
+            pkg-config = "hello-1"
+        "#;
+        let headers = [("hello/hello.h", "include/hello.h")];
+        let expected = CdylibRecipe {
+            name: "hello".parse().unwrap(),
+            package: "hello-capi".parse().unwrap(),
+            version: Version::new(1, 2, 3),
+            features: vec!["capi".parse().unwrap()],
+            default_features: false,
+            headers: headers.map(|(to, from)| (to.into(), from.into())).into(),
+            pkg_config: Some("hello-1".to_owned()),
+        };
+        assert_eq!(parsed(text), Recipe::Cdylib(expected));
+        let start = "schema = 1\n[cdylib]\nname = \"hello\"\nversion = \"1.0.0\"\n";
+        let Recipe::Cdylib(small) = parsed(start) else {
+            panic!("{start}")
+        };
+        assert_eq!(
+            (small.pkg_config(), small.package.as_str()),
+            ("hello", "hello")
+        );
+        assert_snapshot!(refused(&format!("{start}pkg-config = \"../x\"\n")), @r#"
+        × read `hello.toml`: `../x` is not a name for pkg-config: it has letters, digits and `._+-`, and
+        │ begins with a letter or digit
+         ╭─[hello.toml:5:14]
+       4 │ version = "1.0.0"
+       5 │ pkg-config = "../x"
+         ·              ───┬──
+         ·                 ╰── not a name for pkg-config
+         ╰────
+        help: write it without an ending: `hello-1.0`
+        "#);
+        let place = refused(&format!("{start}headers = {{ \"../x.h\" = \"x.h\" }}\n"));
+        assert!(
+            place.contains("`../x.h` is not a file of the package"),
+            "{place}"
+        );
+    }
+
+    #[test]
     fn override_with_every_field() {
         let text = r#"
             schema = 1
@@ -515,7 +595,8 @@ mod tests {
     #[test]
     fn not_exactly_one_kind() {
         assert_snapshot!(refused("schema = 1\n"), @r#"
-         × read `hello.toml`: the recipe has none of the tables `app`, `crate`, `library`, `plugin`
+         × read `hello.toml`: the recipe has none of the tables `app`, `crate`, `library`, `cdylib`,
+         │ `plugin`
           ╭─[hello.toml:1:1]
         1 │ schema = 1
           · ▲
@@ -533,7 +614,7 @@ mod tests {
           ·   ╰── has no meaning here
         3 │ name = "hello"
           ╰────
-         help: known here: `schema`, `app`, `crate`, `library`, `plugin`
+         help: known here: `schema`, `app`, `crate`, `library`, `cdylib`, `plugin`
         "#);
         assert_snapshot!(
             refused("schema = 1\n[app]\nname = \"hello\"\n\n[library]\nname = \"hello\"\n"),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{AppRecipe, CrateOverride, LibraryRecipe, Recipe, shipped};
+use super::{AppRecipe, CdylibRecipe, CrateOverride, LibraryRecipe, Recipe, shipped};
 use crate::name::PackageName;
 use crate::{Version, closest};
 
@@ -13,6 +13,7 @@ pub struct RecipeSet {
     /// The newest last.
     overrides: BTreeMap<PackageName, Vec<CrateOverride>>,
     libraries: BTreeMap<PackageName, LibraryRecipe>,
+    cdylibs: BTreeMap<PackageName, CdylibRecipe>,
 }
 
 impl RecipeSet {
@@ -37,8 +38,14 @@ impl RecipeSet {
                     .or_default()
                     .push(change);
             }
+            // Both go by the same names: the later one is meant.
             Recipe::Library(library) => {
+                self.cdylibs.remove(&library.name);
                 self.libraries.insert(library.name.clone(), library);
+            }
+            Recipe::Cdylib(cdylib) => {
+                self.libraries.remove(&cdylib.name);
+                self.cdylibs.insert(cdylib.name.clone(), cdylib);
             }
             // It is built by its file; no other recipe names one.
             Recipe::Plugin(_) => {}
@@ -101,6 +108,16 @@ impl RecipeSet {
     /// Returns the recipe of a native library.
     pub fn library(&self, name: &PackageName) -> Option<&LibraryRecipe> {
         self.libraries.get(name)
+    }
+
+    /// Returns the recipe of a library for C out of a crate.
+    pub fn cdylib(&self, name: &PackageName) -> Option<&CdylibRecipe> {
+        self.cdylibs.get(name)
+    }
+
+    /// Returns the names of all that crates can ask for as native libraries.
+    pub fn native_names(&self) -> impl Iterator<Item = &PackageName> {
+        self.libraries.keys().chain(self.cdylibs.keys())
     }
 
     /// Returns the recipes of all native libraries, by name.

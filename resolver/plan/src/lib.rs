@@ -20,7 +20,7 @@ mod targets;
 mod tests;
 mod tools;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use orlop_recipes::{Choice as _, CodegenChoice, PackageName, RecipeSet, Tool};
 use orlop_resolver::{Resolution, distinct_variants_by};
@@ -28,6 +28,7 @@ use orlop_store::derivation::Tools;
 use orlop_store::{Fetcher, Plan, Store, StoreError};
 
 use crate::codegen::CodegenRules;
+pub use crate::native::{cdylibs, cdylibs_of};
 pub use crate::steps::Steps;
 pub use crate::tools::{ToolSets, library_tool_sets, tool_sets};
 
@@ -46,7 +47,12 @@ pub struct AppRequest<'a> {
     pub codegen: CodegenChoice,
     /// Whether its programs load no library that other apps load, too.
     pub alone: bool,
+    /// What the libraries for C are compiled from that it needs: those that [`cdylibs`] names.
+    pub cdylibs: &'a Cdylibs,
 }
+
+/// What libraries for C are compiled from, by the names of their recipes.
+pub type Cdylibs = BTreeMap<PackageName, Resolution>;
 
 /// What is made of a package.
 #[derive(Debug, Clone, Copy)]
@@ -99,6 +105,12 @@ pub enum PlanError {
     /// A plugin without a library.
     #[error("`{name}` is no plugin: it has no library")]
     NoLibrary {
+        /// The package.
+        name: String,
+    },
+    /// A library for C without a library.
+    #[error("`{name}` has no library that could be one for C")]
+    NoCdylib {
         /// The package.
         name: String,
     },

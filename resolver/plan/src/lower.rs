@@ -23,7 +23,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orlop_recipes::{PackageName, RecipeSet, Tool, Version};
+use orlop_recipes::{CdylibRecipe, CodegenChoice, PackageName, RecipeSet, Tool, Version};
 use orlop_resolver::{
     DependencyKind, LibraryTarget, Package, Resolution, ScriptTarget, Side, Variant,
 };
@@ -144,20 +144,9 @@ pub(crate) fn lower(
     derivations: &mut Derivations,
 ) -> Result<LoweredPackage, PlanError> {
     let resolution = app.resolution;
-    let mut lowering = Lowering {
-        resolution,
-        tools: app.tools,
-        codegen: CodegenRules::new(resolution, app.codegen, app.alone),
-        called: tools::of_scripts(resolution, app.recipes),
-        recipes: app.recipes,
-        natives,
-        derivations,
-        done: BTreeMap::new(),
-    };
-    for node in resolution.order() {
-        let lowered = lowering.variant(node)?;
-        lowering.done.insert(node, lowered);
-    }
+    let codegen = CodegenRules::new(resolution, app.codegen, app.alone);
+    let package = (resolution, app.recipes, app.tools);
+    let mut lowering = Lowering::new(package, codegen, natives, derivations)?;
     let (targets, open) = match app.product {
         Product::App { programs, plugins } => (
             targets::of_app(resolution.app(), programs)?,
@@ -176,6 +165,26 @@ pub(crate) fn lower(
         }
     };
     lowering.app(targets, open)
+}
+
+/// Lowers a library for C; returns it, and the native libraries that come with it.
+pub(crate) fn lower_cdylib(
+    recipe: &CdylibRecipe,
+    package: (&Resolution, &RecipeSet, &Tools),
+    natives: &mut Natives<'_>,
+    derivations: &mut Derivations,
+) -> Result<StorePath, PlanError> {
+    let (resolution, ..) = package;
+    let target = targets::of_cdylib(resolution.app(), recipe)?;
+    // Its panics end in it: nothing of it but functions of C is seen from outside.
+    let codegen = CodegenRules::new(resolution, CodegenChoice::Shared, false);
+    let mut lowering = Lowering::new(package, codegen, natives, derivations)?;
+    let dependencies = lowering.uses(resolution.root, DependencyKind::Normal);
+    let call = lowering.root_call(target, &dependencies)?;
+    let name = format!("{}-{}", recipe.name, recipe.version);
+    Ok(lowering
+        .derivations
+        .insert(name, Step::Rustc(Box::new(call))))
 }
 
 struct Lowering<'a, 'sets> {
@@ -202,7 +211,31 @@ struct Common {
     run: Option<StorePath>,
 }
 
-impl Lowering<'_, '_> {
+impl<'a, 'sets> Lowering<'a, 'sets> {
+    /// Lowers everything but what is made of the root.
+    fn new(
+        (resolution, recipes, tools): (&'a Resolution, &'a RecipeSet, &'a Tools),
+        codegen: CodegenRules<'a>,
+        natives: &'a mut Natives<'sets>,
+        derivations: &'a mut Derivations,
+    ) -> Result<Self, PlanError> {
+        let mut lowering = Self {
+            resolution,
+            recipes,
+            tools,
+            codegen,
+            called: tools::of_scripts(resolution, recipes),
+            natives,
+            derivations,
+            done: BTreeMap::new(),
+        };
+        for node in resolution.order() {
+            let lowered = lowering.variant(node)?;
+            lowering.done.insert(node, lowered);
+        }
+        Ok(lowering)
+    }
+
     fn variant(&mut self, node: NodeIndex) -> Result<Lowered, PlanError> {
         let variant = &self.resolution.graph[node];
         let package = &variant.package;
@@ -382,8 +415,6 @@ impl Lowering<'_, '_> {
         let root = self.resolution.root;
         let variant = self.resolution.app();
         let lowered = self.done[&root].clone();
-        let mut common = self.common(root)?;
-        common.run.clone_from(&lowered.run);
         let dependencies = self.uses(root, DependencyKind::Normal);
         let mut with_own = dependencies.clone();
         if let Some(library) = &lowered.library {
@@ -399,20 +430,11 @@ impl Lowering<'_, '_> {
                 _ => &with_own,
             };
             libraries.extend(uses.libraries.iter().cloned());
-            let call = RustcCall {
-                kind: target.kind,
-                crate_name: target.crate_name,
-                path: target.path,
-                edition: target.edition,
-                codegen: self.codegen.program(variant),
-                ..self.call_with(variant, &common, uses)
-            };
-            let name = format!("{}-{}-linkset", label(variant), target.name);
-            let link_set = self.derivations.insert(name, Step::Rustc(Box::new(call)));
-            planned.push(PlannedProgram {
-                name: target.name,
-                link_set,
-            });
+            let name = target.name.clone();
+            let call = self.root_call(target, uses)?;
+            let label = format!("{}-{name}-linkset", label(variant));
+            let link_set = self.derivations.insert(label, Step::Rustc(Box::new(call)));
+            planned.push(PlannedProgram { name, link_set });
         }
         planned.sort();
         let programs = planned.iter();
@@ -457,6 +479,22 @@ impl Lowering<'_, '_> {
             }
         }
         Ok(libraries)
+    }
+
+    /// The call that compiles a target of the root package.
+    fn root_call(&mut self, target: RootTarget, uses: &Uses) -> Result<RustcCall, PlanError> {
+        let root = self.resolution.root;
+        let variant = self.resolution.app();
+        let mut common = self.common(root)?;
+        common.run.clone_from(&self.done[&root].run);
+        Ok(RustcCall {
+            kind: target.kind,
+            crate_name: target.crate_name,
+            path: target.path,
+            edition: target.edition,
+            codegen: self.codegen.program(variant),
+            ..self.call_with(variant, &common, uses)
+        })
     }
 
     fn call_with(&self, variant: &Variant, common: &Common, uses: &Uses) -> RustcCall {

@@ -1,19 +1,24 @@
-//! What recipes add to crates: environment, and native libraries built by scripts.
+//! What recipes add to crates: environment, native libraries built by scripts, and libraries for C
+//! out of crates.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orlop_recipes::{LibraryRecipe, LibrarySource, PackageName, RecipeSet};
-use orlop_resolver::Variant;
+use orlop_recipes::{CdylibRecipe, LibraryRecipe, LibrarySource, PackageName, RecipeSet};
+use orlop_resolver::{Resolution, Variant};
 use orlop_store::StorePath;
 use orlop_store::derivation::{NativeBuild, Origin, Source, Step, Tools};
 
-use crate::lower::Derivations;
-use crate::{PlanError, ToolSets, tools};
+use crate::lower::{Derivations, lower_cdylib};
+use crate::{Cdylibs, PlanError, ToolSets, tools};
 
 /// The native libraries lowered so far, for all apps.
 pub(crate) struct Natives<'a> {
     pub(crate) tool_sets: &'a ToolSets,
+    /// What libraries for C are compiled from.
+    pub(crate) cdylibs: &'a Cdylibs,
     done: BTreeMap<(PackageName, Tools), StorePath>,
+    /// Libraries for C that are being lowered.
+    open: BTreeSet<PackageName>,
 }
 
 /// What a recipe adds to one crate.
@@ -24,10 +29,12 @@ pub(crate) struct Needs {
 }
 
 impl<'a> Natives<'a> {
-    pub(crate) fn new(tool_sets: &'a ToolSets) -> Self {
+    pub(crate) fn new(tool_sets: &'a ToolSets, cdylibs: &'a Cdylibs) -> Self {
         Self {
             tool_sets,
+            cdylibs,
             done: BTreeMap::new(),
+            open: BTreeSet::new(),
         }
     }
 
@@ -107,8 +114,10 @@ impl<'a> Natives<'a> {
         for name in names {
             let path = self.library(name, above, place)?;
             // A library is used together with those it needs.
-            if let Step::Native(build) = &place.derivations.by_path[&path].step {
-                paths.extend(build.natives.iter().cloned());
+            match &place.derivations.by_path[&path].step {
+                Step::Native(build) => paths.extend(build.natives.iter().cloned()),
+                Step::Rustc(call) => paths.extend(call.natives.iter().cloned()),
+                Step::Unpack(_) | Step::Script(_) => {}
             }
             paths.insert(path);
         }
@@ -121,7 +130,7 @@ impl<'a> Natives<'a> {
         above: &[&str],
         place: &mut Place<'_>,
     ) -> Result<StorePath, PlanError> {
-        if above[1..].contains(&name.as_str()) {
+        if above[1..].contains(&name.as_str()) || self.open.contains(name) {
             return Err(PlanError::NativeCycle {
                 library: name.to_string(),
             });
@@ -129,6 +138,11 @@ impl<'a> Natives<'a> {
         let key = (name.clone(), place.tools.clone());
         if let Some(path) = self.done.get(&key) {
             return Ok(path.clone());
+        }
+        if let Some(recipe) = place.recipes.cdylib(name) {
+            let path = self.cdylib(recipe, place)?;
+            self.done.insert(key, path.clone());
+            return Ok(path);
         }
         let recipe = place
             .recipes
@@ -155,6 +169,53 @@ impl<'a> Natives<'a> {
         self.done.insert(key, path.clone());
         Ok(path)
     }
+}
+
+impl Natives<'_> {
+    fn cdylib(
+        &mut self,
+        recipe: &CdylibRecipe,
+        place: &mut Place<'_>,
+    ) -> Result<StorePath, PlanError> {
+        let resolution = self.cdylibs.get(&recipe.name);
+        let resolution = resolution.expect("`cdylibs` names every library for C");
+        self.open.insert(recipe.name.clone());
+        let package = (resolution, place.recipes, place.tools);
+        let path = lower_cdylib(recipe, package, self, place.derivations);
+        self.open.remove(&recipe.name);
+        path
+    }
+}
+
+/// Returns the recipes of the libraries for C that recipes give to crates of a resolution,
+/// directly or through native libraries: what must be resolved before it can be planned.
+pub fn cdylibs<'a>(resolution: &Resolution, recipes: &'a RecipeSet) -> Vec<&'a CdylibRecipe> {
+    let variants = resolution.graph.node_weights();
+    let changes =
+        variants.filter_map(|variant| recipes.override_for(&variant.name, &variant.version));
+    cdylibs_of(changes.flat_map(|change| &change.native), recipes)
+}
+
+/// Returns the recipes of the libraries for C among some native libraries and what these need.
+pub fn cdylibs_of<'a>(
+    names: impl Iterator<Item = &'a PackageName>,
+    recipes: &'a RecipeSet,
+) -> Vec<&'a CdylibRecipe> {
+    let mut open: Vec<&PackageName> = names.collect();
+    let mut seen = BTreeSet::new();
+    let mut found = Vec::new();
+    while let Some(name) = open.pop() {
+        if seen.insert(name) {
+            found.extend(recipes.cdylib(name));
+            open.extend(
+                recipes
+                    .library(name)
+                    .iter()
+                    .flat_map(|recipe| &recipe.native),
+            );
+        }
+    }
+    found
 }
 
 /// Where derivations go, and what they are built with.

@@ -8,7 +8,7 @@ use orlop_store::{Derivation, Plan, PlannedApp, StorePath};
 
 use crate::lower::{self, Derivations};
 use crate::native::Natives;
-use crate::{AppRequest, MissingTool, PlanError, Surroundings};
+use crate::{AppRequest, Cdylibs, MissingTool, PlanError, Surroundings};
 
 /// Every step behind some packages, in an order in which they can be executed, whether its object is
 /// there or not.
@@ -27,8 +27,10 @@ impl<'a> Steps<'a> {
         around: Surroundings<'a>,
     ) -> Result<Self, PlanError> {
         let mut steps = Self::new(around);
-        let mut natives = Natives::new(around.tool_sets);
+        let none = Cdylibs::new();
+        let mut natives = Natives::new(around.tool_sets, &none);
         for package in packages {
+            natives.cdylibs = package.cdylibs;
             let lowered = lower::lower(package, &mut natives, &mut steps.derivations)?;
             steps.wanted.extend(lowered.wanted);
             steps.apps.push(lowered.app);
@@ -36,15 +38,15 @@ impl<'a> Steps<'a> {
         Ok(steps)
     }
 
-    /// Lowers a native library. Its [`library_tool_sets`](crate::library_tool_sets) must be there.
+    /// Lowers a native library; `cdylibs` are the libraries for C that it is or needs. Its [`library_tool_sets`](crate::library_tool_sets) must be there.
     pub fn of_library(
         name: &PackageName,
-        recipes: &RecipeSet,
+        (recipes, cdylibs): (&RecipeSet, &Cdylibs),
         tools: &Tools,
         around: Surroundings<'a>,
     ) -> Result<Self, PlanError> {
         let mut steps = Self::new(around);
-        let mut natives = Natives::new(around.tool_sets);
+        let mut natives = Natives::new(around.tool_sets, cdylibs);
         let path = natives.alone(name, recipes, tools, &mut steps.derivations)?;
         steps.wanted.push(path);
         Ok(steps)

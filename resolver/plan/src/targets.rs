@@ -1,9 +1,10 @@
-//! [`RootTarget`]: what an app's or a plugin's own package is compiled to.
+//! [`RootTarget`]: what the own package of an app, a plugin or a library for C is compiled to.
 
 use std::collections::BTreeSet;
 
+use orlop_recipes::CdylibRecipe;
 use orlop_resolver::{BinaryTarget, Variant};
-use orlop_store::derivation::CrateKind;
+use orlop_store::derivation::{CLibrary, CrateKind};
 
 use crate::PlanError;
 
@@ -55,6 +56,26 @@ pub(crate) fn of_plugin(variant: &Variant) -> Result<Vec<RootTarget>, PlanError>
         path: library.path.clone(),
         edition: library.edition.clone(),
     }])
+}
+
+/// Returns the library for C of a package.
+pub(crate) fn of_cdylib(variant: &Variant, recipe: &CdylibRecipe) -> Result<RootTarget, PlanError> {
+    let library = variant.package.library.as_ref();
+    let Some(library) = library.filter(|library| !library.proc_macro) else {
+        return Err(PlanError::NoCdylib {
+            name: variant.name.to_string(),
+        });
+    };
+    Ok(RootTarget {
+        kind: CrateKind::CLibrary(Box::new(CLibrary {
+            headers: recipe.headers.clone(),
+            pkg_config: recipe.pkg_config().to_owned(),
+        })),
+        name: "cdylib".to_owned(),
+        crate_name: library.crate_name.clone(),
+        path: library.path.clone(),
+        edition: library.edition.clone(),
+    })
 }
 
 /// The programs to build: those whose required features are active, and of these the wanted ones.

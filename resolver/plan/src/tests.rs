@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use camino::{Utf8Path, Utf8PathBuf};
 use insta::assert_snapshot;
 use jiff::Timestamp;
-use orlop_recipes::{Choice as _, CodegenChoice, PackageName, Recipe, RecipeSet, Tool};
+use orlop_recipes::{
+    CdylibRecipe, Choice as _, CodegenChoice, PackageName, Recipe, RecipeSet, Tool,
+};
 use orlop_resolver::memory::{MemoryIndex, MemoryRelease, need, release};
 use orlop_resolver::{CodegenOptions, PublishedCodegen, PublishedLto};
 use orlop_store::derivation::{
@@ -15,7 +17,7 @@ use orlop_store::{
     Derivation, Digest, FetchError, Fetcher, Plan, Registration, Reporter, Store, StorePath,
 };
 
-use super::{AppRequest, PlanError, Product, Surroundings, plan, tool_sets};
+use super::{AppRequest, Cdylibs, PlanError, Product, Surroundings, cdylibs, plan, tool_sets};
 
 struct NoFetcher;
 
@@ -65,9 +67,21 @@ impl World {
             .iter()
             .map(|app| orlop_resolver::resolve(&index.request(app), index).unwrap())
             .collect();
+        let resolved = |recipe: &CdylibRecipe| {
+            let request = index.request(recipe.package.as_str());
+            let resolution = orlop_resolver::resolve(&request, index).unwrap();
+            (recipe.name.clone(), resolution)
+        };
+        let cdylibs: Vec<Cdylibs> = resolutions
+            .iter()
+            .map(|app| cdylibs(app, &self.recipes).into_iter().map(resolved))
+            .map(Iterator::collect)
+            .collect();
         let requests: Vec<_> = resolutions
             .iter()
-            .map(|resolution| AppRequest {
+            .zip(&cdylibs)
+            .map(|(resolution, cdylibs)| AppRequest {
+                cdylibs,
                 resolution,
                 recipes: &self.recipes,
                 product: Product::App {
@@ -199,6 +213,52 @@ fn every_step_comes_after_what_it_reads() {
         made.push(derivation.path());
     }
     assert!(made.contains(&plan.apps[0].programs[0].link_set));
+}
+
+/// A crate that is a library for C, used by the app's own crate, which links `zed` as well.
+#[test]
+fn a_library_for_c_is_made_of_the_variants_of_apps() {
+    let mut world = World::new();
+    world.add_recipe(
+        "[cdylib]\nname = \"tiny\"\ncrate = \"tiny-capi\"\nversion = \"1.0.0\"\n\
+         headers = { \"tiny.h\" = \"include/tiny.h\" }",
+    );
+    world.add_recipe("[crate]\nname = \"zed\"\nnative = [\"tiny\"]");
+    let index = MemoryIndex::new([
+        app("app"),
+        release("macro 1.0.0").needs([need("leaf ^2")]).proc_macro(),
+        release("zed 1.0.0").needs([need("leaf ^1")]).script(),
+        release("tiny-capi 1.0.0").needs([need("leaf ^1")]),
+        release("leaf 1.0.0"),
+        release("leaf 2.0.0"),
+    ]);
+    let plan = world.plan(&index, &["app"]).unwrap();
+    let library = call(&plan, "tiny-1.0.0");
+    let CrateKind::CLibrary(c) = &library.kind else {
+        panic!("{library:?}")
+    };
+    assert_eq!(
+        (c.pkg_config.as_str(), c.headers["tiny.h"].as_str()),
+        ("tiny", "include/tiny.h")
+    );
+    let leaf = call(&plan, "zed-1.0.0").externs[0].library.clone();
+    assert_eq!(library.libraries, BTreeSet::from([leaf]));
+    let paths = |wanted: &str| -> Vec<StorePath> {
+        let steps = plan.build.iter().filter(|step| step.name == wanted);
+        steps.map(Derivation::path).collect()
+    };
+    let tiny = BTreeSet::from_iter(paths("tiny-1.0.0"));
+    assert_eq!(run(&plan, "zed-1.0.0-run").natives, tiny);
+    assert_eq!(call(&plan, "app-1.0.0-app-linkset").natives, tiny);
+    // Another compiler, another library; other C tools, too, as it is linked with them.
+    world.tools.c_tools = StorePath::new(Digest::of("test", "other"), "c-tools");
+    let other = world.plan(&index, &["app"]).unwrap();
+    let other = other.build.iter().find(|step| step.name == "tiny-1.0.0");
+    assert!(!tiny.contains(&other.unwrap().path()));
+
+    world.add_recipe("[crate]\nname = \"leaf\"\nversions = \"1\"\nnative = [\"tiny\"]");
+    let error = world.plan(&index, &["app"]).unwrap_err();
+    assert_snapshot!(error, @"the native library `tiny` needs itself");
 }
 
 #[test]

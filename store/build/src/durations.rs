@@ -104,6 +104,7 @@ fn key(derivation: &Derivation) -> Option<String> {
                 CrateKind::BuildScript => "build script",
                 CrateKind::Program { .. } => "program",
                 CrateKind::Plugin => "plugin",
+                CrateKind::CLibrary(_) => "C library",
             };
             Some(format!("{kind} {}", call.package.name))
         }
@@ -144,9 +145,10 @@ pub(crate) fn guess(
             CrateKind::BuildScript => 4 * START,
             CrateKind::Library if host(call) => START + size(&call.source) / SPEED / 3,
             CrateKind::ProcMacro => 4 * START + size(&call.source) / SPEED / 3,
-            CrateKind::Library | CrateKind::Program { .. } | CrateKind::Plugin => {
-                START + size(&call.source) / SPEED
-            }
+            CrateKind::Library
+            | CrateKind::Program { .. }
+            | CrateKind::Plugin
+            | CrateKind::CLibrary(_) => START + size(&call.source) / SPEED,
         },
     };
     Times {

@@ -353,6 +353,7 @@ pub(crate) fn label(derivation: &Derivation) -> String {
                 CrateKind::BuildScript => format!("{package} (build script)"),
                 CrateKind::Program { name } => format!("{package} (program {name})"),
                 CrateKind::Plugin => format!("{package} (plugin)"),
+                CrateKind::CLibrary(_) => format!("{package} (library for C)"),
             }
         }
         Step::Script(run) => {

@@ -405,6 +405,7 @@ pub(crate) fn rustc(call: RustcCall) -> Derivation {
         CrateKind::Library | CrateKind::ProcMacro => "",
         CrateKind::BuildScript => "-script",
         CrateKind::Program { .. } | CrateKind::Plugin => "-link-set",
+        CrateKind::CLibrary(_) => "-cdylib",
     };
     let name = format!("{}-1.0.0{output}", call.package.name);
     Derivation {

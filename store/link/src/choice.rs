@@ -38,6 +38,8 @@ pub(crate) struct Choice {
     libraries: BTreeMap<String, Vec<String>>,
     /// The names of the program's own that nobody else may see.
     hidden: BTreeSet<String>,
+    /// A name that somebody asks one of several definers for.
+    contested: Option<String>,
 }
 
 /// A shared library of the store that a program is linked with.
@@ -122,6 +124,7 @@ impl Choice {
             copies: BTreeMap::new(),
             libraries: by_name(&libraries),
             hidden: hidden.map(|(name, _)| (*name).to_owned()).collect(),
+            contested: None,
         };
         for (number, input) in inputs.iter().enumerate() {
             let asked = input.symbols.undefined.keys();
@@ -130,9 +133,10 @@ impl Choice {
             for (name, definers) in asked {
                 versions.extend(version(name, input, definers, program)?);
             }
-            if versions.is_empty() {
+            let Some((first, _)) = versions.first_key_value() else {
                 continue;
-            }
+            };
+            choice.contested.get_or_insert_with(|| (*first).to_owned());
             let bytes = match against {
                 Some(against) => against.copies.read(&input.place, session)?,
                 None => session.read(&input.place)?,
@@ -150,6 +154,11 @@ impl Choice {
             }
         }
         Ok(choice)
+    }
+
+    /// Returns a name that somebody asks one of several definers for, if there is one.
+    pub(crate) fn contested(&self) -> Option<&str> {
+        self.contested.as_deref()
     }
 
     /// Returns the copy that is linked in place of a file, as a job sees it.

@@ -46,6 +46,12 @@ pub(crate) fn program(
         _ => false,
     };
     let choice = Choice::new(program, against, target, session)?;
+    if let Some(contested) = choice.contested().filter(|_| !tools.tells_apart) {
+        return Err(LinkError::Contested {
+            program: program.name.to_owned(),
+            symbol: contested.to_owned(),
+        });
+    }
     let last = program.line.roles.iter().rposition(shared);
     let mut args = Vec::new();
     for (position, item) in program.line.set.items().iter().enumerate() {

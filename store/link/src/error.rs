@@ -124,6 +124,17 @@ pub enum LinkError {
         /// The plugin.
         plugin: String,
     },
+    /// The linker cannot tell apart what crates of one program ask of different libraries.
+    #[error(
+        "link `{program}`: `{symbol}` is defined more than once in it, for different crates, and \
+         the linker of the C tools cannot tell whose is meant"
+    )]
+    Contested {
+        /// The program.
+        program: String,
+        /// The name.
+        symbol: String,
+    },
     /// A crate was built against several definitions of a name, or none of those there are.
     #[error(
         "link `{program}`: `{file}` asks for `{symbol}`, and nothing says whose: `{definers}` define it"

@@ -57,6 +57,7 @@ pub use object::ObjectError;
 use orlop_loader::{Proof, Search};
 use orlop_store::{ActivityKind, Event, PlannedProgram, Reporter, Runner, Store, StorePath};
 pub use plugin::{LinkedPlugin, link_plugin};
+use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
 use crate::group::{Group, search_folders};
 use crate::input::Program;
@@ -207,11 +208,13 @@ pub fn link(
             (path, record)
         }
     };
-    let views = apps
-        .iter()
-        .map(|app| prove(app, record.view(app)?, context));
+    let views: Vec<_> = apps
+        .par_iter()
+        .map(|app| prove(app, record.view(app)?, context))
+        .collect();
     Ok(Linked {
-        views: views.collect::<Result<_, _>>()?,
+        // The first that is refused, in their order.
+        views: views.into_iter().collect::<Result<_, _>>()?,
         partition,
     })
 }
@@ -261,10 +264,12 @@ fn link_all(
         .iter()
         .map(|view| (view.app.id(), view.recorded(context)))
         .collect();
-    for view in &planned {
-        view.add(&session)?;
-    }
-    record.add(path, &session)?;
+    // All at once: what is added is written to disk before it counts, and that is waited for once.
+    let mut new = session.parallel(&planned, |view| {
+        view.stage(before.views.get(&view.app.id()), &session)
+    })?;
+    new.push(record.stage(path, &session)?);
+    context.store.add_all(new.into_iter().flatten().collect())?;
     Ok(record)
 }
 

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use orlop_loader::elf::Object;
-use orlop_store::{Registration, StorePath};
+use orlop_store::{Registration, Staged, StorePath};
 
 use crate::App;
 use crate::command::{self, Against, Target};
@@ -30,6 +30,7 @@ use crate::input::Program;
 use crate::record::{RecordedApp, RecordedGroup, RecordedLibrary};
 use crate::session::Session;
 use crate::tools::Tools;
+use crate::views::New;
 
 /// Links programs of their own, without libraries.
 pub(crate) fn alone(
@@ -330,10 +331,14 @@ fn link_apps(
     let apps: Vec<_> = apps.into_iter().collect();
     let linked = session.parallel(&apps, |(id, linking)| {
         let below = against.map_or_else(Vec::new, |against| against.group.below(id));
-        let recorded = linking.run(&below, tools, against, session)?;
-        Ok((id.clone(), recorded))
+        let (recorded, new) = linking.run(&below, tools, against, session)?;
+        Ok(((id.clone(), recorded), new))
     })?;
-    Ok(linked.into_iter().collect())
+    let (linked, new): (_, Vec<_>) = linked.into_iter().unzip();
+    // All at once: what is added is written to disk before it counts, and that is waited for once.
+    let new = new.into_iter().flatten().collect();
+    session.context.store.add_all(new)?;
+    Ok(linked)
 }
 
 /// An app on its way.
@@ -344,14 +349,14 @@ struct Linking<'a> {
 }
 
 impl Linking<'_> {
-    /// Links the app, unless the very same is there already.
+    /// Links the app, unless the very same is there already; also returns what is new.
     fn run(
         &self,
         below: &[usize],
         tools: &Tools,
         against: Option<&Against<'_>>,
         session: &Session<'_>,
-    ) -> Result<RecordedApp, LinkError> {
+    ) -> Result<(RecordedApp, Option<New>), LinkError> {
         let programs = self.app.link_sets();
         let sonames: Vec<_> = against.map_or_else(Vec::new, |against| {
             let libraries = &against.group.libraries;
@@ -364,16 +369,19 @@ impl Linking<'_> {
         let key = tools.key("orlop-linked", (&programs, (sonames, needs)));
         let name = format!("{}-{}-linked", self.app.name, self.app.version);
         let object = StorePath::new(key, &name);
-        if !session.context.store.contains(&object)? {
-            session.told(&format!("{} {}", self.app.name, self.app.version), || {
-                self.link(&object, tools, against, session)
-            })?;
-        }
-        Ok(RecordedApp {
+        let new = if session.context.store.contains(&object)? {
+            None
+        } else {
+            let name = format!("{} {}", self.app.name, self.app.version);
+            let staged = session.told(&name, || self.link(&object, tools, against, session))?;
+            Some((staged, object.clone(), bare(session)))
+        };
+        let recorded = RecordedApp {
             programs,
             object,
             libraries: below.len(),
-        })
+        };
+        Ok((recorded, new))
     }
 
     fn link(
@@ -382,7 +390,7 @@ impl Linking<'_> {
         tools: &Tools,
         against: Option<&Against<'_>>,
         session: &Session<'_>,
-    ) -> Result<(), LinkError> {
+    ) -> Result<Staged, LinkError> {
         let staged = session.context.store.stage()?;
         let folder = staged.folder().join(self.app.folder());
         fs_err::create_dir_all(&folder)?;
@@ -396,7 +404,7 @@ impl Linking<'_> {
             session.link(program.name, &output, args, &program.inputs())?;
             fs_err::copy(session.host(&output), folder.join(program.name))?;
         }
-        add(staged, object, session)
+        Ok(staged)
     }
 }
 
@@ -424,17 +432,20 @@ fn library(
 
 /// Adds an object that refers to no other.
 pub(crate) fn add(
-    staged: orlop_store::Staged,
+    staged: Staged,
     path: &StorePath,
     session: &Session<'_>,
 ) -> Result<(), LinkError> {
-    let isolation = session.context.runner.isolation();
-    let registration = Registration {
+    Ok(session.context.store.add(staged, path, &bare(session))?)
+}
+
+/// What is known of an object that refers to no other.
+fn bare(session: &Session<'_>) -> Registration {
+    Registration {
         references: BTreeSet::new(),
         derivation: None,
-        isolation,
-    };
-    Ok(session.context.store.add(staged, path, &registration)?)
+        isolation: session.context.runner.isolation(),
+    }
 }
 
 /// Reads what a linked file needs of the group's libraries: each has its own version node.

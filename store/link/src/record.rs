@@ -16,6 +16,7 @@ use crate::group::Flags;
 use crate::members::Part;
 use crate::session::Session;
 use crate::tools::FORMAT;
+use crate::views::New;
 use crate::{App, Context, Linkage, Role};
 
 /// The file that holds the record.
@@ -187,11 +188,16 @@ impl Record {
         })
     }
 
-    /// Adds the record to the store. It keeps the libraries alive that it may be continued with.
-    pub(crate) fn add(&self, path: &StorePath, session: &Session<'_>) -> Result<(), LinkError> {
+    /// Makes the record's object, unless it is in the store. It keeps the libraries alive that it
+    /// may be continued with.
+    pub(crate) fn stage(
+        &self,
+        path: &StorePath,
+        session: &Session<'_>,
+    ) -> Result<Option<New>, LinkError> {
         let store = session.context.store;
         if store.contains(path)? {
-            return Ok(());
+            return Ok(None);
         }
         let text = serde_json::to_vec_pretty(self).map_err(|source| LinkError::Json {
             file: Utf8PathBuf::from(FILE),
@@ -204,7 +210,7 @@ impl Record {
             derivation: None,
             isolation: session.context.runner.isolation(),
         };
-        Ok(store.add(staged, path, &registration)?)
+        Ok(Some((staged, path.clone(), registration)))
     }
 }
 

@@ -465,7 +465,7 @@ mod tests {
             format!("@{response}"),
             "-L".into(),
             empty.to_string(),
-            format!("-L{}", static_z.parent().unwrap()),
+            format!("-L{}/../out", static_z.parent().unwrap()),
             format!("-B{}/lib/gcc-ld", case.path(STD)),
             "-fuse-ld=lld".into(),
             format!("-Wl,--gc-sections,--version-script={script}"),

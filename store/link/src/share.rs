@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as StdError;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use orlop_store::digest::{ContentHash, Hasher};
 use orlop_store::{Job, JobOutput, StorePath};
 
@@ -81,40 +81,29 @@ impl ContentHash for SharedFile {
     }
 }
 
-/// Makes the files of an app in its view, which will be `view` and is whole but for them.
-pub(crate) fn add(
-    app: &App,
-    view: &StorePath,
-    staged: &Utf8Path,
-    libraries: &BTreeSet<StorePath>,
-    session: &Session<'_>,
-) -> Result<(), LinkError> {
-    for (place, file) in &app.share.files {
-        let failed = |reason: String| LinkError::Share {
-            app: format!("{} {}", app.name, app.version),
-            place: place.clone(),
-            reason,
+/// A view that is being made, and is whole but for these files.
+pub(crate) struct View<'a> {
+    pub(crate) app: &'a App,
+    /// Its object.
+    pub(crate) path: &'a StorePath,
+    /// Where it is being made.
+    pub(crate) staged: &'a Utf8Path,
+    /// The objects of its libraries.
+    pub(crate) libraries: &'a BTreeSet<StorePath>,
+    /// The folder of a view that has the same files.
+    pub(crate) earlier: Option<Utf8PathBuf>,
+}
+
+/// Makes the files of an app in its view.
+pub(crate) fn add(view: &View<'_>, session: &Session<'_>) -> Result<(), LinkError> {
+    for (place, file) in &view.app.share.files {
+        let earlier = view.earlier.as_ref();
+        let earlier = earlier.map(|earlier| earlier.join(FOLDER).join(place));
+        let content = match earlier.filter(|earlier| earlier.is_file()) {
+            Some(earlier) => fs_err::read(earlier)?,
+            None => content(view, place, file, session)?,
         };
-        let content = match file {
-            SharedFile::Package(file) => session
-                .context
-                .files
-                .read(&app.name, file)
-                .map_err(|source| LinkError::SharedFile {
-                    app: app.name.clone(),
-                    file: file.clone(),
-                    source,
-                })?
-                .ok_or_else(|| failed(format!("the package has no file `{file}`")))?,
-            SharedFile::Printed(line) => {
-                let output = JobOutput {
-                    staged: staged.to_owned(),
-                    path: view.clone(),
-                };
-                printed(app, line, output, libraries, session)?.map_err(failed)?
-            }
-        };
-        let path = staged.join(FOLDER).join(place);
+        let path = view.staged.join(FOLDER).join(place);
         if let Some(folder) = path.parent() {
             fs_err::create_dir_all(folder)?;
         }
@@ -123,15 +112,46 @@ pub(crate) fn add(
     Ok(())
 }
 
+fn content(
+    view: &View<'_>,
+    place: &str,
+    file: &SharedFile,
+    session: &Session<'_>,
+) -> Result<Vec<u8>, LinkError> {
+    let app = view.app;
+    let failed = |reason: String| LinkError::Share {
+        app: format!("{} {}", app.name, app.version),
+        place: place.to_owned(),
+        reason,
+    };
+    match file {
+        SharedFile::Package(file) => session
+            .context
+            .files
+            .read(&app.name, file)
+            .map_err(|source| LinkError::SharedFile {
+                app: app.name.clone(),
+                file: file.clone(),
+                source,
+            })?
+            .ok_or_else(|| failed(format!("the package has no file `{file}`"))),
+        SharedFile::Printed(line) => printed(view, line, session)?.map_err(failed),
+    }
+}
+
 /// Runs a shell line; returns what it prints, or why that is of no use.
 fn printed(
-    app: &App,
+    view: &View<'_>,
     line: &str,
-    output: JobOutput,
-    libraries: &BTreeSet<StorePath>,
     session: &Session<'_>,
 ) -> Result<Result<Vec<u8>, String>, LinkError> {
-    let folder = format!("share-{}", app.name);
+    let app = view.app;
+    let output = JobOutput {
+        staged: view.staged.to_owned(),
+        path: view.path.clone(),
+    };
+    // Those of other apps are made at the same time.
+    let folder = format!("share-{}", view.path.digest());
     fs_err::create_dir_all(session.host(&folder))?;
     let log = session.host(format!("{folder}.log"));
     let programs = session.stored(&output.path, Utf8Path::new("bin"));
@@ -149,7 +169,7 @@ fn printed(
         environment: BTreeMap::from(environment.map(|(key, value)| (key.to_owned(), value))),
         folder: session.seen(&folder),
         c_tools: session.context.c_tools.clone(),
-        inputs: session.context.store.closure(libraries)?,
+        inputs: session.context.store.closure(view.libraries)?,
         copies: Vec::new(),
         unfinished: BTreeMap::new(),
         output: Some(output),

@@ -29,6 +29,10 @@ const FOLDERS: [&str; 4] = [
 pub(crate) struct Tools {
     /// The flags that choose it.
     pub(crate) linker: Vec<String>,
+    /// Whether it binds `name@NODE` to the library with that node, whoever else defines the name.
+    /// Of the linkers there are only lld does: GNU ld takes the first definition or none, as the
+    /// order of the files will have it, and gold the program's own.
+    pub(crate) tells_apart: bool,
     /// Whether the system's loader knows compressed relocations.
     pub(crate) compressed_relocations: bool,
     /// What identifies it.
@@ -71,6 +75,7 @@ impl Tools {
             .unwrap_or_default();
         Ok(Self {
             linker,
+            tells_apart: record.bundled_linker.is_some(),
             compressed_relocations: versions.contains(COMPRESSED_RELOCATIONS),
             identity: Identity {
                 c_tools: context.c_tools.clone(),

@@ -10,10 +10,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use orlop_loader::elf::Object;
 use orlop_loader::is_glibc;
-use orlop_store::{Digest, Registration, StorePath};
+use orlop_store::{Digest, Registration, Staged, StorePath};
 
 use crate::error::LinkError;
 use crate::passes;
@@ -21,6 +21,9 @@ use crate::record::RecordedView;
 use crate::session::Session;
 use crate::tools::{FORMAT, Libraries};
 use crate::{App, Context, share};
+
+/// An object that is to be added to the store.
+pub(crate) type New = (Staged, StorePath, Registration);
 
 /// A view that may not be in the store yet.
 #[derive(Debug)]
@@ -99,11 +102,15 @@ impl<'a> Planned<'a> {
         }
     }
 
-    /// Adds the view to the store.
-    pub(crate) fn add(&self, session: &Session<'_>) -> Result<(), LinkError> {
+    /// Makes the view, unless it is in the store. `earlier` is the app's view of the link before.
+    pub(crate) fn stage(
+        &self,
+        earlier: Option<&RecordedView>,
+        session: &Session<'_>,
+    ) -> Result<Option<New>, LinkError> {
         let store = session.context.store;
         if store.contains(&self.path)? {
-            return Ok(());
+            return Ok(None);
         }
         let staged = store.stage()?;
         for folder in ["bin", "lib"] {
@@ -121,7 +128,18 @@ impl<'a> Planned<'a> {
             fs_err::os::unix::fs::symlink(target, staged.folder().join("lib").join(soname))?;
         }
         let mut references: BTreeSet<_> = self.libraries.values().cloned().collect();
-        share::add(self.app, &self.path, staged.folder(), &references, session)?;
+        let earlier = match earlier {
+            Some(earlier) => self.same_files(earlier, session)?,
+            None => None,
+        };
+        let view = share::View {
+            app: self.app,
+            path: &self.path,
+            staged: staged.folder(),
+            libraries: &references,
+            earlier,
+        };
+        share::add(&view, session)?;
         references.insert(self.linked.clone());
         let isolation = session.context.runner.isolation();
         let registration = Registration {
@@ -129,7 +147,22 @@ impl<'a> Planned<'a> {
             derivation: None,
             isolation,
         };
-        Ok(store.add(staged, &self.path, &registration)?)
+        Ok(Some((staged, self.path.clone(), registration)))
+    }
+
+    /// Returns the folder of an earlier view if the files beside the programs are the same there:
+    /// they are made of the same package by the same programs. Its libraries may have given less to
+    /// others.
+    fn same_files(
+        &self,
+        earlier: &RecordedView,
+        session: &Session<'_>,
+    ) -> Result<Option<Utf8PathBuf>, LinkError> {
+        let store = session.context.store;
+        let info = store.info(&earlier.path)?;
+        let same = earlier.input == self.app.input(session.context)
+            && info.is_some_and(|info| info.references.contains(&self.linked));
+        Ok(same.then(|| store.object(&earlier.path)))
     }
 }
 

@@ -15,7 +15,7 @@ use std::os::unix::fs::MetadataExt as _;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::Search;
-use crate::elf::{self, Machine, Object, ObjectKind, ReadError};
+use crate::elf::{self, Machine, Object, ObjectKind, ReadError, Source};
 use crate::report::{Chain, Refusal};
 
 /// The position of a file in [`Process::objects`].
@@ -463,8 +463,8 @@ impl<'a> Loader<'a> {
 
     /// Reads a library if there is one for this machine at a path.
     fn open(&self, path: &Utf8Path) -> Result<Option<Object>, Refusal> {
-        let bytes = match elf::bytes(path) {
-            Ok(bytes) => bytes,
+        let source = match Source::open(path) {
+            Ok(source) => source,
             Err(ReadError::Io { source, .. })
                 if matches!(
                     source.kind(),
@@ -475,10 +475,10 @@ impl<'a> Loader<'a> {
             }
             Err(error) => return Err(error.into()),
         };
-        if elf::machine(path, &bytes)? != Some(self.machine) {
+        if elf::machine(path, &source)? != Some(self.machine) {
             return Ok(None);
         }
-        Ok(Some(Object::parse(path, &bytes)?))
+        Ok(Some(Object::from_source(path, &source)?))
     }
 }
 

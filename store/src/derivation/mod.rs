@@ -6,7 +6,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`rustc`] | [`RustcCall`]: one crate, one program, one build script |
+//! | [`rustc`] | [`RustcCall`]: one crate, one program, one build script, one library for C |
 //! | [`script`] | [`ScriptRun`], [`NativeBuild`]: programs and shell scripts that make a tree |
 
 pub mod rustc;
@@ -14,7 +14,7 @@ pub mod script;
 
 use std::collections::BTreeSet;
 
-pub use rustc::{Codegen, CrateKind, Extern, Library, Lto, PackageTexts, RustcCall};
+pub use rustc::{CLibrary, Codegen, CrateKind, Extern, Library, Lto, PackageTexts, RustcCall};
 pub use script::{DependencyScript, NativeBuild, ScriptRun};
 use serde::{Deserialize, Serialize};
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::Tools;
+use super::{NATIVE_NAMES, Tools};
 use crate::content_hash;
 use crate::digest::{ContentHash, Hasher};
 use crate::path::StorePath;
@@ -66,6 +66,18 @@ pub enum CrateKind {
     },
     /// A library that a program loads while it runs: its link set is recorded, nothing is linked.
     Plugin,
+    /// A shared library for C, linked as those of native builds are, with what its users need.
+    CLibrary(Box<CLibrary>),
+}
+
+/// A shared library for C: `lib/lib<crate name>.so`, headers, and a description for pkg-config.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CLibrary {
+    /// Headers by their places below `include`: files of the package, or else of the `OUT_DIR` of
+    /// its build script.
+    pub headers: BTreeMap<String, String>,
+    /// The name by which pkg-config finds it.
+    pub pkg_config: String,
 }
 
 /// One `--extern`.
@@ -221,13 +233,18 @@ impl RustcCall {
                 references
             }
             // These are closed files.
-            CrateKind::ProcMacro | CrateKind::BuildScript => self.natives.clone(),
+            CrateKind::ProcMacro | CrateKind::BuildScript | CrateKind::CLibrary(_) => {
+                self.natives.clone()
+            }
         }
     }
 
     /// Whether the call ends in a real link, so that the C tools are part of its key.
     fn links(&self) -> bool {
-        matches!(self.kind, CrateKind::ProcMacro | CrateKind::BuildScript)
+        matches!(
+            self.kind,
+            CrateKind::ProcMacro | CrateKind::BuildScript | CrateKind::CLibrary(_)
+        )
     }
 }
 
@@ -298,10 +315,19 @@ impl ContentHash for CrateKind {
                 name.hash(hasher);
             }
             Self::Plugin => hasher.integer(4),
+            Self::CLibrary(library) => {
+                hasher.integer(5);
+                NATIVE_NAMES.hash(hasher);
+                library.hash(hasher);
+            }
         }
     }
 }
 
+content_hash!(CLibrary {
+    headers,
+    pkg_config
+});
 content_hash!(Extern { name, library });
 content_hash!(Library {
     object,

@@ -15,11 +15,13 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | `form` | whether a tree still has that form |
 //! | `remove` | the removal of trees, and what it frees |
 //!
 //! The processes that made a tree have ended before it gets here, so nobody exchanges a folder for
 //! a link between two steps; what is opened is opened without following links all the same.
 
+mod form;
 mod remove;
 
 use std::fs::{File, FileType, Metadata};
@@ -32,6 +34,7 @@ use rayon::prelude::*;
 use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
+pub(crate) use self::form::Deviations;
 pub(crate) use self::remove::{Freed, open_parent, remove, remove_in};
 use crate::digest::{ContentHash, Digest, Hasher};
 use crate::disk;

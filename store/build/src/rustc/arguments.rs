@@ -59,7 +59,7 @@ fn add_what(arguments: &mut Arguments, call: &RustcCall, seen: &Seen) {
         CrateKind::Library => "lib",
         CrateKind::ProcMacro => "proc-macro",
         CrateKind::BuildScript | CrateKind::Program { .. } => "bin",
-        CrateKind::Plugin => "cdylib",
+        CrateKind::Plugin | CrateKind::CLibrary(_) => "cdylib",
     };
     arguments.add("--error-format=json");
     arguments.add("--json=artifacts");
@@ -70,7 +70,8 @@ fn add_what(arguments: &mut Arguments, call: &RustcCall, seen: &Seen) {
         CrateKind::ProcMacro
         | CrateKind::BuildScript
         | CrateKind::Program { .. }
-        | CrateKind::Plugin => "--emit=link",
+        | CrateKind::Plugin
+        | CrateKind::CLibrary(_) => "--emit=link",
     });
 }
 
@@ -141,12 +142,21 @@ fn add_features(arguments: &mut Arguments, call: &RustcCall) {
 
 fn add_output(arguments: &mut Arguments, call: &RustcCall, seen: &Seen) {
     arguments.pair("-C", format!("metadata={}", seen.path.digest()));
-    arguments.pair("-C", format!("extra-filename=-{}", seen.path.short()));
+    // The linker gives a library for C a name that no other has; its file is called as in C.
+    if !matches!(call.kind, CrateKind::CLibrary(_)) {
+        arguments.pair("-C", format!("extra-filename=-{}", seen.path.short()));
+    }
     match call.kind {
         CrateKind::Program { .. } | CrateKind::Plugin => {
             arguments.pair("--out-dir", seen.scratch.join(PROGRAM));
             arguments.pair("-C", format!("linker={}", seen.view.recorder));
             arguments.pair("-C", "linker-flavor=gcc");
+        }
+        CrateKind::CLibrary(_) => {
+            arguments.pair("--out-dir", format!("{}/lib", seen.output()));
+            // Of linkers that call themselves nothing is known: the driver is to call the one that
+            // stands for `ld`.
+            arguments.pair("-C", "link-arg=-fuse-ld=bfd");
         }
         CrateKind::Library | CrateKind::ProcMacro | CrateKind::BuildScript => {
             arguments.pair("--out-dir", seen.output());
@@ -203,7 +213,9 @@ fn add_native(arguments: &mut Arguments, call: &RustcCall, said: &Said, seen: &S
     };
     // A program gets them through its package's library, if there is one.
     let takes_libraries = match call.kind {
-        CrateKind::Library | CrateKind::ProcMacro | CrateKind::Plugin => true,
+        CrateKind::Library | CrateKind::ProcMacro | CrateKind::Plugin | CrateKind::CLibrary(_) => {
+            true
+        }
         CrateKind::Program { .. } => !call.has_library,
         CrateKind::BuildScript => false,
     };
@@ -222,7 +234,9 @@ fn add_native(arguments: &mut Arguments, call: &RustcCall, said: &Said, seen: &S
 fn applies(to: &LinkTarget, kind: &CrateKind) -> bool {
     match (to, kind) {
         (_, CrateKind::BuildScript) => false,
-        (LinkTarget::All, _) | (LinkTarget::Programs, CrateKind::Program { .. }) => true,
+        (LinkTarget::All, _)
+        | (LinkTarget::Programs, CrateKind::Program { .. })
+        | (LinkTarget::CLibraries, CrateKind::CLibrary(_)) => true,
         (LinkTarget::Program(wanted), CrateKind::Program { name }) => wanted == name,
         _ => false,
     }

@@ -2,7 +2,7 @@
 
 use orlop_store::derivation::{CrateKind, RustcCall};
 
-use super::Said;
+use super::{Said, c_library};
 use crate::environment::{self, Environment};
 use crate::workplace::Seen;
 
@@ -30,6 +30,10 @@ pub(super) fn environment(call: &RustcCall, said: &Said, seen: &Seen) -> Environ
     if let CrateKind::Program { .. } | CrateKind::Plugin = &call.kind {
         set("ORLOP_LINK_SET", seen.output().as_str());
     }
+    if let CrateKind::CLibrary(_) = &call.kind {
+        c_library::add_linkers(&mut environment, seen);
+    }
+    let mut set = |name: &str, value: &str| environment.insert(name.to_owned(), value.to_owned());
     if let Some(own) = &said.own {
         set("OUT_DIR", own.out_dir.as_str());
         for pair in &own.directives.environment {

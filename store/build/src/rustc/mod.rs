@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `arguments` | the command line |
+//! | `c_library` | what makes a library for C of what is linked |
 //! | `environment` | the variables |
 //! | `messages` | what rustc says meanwhile |
 //!
@@ -11,6 +12,7 @@
 //! it have said, and from nothing else.
 
 mod arguments;
+mod c_library;
 mod environment;
 mod messages;
 #[cfg(test)]
@@ -50,9 +52,14 @@ pub(crate) fn compile(
     place: &Workplace<'_>,
     early: Option<&dyn Fn()>,
 ) -> Result<(), BuildError> {
-    call_rustc(call, place, command(call, place)?, early)?;
+    let command = command(call, place)?;
+    if let CrateKind::CLibrary(_) = &call.kind {
+        place.io(fs_err::create_dir(place.staged().join("lib")))?;
+    }
+    call_rustc(call, place, command, early)?;
     let expected = match &call.kind {
         CrateKind::Program { .. } | CrateKind::Plugin => return check_link_set(place),
+        CrateKind::CLibrary(library) => return c_library::finish(library, call, place),
         CrateKind::BuildScript => {
             let file = format!("{}-{}", call.crate_name, place.seen.path.short());
             place.io(fs_err::rename(

@@ -6,6 +6,7 @@
 //! | module | purpose |
 //! |---|---|
 //! | here | the types, and the questions that may be asked of an object |
+//! | `source` | the bytes, of which little is read |
 //! | `read` | bytes to types; every offset is checked |
 //! | `versions` | the versions of symbols |
 
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use camino::{Utf8Path, Utf8PathBuf};
 
 mod read;
+mod source;
 mod versions;
 
 /// A program or a shared library.
@@ -224,17 +226,17 @@ pub enum ReadError {
 impl Object {
     /// Reads a program or library.
     pub fn read(path: &Utf8Path) -> Result<Self, ReadError> {
-        let bytes = read::bytes(path)?;
-        Self::parse(path, &bytes)
+        Self::from_source(path, &Source::open(path)?)
     }
 
     /// Reads a program or library from the bytes of its file; `path` is only kept and named in
     /// errors.
     pub fn parse(path: &Utf8Path, bytes: &[u8]) -> Result<Self, ReadError> {
-        read::object(path, bytes).map_err(|reason| ReadError::Malformed {
-            path: path.to_owned(),
-            reason,
-        })
+        Self::from_source(path, &Source::Memory(bytes))
+    }
+
+    pub(crate) fn from_source(path: &Utf8Path, source: &Source<'_>) -> Result<Self, ReadError> {
+        read::object(path, source).map_err(|reason| reason.of(path))
     }
 
     /// Returns the symbols that other objects can bind to.
@@ -301,11 +303,8 @@ impl Symbol {
 
 /// Returns the machine of an ELF file, if it is one that this crate models; `Err` if the bytes are
 /// no ELF file at all. glibc passes over files for other machines when it searches.
-pub(crate) fn machine(path: &Utf8Path, bytes: &[u8]) -> Result<Option<Machine>, ReadError> {
-    read::machine(bytes).map_err(|reason| ReadError::Malformed {
-        path: path.to_owned(),
-        reason,
-    })
+pub(crate) fn machine(path: &Utf8Path, source: &Source<'_>) -> Result<Option<Machine>, ReadError> {
+    read::machine(source).map_err(|reason| reason.of(path))
 }
 
-pub(crate) use read::bytes;
+pub(crate) use source::Source;

@@ -1,23 +1,26 @@
 //! Bytes to [`Object`]. Nothing in a file is trusted: offsets, counts and names are checked, and a
 //! broken file is an error that says what is wrong.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CStr;
 
 use camino::Utf8Path;
 use goblin::container::{Container, Ctx, Endian};
-use goblin::elf::dynamic::{self, Dynamic};
+use goblin::elf::dynamic::{self, Dyn, Dynamic};
+use goblin::elf::header::header64::SIZEOF_EHDR;
 use goblin::elf::header::{self, Header};
-use goblin::elf::program_header::{PT_INTERP, PT_LOAD, ProgramHeader};
+use goblin::elf::program_header::program_header64::SIZEOF_PHDR;
+use goblin::elf::program_header::{PT_DYNAMIC, PT_INTERP, PT_LOAD, ProgramHeader};
 use goblin::elf::reloc::{self, RelocSection};
 use goblin::elf::section_header;
 use goblin::elf::sym::{self, Sym, Symtab};
 use goblin::elf::symver::{VERSYM_HIDDEN, VERSYM_VERSION};
 
+use super::source::{Parsed, Reason, Region, Source, word};
 use super::versions::Versions;
 use super::{
-    Binding, HashTable, Machine, Object, ObjectKind, ReadError, ReferenceKind, Symbol, SymbolKind,
-    Visibility,
+    Binding, HashTable, Machine, Object, ObjectKind, ReferenceKind, Symbol, SymbolKind, Visibility,
 };
 
 /// The only layout read: 64 bits, little endian.
@@ -33,35 +36,18 @@ const DT_RELR: u64 = 36;
 const DT_AUXILIARY: u64 = 0x7fff_fffd;
 const DT_FILTER: u64 = 0x7fff_ffff;
 
-/// Why the bytes are refused: a fragment that follows "could not read … as a program or library:".
-pub(super) type Parsed<T> = Result<T, String>;
-
-/// Reads a whole file, which must be a regular one.
-pub(crate) fn bytes(path: &Utf8Path) -> Result<Vec<u8>, ReadError> {
-    let io = |source| ReadError::Io {
-        path: path.to_owned(),
-        source,
-    };
-    if !fs_err::metadata(path).map_err(io)?.is_file() {
-        let reason = "it is not a regular file".to_owned();
-        return Err(ReadError::Malformed {
-            path: path.to_owned(),
-            reason,
-        });
-    }
-    fs_err::read(path).map_err(io)
-}
-
 /// Returns the machine a file is for, none if it is not one this crate models.
-pub(super) fn machine(bytes: &[u8]) -> Parsed<Option<Machine>> {
-    Ok(machine_of(&header(bytes)?))
+pub(super) fn machine(source: &Source<'_>) -> Parsed<Option<Machine>> {
+    Ok(machine_of(&header(source)?))
 }
 
-fn header(bytes: &[u8]) -> Parsed<Header> {
+fn header(source: &Source<'_>) -> Parsed<Header> {
+    let length = source.length().min(SIZEOF_EHDR as u64);
+    let bytes = source.read(0, position(length)?)?.unwrap_or_default();
     if !bytes.starts_with(header::ELFMAG) {
-        return Err("it is not an ELF file".to_owned());
+        return Err("it is not an ELF file".into());
     }
-    goblin::elf::Elf::parse_header(bytes).map_err(because)
+    goblin::elf::Elf::parse_header(&bytes).map_err(because)
 }
 
 fn machine_of(header: &Header) -> Option<Machine> {
@@ -80,14 +66,14 @@ fn machine_of(header: &Header) -> Option<Machine> {
 }
 
 /// Reads everything the loader would.
-pub(super) fn object(path: &Utf8Path, bytes: &[u8]) -> Parsed<Object> {
-    let file = File::new(bytes)?;
-    let versions = Versions::read(&file)?;
+pub(super) fn object(path: &Utf8Path, source: &Source<'_>) -> Parsed<Object> {
+    let file = File::new(source)?;
     let hash = file.hash_table()?;
     let relocated = file.relocated()?;
     // The hash table knows nothing of undefined symbols at the end of the symbol table.
     let used = relocated.iter().map(|&(index, _)| index as usize + 1).max();
     let count = hash.symbols.max(used.unwrap_or(0));
+    let versions = Versions::read(&file, count)?;
     let symbols = file.symbols(count, &hash, &versions)?;
     let relocated = relocated
         .into_iter()
@@ -133,15 +119,15 @@ fn searched(symbol: &Symbol) -> bool {
 }
 
 /// A file whose headers and dynamic section are read.
-pub(super) struct File<'a> {
-    bytes: &'a [u8],
+pub(super) struct File<'a, 'b> {
+    source: &'b Source<'a>,
     header: Header,
     machine: Machine,
     segments: Vec<ProgramHeader>,
-    dynamic: Option<Dynamic>,
+    dynamic: Vec<Dyn>,
     /// The last value of each tag of the dynamic section, as glibc keeps them.
     pub(super) tags: BTreeMap<u64, u64>,
-    strings: &'a [u8],
+    strings: Cow<'a, [u8]>,
 }
 
 /// What the hash table says of the symbol table.
@@ -153,29 +139,26 @@ struct Hash {
     symbols: usize,
 }
 
-impl<'a> File<'a> {
-    fn new(bytes: &'a [u8]) -> Parsed<Self> {
-        let header = header(bytes)?;
+impl<'a, 'b> File<'a, 'b> {
+    fn new(source: &'b Source<'a>) -> Parsed<Self> {
+        let header = header(source)?;
         let Some(machine) = machine_of(&header) else {
-            return Err("it is not for 64-bit x86 or ARM".to_owned());
+            return Err("it is not for 64-bit x86 or ARM".into());
         };
         if !matches!(header.e_type, header::ET_DYN | header::ET_EXEC) {
-            return Err("it is neither a program nor a shared library".to_owned());
+            return Err("it is neither a program nor a shared library".into());
         }
-        let start = position(header.e_phoff)?;
-        let segments =
-            ProgramHeader::parse(bytes, start, header.e_phnum.into(), LAYOUT).map_err(because)?;
-        let dynamic = Dynamic::parse(bytes, &segments, LAYOUT).map_err(because)?;
-        let tags = dynamic.iter().flat_map(|dynamic| &dynamic.dyns);
-        let tags = tags.map(|entry| (entry.d_tag, entry.d_val)).collect();
+        let segments = segments(source, &header)?;
+        let dynamic = dynamic(source, &segments)?;
+        let tags = dynamic.iter().map(|entry| (entry.d_tag, entry.d_val));
         let mut file = Self {
-            bytes,
+            source,
             header,
             machine,
+            tags: tags.collect(),
             segments,
             dynamic,
-            tags,
-            strings: &[],
+            strings: Cow::default(),
         };
         if let Some(&address) = file.tags.get(&dynamic::DT_STRTAB) {
             let size = file.size(dynamic::DT_STRSZ)?;
@@ -184,32 +167,26 @@ impl<'a> File<'a> {
         Ok(file)
     }
 
-    /// Returns the bytes from an address to the end of its segment.
-    pub(super) fn at_address(&self, address: u64, what: &str) -> Parsed<&'a [u8]> {
-        let lost = || format!("its {what} lies outside the file");
-        let segment = self.segments.iter().find(|segment| {
-            let within = address.checked_sub(segment.p_vaddr);
-            segment.p_type == PT_LOAD && within.is_some_and(|within| within < segment.p_filesz)
-        });
-        let segment = segment.ok_or_else(lost)?;
-        let within = address - segment.p_vaddr;
-        let start = segment.p_offset.checked_add(within).ok_or_else(lost)?;
-        let end = segment
-            .p_offset
-            .checked_add(segment.p_filesz)
-            .ok_or_else(lost)?;
-        let end = position(end)?.min(self.bytes.len());
-        self.bytes.get(position(start)?..end).ok_or_else(lost)
+    /// Returns what lies between an address and the end of its segment.
+    pub(super) fn region(&self, address: u64, what: &'static str) -> Parsed<Region<'a, 'b>> {
+        let region = || {
+            let segment = self.segments.iter().find(|segment| {
+                let within = address.checked_sub(segment.p_vaddr);
+                segment.p_type == PT_LOAD && within.is_some_and(|within| within < segment.p_filesz)
+            })?;
+            let within = address - segment.p_vaddr;
+            let start = segment.p_offset.checked_add(within)?;
+            let end = segment.p_offset.checked_add(segment.p_filesz)?;
+            Region::new(self.source, start, end, what)
+        };
+        region().ok_or_else(|| format!("its {what} lies outside the file").into())
     }
 
-    fn slice(&self, address: u64, size: usize, what: &str) -> Parsed<&'a [u8]> {
+    fn slice(&self, address: u64, size: usize, what: &'static str) -> Parsed<Cow<'a, [u8]>> {
         if size == 0 {
-            return Ok(&[]);
+            return Ok(Cow::default());
         }
-        let bytes = self.at_address(address, what)?;
-        bytes
-            .get(..size)
-            .ok_or_else(|| format!("its {what} lies outside the file"))
+        self.region(address, what)?.read(0, size)
     }
 
     fn size(&self, tag: u64) -> Parsed<usize> {
@@ -217,11 +194,11 @@ impl<'a> File<'a> {
     }
 
     /// Reads a name by its position in the table of names.
-    pub(super) fn name(&self, at: u64) -> Parsed<&'a str> {
+    pub(super) fn name(&self, at: u64) -> Parsed<&str> {
         let bytes = position(at).ok().and_then(|at| self.strings.get(at..));
         let bytes = bytes.ok_or("a name lies outside the table of names")?;
         let name = CStr::from_bytes_until_nul(bytes).map_err(|_| "a name has no end")?;
-        name.to_str().map_err(|_| "a name is not UTF-8".to_owned())
+        name.to_str().map_err(|_| "a name is not UTF-8".into())
     }
 
     fn text(&self, tag: u64) -> Parsed<Option<String>> {
@@ -232,8 +209,8 @@ impl<'a> File<'a> {
     }
 
     fn needed(&self) -> Parsed<Vec<String>> {
-        let entries = self.dynamic.iter().flat_map(|dynamic| &dynamic.dyns);
-        entries
+        self.dynamic
+            .iter()
             .filter(|entry| entry.d_tag == dynamic::DT_NEEDED)
             .map(|entry| self.name(entry.d_val).map(str::to_owned))
             .collect()
@@ -247,15 +224,14 @@ impl<'a> File<'a> {
         else {
             return Ok(None);
         };
-        let start = position(segment.p_offset)?;
-        let end = start.checked_add(position(segment.p_filesz)?);
-        let bytes = end.and_then(|end| self.bytes.get(start..end));
+        let length = position(segment.p_filesz)?;
+        let bytes = self.source.read(segment.p_offset, length)?;
         let bytes = bytes.ok_or("the name of its loader lies outside the file")?;
-        let name = CStr::from_bytes_until_nul(bytes)
+        let name = CStr::from_bytes_until_nul(&bytes)
             .ok()
             .and_then(|name| name.to_str().ok());
         name.map(|name| Some(name.to_owned()))
-            .ok_or_else(|| "the name of its loader is not a text".to_owned())
+            .ok_or_else(|| "the name of its loader is not a text".into())
     }
 
     fn unmodelled(&self) -> Option<&'static str> {
@@ -282,7 +258,7 @@ impl<'a> File<'a> {
 
     fn hash_table(&self) -> Parsed<Hash> {
         if let Some(&address) = self.tags.get(&dynamic::DT_GNU_HASH) {
-            return gnu_hash(&Words(self.at_address(address, "hash table")?));
+            return gnu_hash(&self.region(address, "hash table")?);
         }
         let Some(&address) = self.tags.get(&dynamic::DT_HASH) else {
             return Ok(Hash {
@@ -292,7 +268,7 @@ impl<'a> File<'a> {
             });
         };
         // The table is `nbucket nchain bucket… chain…`, with one chain entry for each symbol.
-        let symbols = Words(self.at_address(address, "hash table")?).at(1)?;
+        let symbols = self.region(address, "hash table")?.word(4)?;
         Ok(Hash {
             kind: HashTable::SystemV,
             first: 1,
@@ -318,7 +294,7 @@ impl<'a> File<'a> {
                 continue;
             };
             let bytes = self.slice(address, self.size(size)?, "table of relocations")?;
-            let table = RelocSection::parse(bytes, 0, bytes.len(), addends, LAYOUT);
+            let table = RelocSection::parse(&bytes, 0, bytes.len(), addends, LAYOUT);
             for relocation in &table.map_err(because)? {
                 if relocation.r_sym == 0 || relocation.r_type == reloc::R_X86_64_NONE {
                     continue;
@@ -338,13 +314,13 @@ impl<'a> File<'a> {
             return Ok(Vec::new());
         }
         let Some(&address) = self.tags.get(&dynamic::DT_SYMTAB) else {
-            return Err("it has no symbol table".to_owned());
+            return Err("it has no symbol table".into());
         };
         let size = count
             .checked_mul(SYMBOL_SIZE)
             .ok_or("it has too many symbols")?;
         let bytes = self.slice(address, size, "symbol table")?;
-        let table = Symtab::parse(bytes, 0, count, LAYOUT).map_err(because)?;
+        let table = Symtab::parse(&bytes, 0, count, LAYOUT).map_err(because)?;
         let mut symbols = Vec::with_capacity(count);
         for (index, entry) in table.iter().enumerate() {
             let (version, number) = versions.of(index)?;
@@ -365,45 +341,51 @@ impl<'a> File<'a> {
     }
 }
 
-/// A table of 32-bit numbers.
-struct Words<'a>(&'a [u8]);
+/// Reads the segments' descriptions.
+fn segments(source: &Source<'_>, header: &Header) -> Parsed<Vec<ProgramHeader>> {
+    let count = usize::from(header.e_phnum);
+    let bytes = source.read(header.e_phoff, count * SIZEOF_PHDR)?;
+    let bytes = bytes.ok_or("the descriptions of its segments lie outside the file")?;
+    ProgramHeader::parse(&bytes, 0, count, LAYOUT).map_err(because)
+}
 
-impl Words<'_> {
-    fn at(&self, index: usize) -> Parsed<u32> {
-        let bytes = index
-            .checked_mul(4)
-            .and_then(|at| self.0.get(at..)?.first_chunk());
-        let bytes = bytes.ok_or("its hash table lies outside the file")?;
-        Ok(u32::from_le_bytes(*bytes))
-    }
+/// Reads the dynamic section; an object that needs no loader has none.
+fn dynamic(source: &Source<'_>, segments: &[ProgramHeader]) -> Parsed<Vec<Dyn>> {
+    let mut dynamic = segments.iter().filter(|s| s.p_type == PT_DYNAMIC).cloned();
+    let Some(mut segment) = dynamic.next() else {
+        return Ok(Vec::new());
+    };
+    let bytes = source.read(segment.p_offset, position(segment.p_filesz)?)?;
+    let bytes = bytes.ok_or("its dynamic section lies outside the file")?;
+    segment.p_offset = 0;
+    let section = Dynamic::parse(&bytes, &[segment], LAYOUT).map_err(because)?;
+    Ok(section.map(|section| section.dyns).unwrap_or_default())
 }
 
 /// Counts the symbols by walking the last chain: the table is
 /// `nbucket first nbloom shift bloom… bucket… chain…`, the lowest bit of a chain entry ends it.
-fn gnu_hash(words: &Words<'_>) -> Parsed<Hash> {
-    let [buckets, first, bloom] = [words.at(0)?, words.at(1)?, words.at(2)?].map(|n| n as usize);
+fn gnu_hash(table: &Region<'_, '_>) -> Parsed<Hash> {
+    let head = table.read(0, 16)?;
+    let [buckets, first, bloom] = [0, 4, 8].map(|at| word(&head, at));
     if !bloom.is_power_of_two() {
-        return Err("the filter of its hash table is broken".to_owned());
+        return Err("the filter of its hash table is broken".into());
     }
-    let bucket = 4 + 2 * bloom;
-    let mut last = 0;
-    for index in 0..buckets {
-        last = last.max(words.at(bucket + index)? as usize);
-    }
-    let mut symbols = first;
-    if last != 0 {
-        let chain = bucket + buckets;
-        symbols = last + 1;
-        while words.at(chain
-            + symbols
-                .checked_sub(first + 1)
-                .ok_or("its hash table is broken")?)?
-            & 1
-            == 0
-        {
-            symbols += 1;
+    let bucket = 16 + 8 * u64::from(bloom);
+    let chain = bucket + 4 * u64::from(buckets);
+    let buckets = table.read(bucket, position(4 * u64::from(buckets))?)?;
+    let last = buckets.chunks_exact(4).map(|bucket| word(bucket, 0)).max();
+    let mut symbols = u64::from(first);
+    if let Some(last @ 1..) = last {
+        let mut within: u64 = last
+            .checked_sub(first)
+            .ok_or("its hash table is broken")?
+            .into();
+        while table.word(chain + 4 * within)? & 1 == 0 {
+            within += 1;
         }
+        symbols += within + 1;
     }
+    let [first, symbols] = [position(first.into())?, position(symbols)?];
     Ok(Hash {
         kind: HashTable::Gnu,
         first,
@@ -489,6 +471,6 @@ fn position(value: u64) -> Parsed<usize> {
     clippy::needless_pass_by_value,
     reason = "it is what `map_err` hands over"
 )]
-pub(super) fn because(error: impl ToString) -> String {
-    error.to_string()
+pub(super) fn because(error: impl ToString) -> Reason {
+    error.to_string().into()
 }

@@ -1,14 +1,14 @@
 //! The versions of a file's symbols, from the tables of GNU symbol versioning.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use goblin::elf::dynamic;
-use goblin::elf::section_header::{self, SectionHeader};
 use goblin::elf::symver::{VER_FLG_BASE, VER_FLG_WEAK, VERSYM_HIDDEN, VERSYM_VERSION};
-use goblin::elf::{VerdefSection, VerneedSection, VersymSection};
 
-use super::read::{File, LAYOUT, Parsed, because};
+use super::read::File;
+use super::source::{Parsed, half, word};
 use super::{NeededVersion, SymbolVersion};
 
 /// Version numbers have 15 bits, so no honest file has more versions.
@@ -22,12 +22,12 @@ pub(super) struct Versions<'a> {
     pub(super) defined: Option<BTreeSet<String>>,
     pub(super) needed: Vec<NeededVersion>,
     /// The number of each symbol, as bytes of the version table.
-    pub(super) numbers: Option<VersymSection<'a>>,
+    pub(super) numbers: Option<Cow<'a, [u8]>>,
 }
 
 impl<'a> Versions<'a> {
-    /// Reads the versions a file needs and defines.
-    pub(super) fn read(file: &File<'a>) -> Parsed<Self> {
+    /// Reads the versions a file needs and defines, and those of a number of symbols.
+    pub(super) fn read(file: &File<'a, '_>, symbols: usize) -> Parsed<Self> {
         let mut versions = Self::default();
         versions.read_needed(file)?;
         versions.read_defined(file)?;
@@ -36,72 +36,98 @@ impl<'a> Versions<'a> {
             return Ok(versions);
         }
         let Some(&address) = file.tags.get(&dynamic::DT_VERSYM) else {
-            return Err("it has versions, but none for its symbols".to_owned());
+            return Err("it has versions, but none for its symbols".into());
         };
-        let bytes = file.at_address(address, "table of symbol versions")?;
-        let section = section(section_header::SHT_GNU_VERSYM, bytes, 0);
-        versions.numbers = VersymSection::parse(bytes, &[section], LAYOUT).map_err(because)?;
+        let table = file.region(address, "table of symbol versions")?;
+        let size = symbols.saturating_mul(2);
+        if size as u64 > table.length() {
+            return Err("its table of symbol versions is too short".into());
+        }
+        versions.numbers = Some(table.read(0, size)?);
         Ok(versions)
     }
 
-    fn read_needed(&mut self, file: &File<'_>) -> Parsed<()> {
+    /// Walks the list of files, and for each the list of versions needed of it.
+    fn read_needed(&mut self, file: &File<'_, '_>) -> Parsed<()> {
         let Some(&address) = file.tags.get(&dynamic::DT_VERNEED) else {
             return Ok(());
         };
-        let bytes = file.at_address(address, "table of needed versions")?;
-        let section = section(section_header::SHT_GNU_VERNEED, bytes, MAX_VERSIONS);
-        let table = VerneedSection::parse(bytes, &[section], LAYOUT).map_err(because)?;
-        for from in table.iter().flatten() {
-            let name = file.name(from.vn_file as u64)?;
-            for version in &from {
+        let table = file.region(address, "table of needed versions")?;
+        let mut from_at = 0;
+        loop {
+            // `version count file first next`
+            let from = table.read(from_at, 16)?;
+            let name = file.name(word(&from, 4).into())?;
+            let mut at = from_at + u64::from(word(&from, 8));
+            loop {
+                // `hash flags number name next`
+                let version = table.read(at, 16)?;
+                let number = half(&version, 6);
                 let needed = NeededVersion {
                     file: name.to_owned(),
-                    version: file.name(version.vna_name as u64)?.to_owned(),
-                    weak: version.vna_flags & VER_FLG_WEAK != 0,
+                    version: file.name(word(&version, 8).into())?.to_owned(),
+                    weak: half(&version, 4) & VER_FLG_WEAK != 0,
                 };
                 self.insert(
-                    version.vna_other,
+                    number,
                     SymbolVersion {
                         name: needed.version.clone(),
                         file: Some(needed.file.clone()),
-                        strict: version.vna_other & VERSYM_HIDDEN != 0,
+                        strict: number & VERSYM_HIDDEN != 0,
                     },
                 );
                 self.needed.push(needed);
                 if self.needed.len() > MAX_VERSIONS {
-                    return Err("it needs too many versions".to_owned());
+                    return Err("it needs too many versions".into());
+                }
+                match word(&version, 12) {
+                    0 => break,
+                    next => at += u64::from(next),
                 }
             }
+            match word(&from, 12) {
+                0 => return Ok(()),
+                next => from_at += u64::from(next),
+            }
         }
-        Ok(())
     }
 
-    fn read_defined(&mut self, file: &File<'_>) -> Parsed<()> {
+    /// Walks the list of versions. Only the first name of each is of interest: the others are the
+    /// versions it builds on.
+    fn read_defined(&mut self, file: &File<'_, '_>) -> Parsed<()> {
         let Some(&address) = file.tags.get(&dynamic::DT_VERDEF) else {
             return Ok(());
         };
-        let bytes = file.at_address(address, "table of defined versions")?;
-        let section = section(section_header::SHT_GNU_VERDEF, bytes, MAX_VERSIONS);
-        let table = VerdefSection::parse(bytes, &[section], LAYOUT).map_err(because)?;
+        let table = file.region(address, "table of defined versions")?;
         let mut defined = BTreeSet::new();
-        for version in table.iter().flatten() {
-            let Some(name) = version.iter().next() else {
-                return Err("a version it defines has no name".to_owned());
-            };
-            let name = file.name(name.vda_name as u64)?;
+        let mut at = 0;
+        for _ in 0..MAX_VERSIONS {
+            // `version flags number count hash first next`
+            let version = table.read(at, 20)?;
+            if half(&version, 6) == 0 {
+                return Err("a version it defines has no name".into());
+            }
+            let name = table.word(at + u64::from(word(&version, 12)))?;
+            let name = file.name(name.into())?;
             defined.insert(name.to_owned());
             // The base version is the file's own name and stands for "no version".
-            if version.vd_flags & VER_FLG_BASE == 0 {
+            if half(&version, 2) & VER_FLG_BASE == 0 {
                 let version_of_symbols = SymbolVersion {
                     name: name.to_owned(),
                     file: None,
                     strict: false,
                 };
-                self.insert(version.vd_ndx, version_of_symbols);
+                self.insert(half(&version, 4), version_of_symbols);
+            }
+            match word(&version, 16) {
+                0 => {
+                    self.defined = Some(defined);
+                    return Ok(());
+                }
+                next => at += u64::from(next),
             }
         }
-        self.defined = Some(defined);
-        Ok(())
+        Err("it defines too many versions".into())
     }
 
     fn insert(&mut self, number: u16, version: SymbolVersion) {
@@ -114,25 +140,11 @@ impl<'a> Versions<'a> {
         let Some(numbers) = &self.numbers else {
             return Ok((None, 0));
         };
-        let Some(number) = numbers.get_at(symbol) else {
-            return Err("its table of symbol versions is too short".to_owned());
-        };
-        let number = number.vs_val;
+        let number = half(numbers, 2 * symbol);
         let version = self.by_number.get(&(number & VERSYM_VERSION)).cloned();
         if version.is_none() && number & VERSYM_VERSION > 1 {
-            return Err(format!("a symbol has the unknown version {number}"));
+            return Err(format!("a symbol has the unknown version {number}").into());
         }
         Ok((version, number))
     }
-}
-
-/// Describes a table of the dynamic section in the words of a section header, which is how goblin
-/// finds its tables of versions.
-fn section(kind: u32, bytes: &[u8], entries: usize) -> SectionHeader {
-    let mut section = SectionHeader::new();
-    section.sh_type = kind;
-    section.sh_offset = 0;
-    section.sh_size = bytes.len() as u64;
-    section.sh_info = u32::try_from(entries).unwrap_or(u32::MAX);
-    section
 }

@@ -3,6 +3,7 @@
 use camino::Utf8Path;
 
 use super::lab::{compare, names, truth};
+use crate::elf::Object;
 use crate::{Search, prove};
 
 /// Programs and arguments with which they only start and end.
@@ -44,4 +45,21 @@ fn the_shell_is_proved() {
     let proof = prove(program, &search).unwrap_or_else(|refusal| panic!("{refusal}"));
     assert!(proof.versioned > 50, "{proof:?}");
     assert!(proof.objects.iter().any(|object| object.glibc), "{proof:?}");
+}
+
+#[test]
+fn a_file_reads_the_same_piece_by_piece() {
+    let truth = truth(Utf8Path::new("/usr/bin/ld"), &["--version"]);
+    let files = truth
+        .iter()
+        .flat_map(|(file, .., provider)| [file, provider]);
+    let files: std::collections::BTreeSet<_> = files.collect();
+    assert!(files.len() > 2, "{files:?}");
+    for file in files {
+        let whole = Object::parse(file, &fs_err::read(file).unwrap()).unwrap();
+        assert_eq!(
+            format!("{whole:?}"),
+            format!("{:?}", Object::read(file).unwrap())
+        );
+    }
 }
