@@ -3,7 +3,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`args`], [`recipe_args`] | what can be typed |
+//! | [`args`], [`build_args`], [`recipe_args`] | what can be typed |
 //! | [`context`] | environment, configuration, clock |
 //! | [`commands`] | one module per verb |
 //! | [`apply`] | the one way through: resolve, plan, execute, link, commit |
@@ -20,6 +20,7 @@
 
 mod apply;
 mod args;
+mod build_args;
 mod cdylibs;
 mod commands;
 mod context;

@@ -144,10 +144,13 @@ fn two_versions_serve_two_apps_and_one_that_uses_both() {
                 .iter()
                 .map(|object| object["name"].as_str().unwrap());
             let names = names.filter(|name| name.starts_with("libtiny"));
-            names.map(str::to_owned).collect()
+            let mut names: Vec<_> = names.map(str::to_owned).collect();
+            names.sort();
+            names
         };
         // In the order of their names: `both`, `left`, `right`.
-        let all = [loaded(1), loaded(2)].concat();
+        let mut all = [loaded(1), loaded(2)].concat();
+        all.sort();
         assert!(all.iter().all(|name| name.ends_with(".so.1")), "{all:?}");
         assert_eq!(loaded(0), all);
         assert_ne!(all[0], all[1]);

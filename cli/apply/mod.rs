@@ -1,7 +1,9 @@
 //! The one way through: resolve, plan, execute, link, commit. Every command that changes a
-//! profile ends here; those that go only a part of the way begin in [`make`](mod@make).
+//! profile ends here; those that go only a part of the way begin in [`make`](mod@make). What there is
+//! to do for packages is found out in `steps`.
 
 mod make;
+mod steps;
 
 use std::collections::BTreeSet;
 
@@ -9,7 +11,6 @@ use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use orlop_index::Registry;
 use orlop_link::{Linkage, Linked, View};
-use orlop_plan::{AppRequest, Cdylibs, Product, Steps, Surroundings};
 use orlop_recipes::{LinkageChoice, Manifest, PackageName, RecipeSet};
 use orlop_resolver::{Index, Lock, LockedApp, Resolution, Variant};
 use orlop_store::derivation::Tools;
@@ -18,7 +19,6 @@ use orlop_store::{
 };
 
 pub(crate) use crate::apply::make::{Goal, Making, Order, make};
-use crate::cdylibs;
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::fetch::{Archives, Fetching};
@@ -205,47 +205,6 @@ impl Work<'_> {
         self.commit(&apps, plan, &linked, &lock)
     }
 
-    /// Lowers packages.
-    fn with_steps<T>(
-        &self,
-        packages: &[(&Resolved<'_>, Product<'_>)],
-        (snapshot, registry, archives): (Timestamp, &Registry<'_>, &Archives<'_>),
-        act: impl FnOnce(&Steps<'_>) -> Result<T, CommandError>,
-    ) -> Result<T, CommandError> {
-        let recipes = self.chosen(packages.iter().map(|(app, _)| *app));
-        let apps = packages.iter().zip(&recipes);
-        let cdylibs =
-            apps.map(|((app, _), recipes)| self.cdylibs(app, recipes, snapshot, registry));
-        let cdylibs = cdylibs.collect::<Result<Vec<_>, _>>()?;
-        let requests: Vec<_> = packages
-            .iter()
-            .zip(&recipes)
-            .zip(&cdylibs)
-            .map(|(((app, product), recipes), cdylibs)| AppRequest {
-                cdylibs,
-                resolution: &app.resolution,
-                recipes,
-                product: *product,
-                tools: &app.tools,
-                codegen: app.wanted.codegen,
-                alone: app.wanted.linkage == LinkageChoice::Static,
-            })
-            .collect();
-        let asked = requests.iter().flat_map(|app| {
-            let resolutions = std::iter::once(app.resolution).chain(app.cdylibs.values());
-            resolutions.map(|resolution| (resolution, app.recipes))
-        });
-        let tool_sets = toolchain::tool_sets(self.context, self.store, self.progress, asked)?;
-        act(&Steps::of_packages(
-            &requests,
-            Surroundings {
-                tool_sets: &tool_sets,
-                store: self.store,
-                fetcher: archives,
-            },
-        )?)
-    }
-
     fn execute(
         &self,
         plan: &Plan,
@@ -272,44 +231,6 @@ impl Work<'_> {
             jobs: self.context.jobs(),
             keep_failed,
         }
-    }
-
-    /// Returns the recipes of each app with the native libraries that it chooses, and says what
-    /// cannot be had.
-    fn chosen<'r>(&self, apps: impl Iterator<Item = &'r Resolved<'r>>) -> Vec<RecipeSet> {
-        let apps: Vec<_> = apps.collect();
-        let mut used = BTreeSet::new();
-        let mut refused = BTreeSet::new();
-        let mut sets = Vec::new();
-        for app in &apps {
-            let natives = &app.wanted.natives;
-            let recipes = self.recipes.with_natives(natives);
-            for variant in app.resolution.graph.node_weights() {
-                let change = recipes.override_for(&variant.name, &variant.version);
-                let Some(change) = change else {
-                    continue;
-                };
-                used.extend(change.native.iter().cloned());
-                for library in change.instead.keys().filter(|name| natives.contains(*name)) {
-                    used.insert(library.clone());
-                    refused.insert(format!(
-                        "`{} {}` of `{}` keeps the library it carries: its recipe knows no way to \
-                         build it against this `{library}`",
-                        variant.name, variant.version, app.wanted.name
-                    ));
-                }
-            }
-            sets.push(recipes);
-        }
-        let named: BTreeSet<_> = apps.iter().flat_map(|app| &app.wanted.natives).collect();
-        let unused = named.into_iter().filter(|name| !used.contains(*name));
-        refused.extend(unused.map(|library| {
-            format!("the native library `{library}` is not used: no crate is built against it")
-        }));
-        for line in refused {
-            self.context.ui.warning(line);
-        }
-        sets
     }
 
     /// Reads the lock file beside the user's manifest, or else the profile's own.
@@ -461,20 +382,6 @@ impl Work<'_> {
             (None, Renew::Nothing) => before.snapshot(),
             (None, Renew::Apps(_) | Renew::Everything) => self.context.now,
         }
-    }
-
-    /// Resolves the libraries for C that an app needs.
-    fn cdylibs(
-        &self,
-        app: &Resolved<'_>,
-        recipes: &RecipeSet,
-        snapshot: Timestamp,
-        index: &dyn Index,
-    ) -> Result<Cdylibs, CommandError> {
-        let name = Some(app.compiler.as_str());
-        let compiler = toolchain::compiler(self.context, self.store, self.progress, name)?;
-        let needed = orlop_plan::cdylibs(&app.resolution, recipes);
-        cdylibs::resolved(needed, &compiler.compiler, snapshot, recipes, index)
     }
 
     fn link(

@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use orlop_export::{App, ExportError, Laid, Machine, Place, deb, lay_out, oci, pack};
 use serde::Serialize;
 
-use crate::args::{Export, ExportFormat};
+use crate::build_args::{Export, ExportFormat};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
 

@@ -20,7 +20,7 @@ use orlop_store::{
 use serde::Serialize;
 
 use crate::apply;
-use crate::args::Build;
+use crate::build_args::Build;
 use crate::cdylibs;
 use crate::context::Context;
 use crate::error::{CommandError, Kind};

@@ -7,7 +7,7 @@ use orlop_store::derivation::Isolation;
 use orlop_store::{Derivation, ExitStatus, Plan, Step};
 
 use crate::apply::{self, Making};
-use crate::args::{Shell, StepArguments};
+use crate::build_args::{Shell, StepArguments};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`name`] | [`PackageName`], [`FeatureName`] |
 //! | [`spec`] | [`AppSpec`]: an app as a user names it, `ripgrep@14` |
+//! | [`additive`] | [`additive_features()`]: features that policy `shared` may switch on |
 //! | [`manifest`] | [`Manifest`]: what a user declares; [`ManifestEditor`] changes the file |
 //! | [`recipe`] | [`Recipe`]: how a package is built; [`RecipeSet`]: the shipped ones and more |
 //! | [`choice`] | words of which exactly one is meant: [`Choice`], [`ChoiceError`] |

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 pub(super) use self::order::order;
 use crate::apply::{self, Making};
-use crate::args::Build;
+use crate::build_args::Build;
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
 

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`plan()`] | the way through |
 //! | `steps` | [`Steps`]: all there is to do, whether it is done or not |
+//! | `derivations` | `Derivations`: what has been lowered so far |
 //! | `lower` | variant → derivation: what goes into a key |
 //! | `codegen` | how each crate is compiled |
 //! | `native` | overrides and native libraries from recipes |
@@ -12,6 +13,7 @@
 //! | `tools` | which of the machine's programs a step sees: [`tool_sets`] |
 
 mod codegen;
+mod derivations;
 mod lower;
 mod native;
 mod steps;

@@ -23,7 +23,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orlop_recipes::{CdylibRecipe, CodegenChoice, PackageName, RecipeSet, Tool, Version};
+use orlop_recipes::{CdylibRecipe, CodegenChoice, PackageName, RecipeSet, Version};
 use orlop_resolver::{
     DependencyKind, LibraryTarget, Package, Resolution, ScriptTarget, Side, Variant,
 };
@@ -31,60 +31,17 @@ use orlop_store::derivation::{
     Codegen, CrateKind, DependencyScript, Extern, Library, Origin, PackageTexts, RustcCall,
     ScriptRun, Source, Step, Tools,
 };
-use orlop_store::{Derivation, PlannedApp, PlannedProgram, StorePath};
+use orlop_store::{PlannedApp, PlannedProgram, StorePath};
 use petgraph::Direction;
 use petgraph::graph::NodeIndex;
 use petgraph::visit::EdgeRef as _;
 
 use crate::codegen::CodegenRules;
+use crate::derivations::Derivations;
 use crate::native::Natives;
 use crate::targets::{self, RootTarget};
 use crate::tools::{self, Called};
 use crate::{AppRequest, PlanError, Product};
-
-/// The derivations of one or more apps, each after those it reads.
-#[derive(Debug, Default)]
-pub(crate) struct Derivations {
-    pub(crate) by_path: BTreeMap<StorePath, Derivation>,
-    pub(crate) order: Vec<StorePath>,
-    /// The programs of the machine without which steps fail.
-    pub(crate) called: BTreeMap<StorePath, BTreeSet<Tool>>,
-}
-
-impl Derivations {
-    /// Takes in a derivation and returns the path of its output.
-    pub(crate) fn insert(&mut self, name: String, step: Step) -> StorePath {
-        let derivation = Derivation { name, step };
-        let path = derivation.path();
-        if self.by_path.insert(path.clone(), derivation).is_none() {
-            self.order.push(path.clone());
-        }
-        path
-    }
-
-    /// Takes in a derivation that calls programs of the machine.
-    pub(crate) fn insert_calling(
-        &mut self,
-        name: String,
-        step: Step,
-        called: BTreeSet<Tool>,
-    ) -> StorePath {
-        let path = self.insert(name, step);
-        self.called.insert(path.clone(), called);
-        path
-    }
-
-    /// Returns the step that makes an object, if one of these does.
-    pub(crate) fn step(&self, path: &StorePath) -> Option<&Step> {
-        self.by_path.get(path).map(|derivation| &derivation.step)
-    }
-
-    /// Takes in the unpacking of an archive.
-    pub(crate) fn insert_source(&mut self, source: Source) -> StorePath {
-        let name = format!("{}-{}-src", source.name, source.version);
-        self.insert(name, Step::Unpack(source))
-    }
-}
 
 /// What users of a lowered variant need to know of it.
 #[derive(Debug, Clone, Default)]

@@ -8,7 +8,8 @@ use orlop_resolver::{Resolution, Variant};
 use orlop_store::StorePath;
 use orlop_store::derivation::{NativeBuild, Origin, Source, Step, Tools};
 
-use crate::lower::{Derivations, lower_cdylib};
+use crate::derivations::Derivations;
+use crate::lower::lower_cdylib;
 use crate::{Cdylibs, PlanError, ToolSets, tools};
 
 /// The native libraries lowered so far, for all apps.

@@ -6,7 +6,8 @@ use orlop_recipes::{PackageName, RecipeSet};
 use orlop_store::derivation::{Step, Tools};
 use orlop_store::{Derivation, Plan, PlannedApp, StorePath};
 
-use crate::lower::{self, Derivations};
+use crate::derivations::Derivations;
+use crate::lower;
 use crate::native::Natives;
 use crate::{AppRequest, Cdylibs, MissingTool, PlanError, Surroundings};
 

@@ -24,11 +24,20 @@ pub(crate) fn build(build: &NativeBuild, place: &Workplace<'_>) -> Result<(), Bu
         return Err(place.failed("the script put nothing into `$out`"));
     }
     let completer = place.seen.view.linkers.join(COMPLETER);
-    let mut words = vec![place.seen.output(), place.seen.scratch.clone()];
-    words.extend(build.natives.iter().map(|native| place.seen.object(native)));
-    let args = words.into_iter().map(String::from).collect();
+    let args = completed(&build.natives, place);
     place.run(in_source(completer, args, build, place), &build.tools)?;
     Ok(())
+}
+
+/// Returns what the completer is told: what was made, where, and with which libraries.
+pub(crate) fn completed(natives: &BTreeSet<StorePath>, place: &Workplace<'_>) -> Vec<String> {
+    let natives = natives.iter().map(|native| place.seen.object(native));
+    let places = [place.seen.output(), place.seen.scratch.clone()];
+    places
+        .into_iter()
+        .chain(natives)
+        .map(String::from)
+        .collect()
 }
 
 /// Gets the working folder ready; returns what is run in it.

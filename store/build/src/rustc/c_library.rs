@@ -48,7 +48,7 @@ pub(super) fn finish(
     place.run(
         Command {
             program: place.seen.view.linkers.join(COMPLETER),
-            args: vec![place.seen.output().into()],
+            args: crate::native::completed(&call.natives, place),
             environment: {
                 let mut environment = environment::standard(&place.seen);
                 add_linkers(&mut environment, &place.seen);
