@@ -2,7 +2,6 @@
 //! `Cargo.lock` that it is published with decides on all others. So the answer is the same for
 //! every app and every snapshot, and needs no entry in the lock file.
 
-use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::fmt;
 
@@ -10,13 +9,11 @@ use jiff::Timestamp;
 use orlop_plan::Cdylibs;
 use orlop_recipes::{CdylibRecipe, RecipeSet};
 use orlop_resolver::published::LockTrouble;
-use orlop_resolver::{
-    Index, Platform, Request, Resolution, ResolveError, exactly, resolve, resolve_locked,
-};
+use orlop_resolver::{Index, Request, Resolution, ResolveError, exactly, resolve, resolve_locked};
 use orlop_store::Compiler;
 
 use crate::error::{CommandError, Kind};
-use crate::request::release;
+use crate::request::plain_request;
 
 /// Resolves libraries for C, and those that these need.
 pub(crate) fn resolved<'r>(
@@ -43,19 +40,11 @@ fn one(
     snapshot: Timestamp,
     index: &dyn Index,
 ) -> Result<Resolution, CommandError> {
+    let requirement = exactly(&recipe.version);
     let request = Request {
-        app: recipe.package.clone(),
-        requirement: exactly(&recipe.version),
         features: recipe.features.clone(),
         default_features: recipe.default_features,
-        platform: Platform {
-            triple: compiler.host.clone(),
-            cfg: compiler.cfg.clone(),
-        },
-        rust_version: release(&compiler.release)?,
-        allow_newer_compiler: false,
-        snapshot,
-        preferred: BTreeMap::new(),
+        ..plain_request(&recipe.package, requirement, compiler, snapshot)?
     };
     resolve_locked(&request, index)
         .or_else(|error| without_lock(&request, error, index))

@@ -70,25 +70,39 @@ impl Wanted {
         snapshot: Timestamp,
     ) -> Result<Request, CommandError> {
         Ok(Request {
-            app: self.package.clone(),
-            requirement: self.requirement.clone(),
             features: self.features.clone(),
             default_features: self.default_features,
-            platform: Platform {
-                triple: compiler.host.clone(),
-                cfg: compiler.cfg.clone(),
-            },
-            rust_version: release(&compiler.release)?,
-            allow_newer_compiler: false,
-            snapshot,
-            preferred: BTreeMap::new(),
+            ..plain_request(&self.package, self.requirement.clone(), compiler, snapshot)?
         })
     }
 }
 
+/// The question for a package with its default features, without preferences.
+pub(crate) fn plain_request(
+    package: &PackageName,
+    requirement: VersionReq,
+    compiler: &Compiler,
+    snapshot: Timestamp,
+) -> Result<Request, CommandError> {
+    Ok(Request {
+        app: package.clone(),
+        requirement,
+        features: Vec::new(),
+        default_features: true,
+        platform: Platform {
+            triple: compiler.host.clone(),
+            cfg: compiler.cfg.clone(),
+        },
+        rust_version: release(&compiler.release)?,
+        allow_newer_compiler: false,
+        snapshot,
+        preferred: BTreeMap::new(),
+    })
+}
+
 /// The release of a compiler without `-nightly` and the like: a nightly can do what its release
 /// will.
-pub(crate) fn release(text: &str) -> Result<Version, CommandError> {
+fn release(text: &str) -> Result<Version, CommandError> {
     let plain = text.split_once('-').map_or(text, |(plain, _)| plain);
     plain.parse().map_err(|error| {
         CommandError::failed(format!(
