@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use orlop_index::Locals;
-use orlop_recipes::{PackageName, Policy, additive_features};
+use orlop_recipes::{AdditiveFeatures, PackageName, Policy};
 use orlop_resolver::case::{CaseRequest, Recorder};
 use orlop_resolver::{
     Cost, Index, IndexError, Request, Resolution, ResolveError, Votes, passed_over, resolve,
@@ -100,7 +100,8 @@ fn attempt(
             .flatten()
             .chain(fixed.iter().copied())
             .collect();
-        let shared = share(&requests, &others, earlier, &additive_features(), index)
+        let additive = AdditiveFeatures::shipped();
+        let shared = share(&requests, &others, earlier, &additive, index)
             .map_err(|(number, error)| (sharers[number], error))?;
         for (place, resolution) in sharers.into_iter().zip(shared.resolutions) {
             answers[place] = Some(resolution);

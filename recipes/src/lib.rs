@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`name`] | [`PackageName`], [`FeatureName`] |
 //! | [`spec`] | [`AppSpec`]: an app as a user names it, `ripgrep@14` |
-//! | [`additive`] | [`additive_features()`]: features that policy `shared` may switch on |
+//! | [`additive`] | [`AdditiveFeatures`]: features that policy `shared` may switch on |
 //! | [`manifest`] | [`Manifest`]: what a user declares; [`ManifestEditor`] changes the file |
 //! | [`recipe`] | [`Recipe`]: how a package is built; [`RecipeSet`]: the shipped ones and more |
 //! | [`choice`] | words of which exactly one is meant: [`Choice`], [`ChoiceError`] |
@@ -36,7 +36,7 @@ pub mod spec;
 pub mod suggest;
 mod text;
 
-pub use additive::{AdditiveFeatures, additive_features};
+pub use additive::AdditiveFeatures;
 pub use choice::{Choice, ChoiceError};
 pub use draft::Draft;
 pub use error::{RecipeError, RecipeErrorKind};

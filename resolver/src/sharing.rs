@@ -7,12 +7,13 @@
 //!    a preference for them;
 //! 2. widely used crates get the features of a table that only add to what they offer, whether it
 //!    pays or not: the next app then finds them;
-//! 3. a release that apps compile with different features gets the smallest set of another app that
-//!    has all an app needs, or else the union of them, where that adds no dependency to the app and
-//!    no native library is about. A set that is there is often all that an app can join: those it is
-//!    installed beside keep theirs.
+//! 3. a release that apps compile with features that differ in no others gets the smallest set of
+//!    another app that has all an app needs, or else the union of them. A set that is there is often
+//!    all that an app can join: those it is installed beside keep theirs.
 //!
-//! What pays is told by [`Cost`]: the number of distinct variants first.
+//! Features are added where they add no dependency to the app and no native library is about, and
+//! only those of [`AdditiveFeatures`]: no app does anything else because of its neighbours. What pays
+//! is told by [`Cost`]: the number of distinct variants first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -63,8 +64,8 @@ type Place = (PackageName, Version, Side);
 
 type Features = BTreeSet<FeatureName>;
 
-/// Chooses features by those that an app needs and by the sets that there are.
-type Choice = dyn Fn(&Features, &BTreeSet<Features>) -> Option<Features>;
+/// Chooses features by those that an app needs and by the sets that differ only in additive ones.
+type Choice = fn(&Features, &[&Features]) -> Option<Features>;
 
 /// Features to add to those that an app asks for, where they add nothing else.
 pub(crate) type Extras = BTreeMap<Place, Features>;
@@ -79,8 +80,7 @@ struct Candidate<'r> {
 }
 
 /// Solves apps so that they share more; `fixed` are answers of other apps, which stay as they are
-/// but have votes, as do `earlier` ones. `additive` are features that do no harm. A failure tells
-/// which request it is about.
+/// but have votes, as do `earlier` ones. A failure tells which request it is about.
 pub fn share(
     requests: &[Request],
     fixed: &[&Resolution],
@@ -95,6 +95,7 @@ pub fn share(
     }
     let sharing = Sharing {
         index,
+        additive,
         fixed,
         earlier,
         alone: apps.iter().map(|app| app.resolution.clone()).collect(),
@@ -103,11 +104,11 @@ pub fn share(
     let alone = sharing.cost(&apps);
     sharing.solve_outliers(&mut apps, &votes);
     for app in &mut apps {
-        app.add_additive(additive, index);
+        sharing.add_everywhere(app);
     }
     for _ in 0..ROUNDS {
-        let adopted = sharing.change_features(&mut apps, &|own, sets| adopted(own, sets));
-        let united = sharing.change_features(&mut apps, &|_, sets| Some(union(sets)));
+        let adopted = sharing.change_features(&mut apps, adopted);
+        let united = sharing.change_features(&mut apps, united);
         if !adopted && !united {
             break;
         }
@@ -136,73 +137,11 @@ impl<'r> Candidate<'r> {
             extras: Extras::new(),
         })
     }
-
-    /// Returns the app with more features, if that is all that changes.
-    fn with_extras(&self, more: &[(&Place, &Features)], index: &dyn Index) -> Option<Self> {
-        let mut extras = self.extras.clone();
-        for (place, features) in more {
-            let known = extras.entry((*place).clone()).or_default();
-            known.extend(features.iter().cloned());
-        }
-        let built = variants::build(&self.selection, self.request, index, &extras);
-        let Ok(Built {
-            resolution,
-            is_whole: true,
-        }) = built
-        else {
-            return None;
-        };
-        (places(&resolution) == places(&self.resolution)).then(|| Self {
-            resolution,
-            extras,
-            ..self.clone()
-        })
-    }
-
-    /// Adds as many as possible of some features: all, or else those of each half that can be.
-    fn extend(&mut self, more: &[(&Place, &Features)], index: &dyn Index) {
-        if more.is_empty() {
-            return;
-        }
-        if let Some(extended) = self.with_extras(more, index) {
-            *self = extended;
-        } else if more.len() > 1 {
-            let (first, second) = more.split_at(more.len() / 2);
-            self.extend(first, index);
-            self.extend(second, index);
-        }
-    }
-
-    /// Adds the features that do no harm, and that the releases have.
-    fn add_additive(&mut self, additive: &AdditiveFeatures, index: &dyn Index) {
-        let mut more: Vec<(Place, Features)> = Vec::new();
-        for node in growing(&self.resolution) {
-            let variant = &self.resolution.graph[node];
-            let declared = &variant.package.declared_features;
-            let lacking = additive.get(&variant.name).into_iter().flatten();
-            let lacking = lacking
-                .filter(|feature| declared.contains(feature.as_str()))
-                .filter(|feature| !variant.features.contains(*feature));
-            // One by one, as each may be the one that cannot be had.
-            more.extend(lacking.map(|feature| (place(variant), [feature.clone()].into())));
-        }
-        let more: Vec<_> = more
-            .iter()
-            .map(|(place, feature)| (place, feature))
-            .collect();
-        self.extend(&more, index);
-    }
-}
-
-fn places(resolution: &Resolution) -> BTreeSet<(&PackageName, &Version, Side)> {
-    let variants = resolution.graph.node_weights();
-    variants
-        .map(|variant| (&variant.name, &variant.version, variant.side))
-        .collect()
 }
 
 struct Sharing<'s> {
     index: &'s dyn Index,
+    additive: &'s AdditiveFeatures,
     fixed: &'s [&'s Resolution],
     earlier: &'s Votes,
     /// The answers of the apps when solved alone.
@@ -273,20 +212,103 @@ impl Sharing<'_> {
         }
     }
 
+    /// Returns an app with more features, if that is all that changes.
+    fn with_extras<'r>(
+        &self,
+        app: &Candidate<'r>,
+        more: &[(Place, Features)],
+    ) -> Option<Candidate<'r>> {
+        let mut extras = app.extras.clone();
+        for (place, features) in more {
+            let known = extras.entry(place.clone()).or_default();
+            known.extend(features.iter().cloned());
+        }
+        let built = variants::build(&app.selection, app.request, self.index, &extras);
+        let Ok(Built {
+            resolution,
+            is_whole: true,
+        }) = built
+        else {
+            return None;
+        };
+        self.only_adds(&app.resolution, &resolution)
+            .then(|| Candidate {
+                resolution,
+                extras,
+                ..app.clone()
+            })
+    }
+
+    /// Whether an answer differs from another only in additive features that it has more.
+    fn only_adds(&self, before: &Resolution, after: &Resolution) -> bool {
+        let (before, after) = (all_features(before), all_features(after));
+        let gains = |(place, features): (&Place, &&Features)| {
+            let known = before.get(place)?;
+            let mut gained = features.difference(known);
+            Some(gained.all(|feature| self.additive.contains(&place.0, feature)))
+        };
+        before.len() == after.len() && after.iter().all(|entry| gains(entry) == Some(true))
+    }
+
+    /// Adds as many as possible of some features: all, or else those of each half that can be.
+    fn extend(&self, app: &mut Candidate<'_>, more: &[(Place, Features)]) {
+        if more.is_empty() {
+            return;
+        }
+        if let Some(extended) = self.with_extras(app, more) {
+            *app = extended;
+        } else if more.len() > 1 {
+            let (first, second) = more.split_at(more.len() / 2);
+            self.extend(app, first);
+            self.extend(app, second);
+        }
+    }
+
+    /// Adds the features that are worth having everywhere, and that the releases have.
+    fn add_everywhere(&self, app: &mut Candidate<'_>) {
+        let mut more: Vec<(Place, Features)> = Vec::new();
+        for node in growing(&app.resolution) {
+            let variant = &app.resolution.graph[node];
+            let declared = &variant.package.declared_features;
+            let lacking = self.additive.everywhere.get(&variant.name);
+            let lacking = lacking
+                .into_iter()
+                .flatten()
+                .filter(|feature| declared.contains(feature.as_str()))
+                .filter(|feature| !variant.features.contains(*feature));
+            // One by one, as each may be the one that cannot be had.
+            more.extend(lacking.map(|feature| (place(variant), [feature.clone()].into())));
+        }
+        self.extend(app, &more);
+    }
+
+    /// Returns those of some sets of a package's features that differ from one only in additive ones.
+    fn kin<'f>(
+        &self,
+        package: &PackageName,
+        own: &Features,
+        sets: &'f BTreeSet<Features>,
+    ) -> Vec<&'f Features> {
+        let adds = |feature: &FeatureName| self.additive.contains(package, feature);
+        sets.iter()
+            .filter(|set| set.symmetric_difference(own).all(adds))
+            .collect()
+    }
+
     /// Gives releases the features that `choose` takes, by those that the app needs and by the sets
     /// that apps compile the release with. Tells whether it paid.
-    fn change_features(&self, apps: &mut Vec<Candidate<'_>>, choose: &Choice) -> bool {
+    fn change_features(&self, apps: &mut Vec<Candidate<'_>>, choose: Choice) -> bool {
         let sets = self.feature_sets(apps);
         let before = self.cost(apps);
         let mut changed = apps.clone();
         for app in &mut changed {
             let more: BTreeMap<Place, Features> = features(&app.resolution)
                 .filter_map(|(place, own)| {
-                    let chosen = choose(&own, sets.get(&place)?)?;
+                    let chosen = choose(&own, &self.kin(&place.0, &own, sets.get(&place)?))?;
                     (chosen != own).then_some((place, chosen))
                 })
                 .collect();
-            app.extend(&more.iter().collect::<Vec<_>>(), self.index);
+            self.extend(app, &Vec::from_iter(more));
         }
         let pays = self.cost(&changed) < before;
         if pays {
@@ -331,15 +353,16 @@ impl Sharing<'_> {
 }
 
 /// Returns the smallest set that has more than the own one.
-fn adopted(own: &Features, sets: &BTreeSet<Features>) -> Option<Features> {
+fn adopted(own: &Features, sets: &[&Features]) -> Option<Features> {
     let larger = sets
         .iter()
-        .filter(|set| *set != own && set.is_superset(own));
-    larger.min_by_key(|set| set.len()).cloned()
+        .filter(|set| **set != own && set.is_superset(own));
+    larger.min_by_key(|set| set.len()).map(|set| (*set).clone())
 }
 
-fn union(sets: &BTreeSet<Features>) -> Features {
-    sets.iter().flatten().cloned().collect()
+/// Returns all that any of the sets has.
+fn united(_own: &Features, sets: &[&Features]) -> Option<Features> {
+    Some(sets.iter().copied().flatten().cloned().collect())
 }
 
 /// Returns the features of what may get more.
@@ -348,6 +371,14 @@ fn features(resolution: &Resolution) -> impl Iterator<Item = (Place, Features)> 
         let variant = &resolution.graph[node];
         (place(variant), variant.features.clone())
     })
+}
+
+/// Returns the features of all releases.
+fn all_features(resolution: &Resolution) -> BTreeMap<Place, &Features> {
+    let variants = resolution.graph.node_weights();
+    variants
+        .map(|variant| (place(variant), &variant.features))
+        .collect()
 }
 
 /// Returns what may get more features: no apps, no native libraries.

@@ -112,16 +112,19 @@ fn no_lock_and_none_that_can_be_read() {
     );
 }
 
+/// A table in which features of the package `a` and of others only add.
+fn additive(text: &str) -> AdditiveFeatures {
+    toml::from_str(text).unwrap()
+}
+
+const NONE: &str = "conventional = []\n[taken-over]\n[everywhere]\n";
+
 fn shared(index: &MemoryIndex, apps: &[&str]) -> (String, Cost, Cost) {
     let requests: Vec<Request> = apps.iter().map(|app| index.request(app)).collect();
-    let shared = share(
-        &requests,
-        &[],
-        &Votes::new(),
-        &AdditiveFeatures::new(),
-        index,
-    )
-    .unwrap();
+    let additive = additive(
+        "conventional = ['x', 'y']\n[taken-over]\na = ['big']\nb = ['extra']\nz = ['x']\n[everywhere]\n",
+    );
+    let shared = share(&requests, &[], &Votes::new(), &additive, index).unwrap();
     let text: Vec<String> = shared.resolutions.iter().map(show).collect();
     (text.join("\n"), shared.alone, shared.together)
 }
@@ -219,7 +222,7 @@ fn a_later_app_takes_features_that_are_there() {
         &[index.request("late")],
         &fixed,
         &Votes::new(),
-        &AdditiveFeatures::new(),
+        &additive("conventional = []\n[taken-over]\na = ['v', 'x', 'y', 'z']\nb = ['extra']\n[everywhere]\n"),
         &index,
     )
     .unwrap();
@@ -248,12 +251,9 @@ fn features_that_do_no_harm_are_added_where_they_bring_nothing_else() {
         release("old 1.0.0"),
         release("z 1.0.0").links("z").feature("x", []),
     ]);
-    let features = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
-    let additive = AdditiveFeatures::from([
-        ("a".parse().unwrap(), features(&["big", "x"])),
-        ("old".parse().unwrap(), features(&["new"])),
-        ("z".parse().unwrap(), features(&["x"])),
-    ]);
+    let additive = additive(
+        "conventional = ['extra']\n[taken-over]\n[everywhere]\na = ['big', 'x']\nold = ['new']\nz = ['x']\n",
+    );
     let requests = [index.request("one")];
     let shared = share(&requests, &[], &Votes::new(), &additive, &index).unwrap();
     insta::assert_snapshot!(show(&shared.resolutions[0]), @"
@@ -269,6 +269,53 @@ fn features_that_do_no_harm_are_added_where_they_bring_nothing_else() {
     ");
 }
 
+/// What a feature does beyond adding to a crate, another app shall not get.
+#[test]
+fn features_that_may_change_an_app_stay_where_they_are() {
+    let index = MemoryIndex::new([
+        release("one 1.0.0").needs([need("a ^1").no_default().features(["wrap"]), need("c ^1")]),
+        release("two 1.0.0").needs([
+            need("a ^1").no_default().features(["std"]),
+            need("c ^1").features(["std"]),
+        ]),
+        release("three 1.0.0").needs([need("a ^1")]),
+        release("a 1.0.0")
+            .feature("default", ["wrap"])
+            .feature("std", [])
+            .feature("wrap", []),
+        // A feature that adds here, but not in what it is handed on to.
+        release("c 1.0.0")
+            .needs([need("d ^1")])
+            .feature("std", ["d/wrap"]),
+        release("d 1.0.0").feature("wrap", []),
+    ]);
+    let requests = ["one", "two", "three"].map(|app| index.request(app));
+    let additive = additive("conventional = ['std']\n[taken-over]\n[everywhere]\n");
+    let shared = share(&requests, &[], &Votes::new(), &additive, &index).unwrap();
+    let text: Vec<String> = shared.resolutions.iter().map(show).collect();
+    insta::assert_snapshot!(text.join("\n"), @"
+    a 1.0.0 [default, wrap]
+    c 1.0.0 []
+        d = d 1.0.0
+    d 1.0.0 []
+    one 1.0.0 []
+        a = a 1.0.0
+        c = c 1.0.0
+
+    a 1.0.0 [std]
+    c 1.0.0 [std]
+        d = d 1.0.0
+    d 1.0.0 [wrap]
+    two 1.0.0 []
+        a = a 1.0.0
+        c = c 1.0.0
+
+    a 1.0.0 [default, wrap]
+    three 1.0.0 []
+        a = a 1.0.0
+    ");
+}
+
 #[test]
 fn an_app_without_an_answer_is_named() {
     let index = MemoryIndex::new([
@@ -276,14 +323,7 @@ fn an_app_without_an_answer_is_named() {
         release("two 1.0.0").needs([need("gone ^1")]),
     ]);
     let requests = [index.request("one"), index.request("two")];
-    let (place, error) = share(
-        &requests,
-        &[],
-        &Votes::new(),
-        &AdditiveFeatures::new(),
-        &index,
-    )
-    .unwrap_err();
+    let (place, error) = share(&requests, &[], &Votes::new(), &additive(NONE), &index).unwrap_err();
     assert_eq!(place, 1);
     assert!(error.to_string().contains("`gone`"), "{error}");
 }
