@@ -46,12 +46,12 @@ pub(crate) struct Sharing {
 }
 
 /// Answers questions; `fixed` are answers of other apps, for those who want to share with them,
-/// `earlier` the votes of an earlier time.
+/// `earlier` the votes of an earlier time, unless the answers are to be new.
 pub(crate) fn solve(
     context: &Context,
     questions: &[Question],
     fixed: &[&Resolution],
-    earlier: &Votes,
+    earlier: Option<&Votes>,
     index: &dyn Index,
 ) -> Result<Answers, CommandError> {
     let recorder = context
@@ -74,7 +74,7 @@ pub(crate) fn solve(
 fn attempt(
     questions: &[Question],
     fixed: &[&Resolution],
-    earlier: &Votes,
+    earlier: Option<&Votes>,
     index: &dyn Index,
 ) -> Result<Answers, (usize, ResolveError)> {
     let mut answers: Vec<Option<Resolution>> = Vec::with_capacity(questions.len());

@@ -63,6 +63,8 @@ fn answers_on_a_frozen_index_are_those_of_cargo() {
                 "--offline",
                 "--json",
                 "resolve",
+                "--policy",
+                "latest",
                 "--rust-version",
                 "1.999.0",
             ])

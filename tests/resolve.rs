@@ -10,7 +10,7 @@ fn with_graph() -> Env {
     registry.publish(
         Package::new("app", "1.0.0")
             .main("fn main() { println!(\"{}\", shared::N); }")
-            .needs_with("shared", "^1", &["big"])
+            .needs_with("shared", "^1", &["std"])
             .needs_to_build("shared", "^1")
             .file("build.rs", "fn main() {}"),
     );
@@ -18,13 +18,13 @@ fn with_graph() -> Env {
         Package::new("shared", "1.0.0")
             .lib("pub const N: u8 = 1;")
             .published("2026-01-01T00:00:00Z")
-            .feature("big", &[]),
+            .feature("std", &[]),
     );
     registry.publish(
         Package::new("shared", "1.1.0")
             .lib("pub const N: u8 = 2;")
             .published("2026-06-01T00:00:00Z")
-            .feature("big", &[]),
+            .feature("std", &[]),
     );
     env
 }
@@ -56,7 +56,7 @@ fn resolve_prints_the_graph_and_touches_neither_store_nor_profile() {
         [
             "\"app\" \"target\" []",
             "\"shared\" \"host\" []",
-            "\"shared\" \"target\" [\"big\"]"
+            "\"shared\" \"target\" [\"std\"]"
         ]
     );
     let deps = units[0]["deps"].as_array().unwrap();
@@ -347,7 +347,7 @@ fn an_older_app_for_an_older_compiler_is_told() {
 #[test]
 fn policies_are_compared() {
     let env = with_graph();
-    for (name, features) in [("one", vec!["big"]), ("two", vec![])] {
+    for (name, features) in [("one", vec!["std"]), ("two", vec![])] {
         env.registry.publish(
             Package::new(name, "1.0.0")
                 .main("fn main() {}")

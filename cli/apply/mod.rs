@@ -269,7 +269,9 @@ impl Work<'_> {
         let mut lock = Lock::new(snapshot);
         let fixed: Vec<_> = apps.iter().filter_map(|app| app.answer.as_ref()).collect();
         let fixed: Vec<_> = fixed.iter().map(|(resolution, _)| resolution).collect();
-        let answers = solve(self.context, &questions, &fixed, before.votes(), &registry)?;
+        let keeps = matches!(self.change.renew, Renew::Nothing);
+        let earlier = keeps.then(|| before.votes());
+        let answers = solve(self.context, &questions, &fixed, earlier, &registry)?;
         lock.set_votes(match answers.sharing {
             Some(sharing) => sharing.votes,
             None => before.votes().clone(),

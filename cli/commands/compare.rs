@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use orlop_recipes::{CodegenChoice, Policy};
-use orlop_resolver::{Index, Resolution, Votes};
+use orlop_resolver::{Index, Resolution};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -73,7 +73,7 @@ fn answers(
             ..question.clone()
         })
         .collect();
-    Ok(solve(context, &asked, &[], &Votes::new(), index)?.resolutions)
+    Ok(solve(context, &asked, &[], None, index)?.resolutions)
 }
 
 /// Not every app is published with a lock file that can be followed: then the newest versions

@@ -9,7 +9,7 @@ use orlop_recipes::{
     AppSpec, ChoiceError, FeatureName, Manifest, PackageRequest, Recipe, RecipeSet,
 };
 use orlop_resolver::case::Case;
-use orlop_resolver::{LockedApp, Resolution, Votes};
+use orlop_resolver::{LockedApp, Resolution};
 
 use crate::args::Resolve;
 use crate::commands::{answer, compare, query};
@@ -38,7 +38,7 @@ pub(super) fn resolve(context: &Context, arguments: &Resolve) -> Result<(), Comm
         progress.clear();
         return done;
     }
-    let answers = solve(context, &questions, &[], &Votes::new(), &*registry);
+    let answers = solve(context, &questions, &[], None, &*registry);
     progress.clear();
     show(context, &questions, &answers?)
 }
@@ -61,7 +61,7 @@ fn replay(context: &Context, file: &Utf8Path) -> Result<(), CommandError> {
             origin: None,
         });
     }
-    let answers = solve(context, &questions, &[], &Votes::new(), &case)?;
+    let answers = solve(context, &questions, &[], None, &case)?;
     show(context, &questions, &answers)
 }
 

@@ -80,11 +80,12 @@ struct Candidate<'r> {
 }
 
 /// Solves apps so that they share more; `fixed` are answers of other apps, which stay as they are
-/// but have votes, as do `earlier` ones. A failure tells which request it is about.
+/// but have votes, as do `earlier` ones. Without `earlier` ones, only the apps themselves have: they
+/// are to be as new as can be. A failure tells which request it is about.
 pub fn share(
     requests: &[Request],
     fixed: &[&Resolution],
-    earlier: &Votes,
+    earlier: Option<&Votes>,
     additive: &AdditiveFeatures,
     index: &dyn Index,
 ) -> Result<Shared, (usize, ResolveError)> {
@@ -97,12 +98,13 @@ pub fn share(
         index,
         additive,
         fixed,
-        earlier,
         alone: apps.iter().map(|app| app.resolution.clone()).collect(),
     };
-    let votes = sharing.votes(&apps);
+    let own = votes(&sharing.alone, &Votes::new());
+    let all = sharing.alone.iter().chain(fixed.iter().copied());
+    let votes = votes(all, earlier.unwrap_or(&Votes::new()));
     let alone = sharing.cost(&apps);
-    sharing.solve_outliers(&mut apps, &votes);
+    sharing.solve_outliers(&mut apps, earlier.map_or(&own, |_| &votes));
     for app in &mut apps {
         sharing.add_everywhere(app);
     }
@@ -143,50 +145,11 @@ struct Sharing<'s> {
     index: &'s dyn Index,
     additive: &'s AdditiveFeatures,
     fixed: &'s [&'s Resolution],
-    earlier: &'s Votes,
     /// The answers of the apps when solved alone.
     alone: Vec<Resolution>,
 }
 
 impl Sharing<'_> {
-    /// Counts which version of each bucket most apps have; of equally many, the newest.
-    fn votes(&self, apps: &[Candidate<'_>]) -> Votes {
-        let mut counts: BTreeMap<(PackageName, [u64; 3]), BTreeMap<Version, usize>> =
-            BTreeMap::new();
-        let mut vote = |name: &PackageName, version: &Version| {
-            let bucket = (name.clone(), versions::bucket(version));
-            let counts = counts.entry(bucket).or_default();
-            *counts.entry(version.clone()).or_default() += 1;
-        };
-        for (name, versions) in self.earlier {
-            for version in versions {
-                vote(name, version);
-            }
-        }
-        let solved = apps.iter().map(|app| &app.resolution);
-        for resolution in solved.chain(self.fixed.iter().copied()) {
-            let packages: BTreeSet<_> = resolution
-                .graph
-                .node_weights()
-                .map(|variant| (&variant.name, &variant.version))
-                .collect();
-            for (name, version) in packages {
-                vote(name, version);
-            }
-        }
-        let mut votes = Votes::new();
-        for ((name, _), counts) in counts {
-            let most = counts
-                .into_iter()
-                .max_by(|(a, many), (b, more)| many.cmp(more).then_with(|| a.cmp(b)));
-            votes
-                .entry(name)
-                .or_default()
-                .extend(most.map(|(version, _)| version));
-        }
-        votes
-    }
-
     fn solve_outliers(&self, apps: &mut [Candidate<'_>], votes: &Votes) {
         for place in 0..apps.len() {
             let is_outlier = apps[place].resolution.graph.node_weights().any(|variant| {
@@ -350,6 +313,42 @@ impl Sharing<'_> {
             extra_features,
         }
     }
+}
+
+/// Counts which version of each bucket most apps have; of equally many, the newest.
+fn votes<'r>(resolutions: impl IntoIterator<Item = &'r Resolution>, earlier: &Votes) -> Votes {
+    let mut counts: BTreeMap<(PackageName, [u64; 3]), BTreeMap<Version, usize>> = BTreeMap::new();
+    let mut vote = |name: &PackageName, version: &Version| {
+        let bucket = (name.clone(), versions::bucket(version));
+        let counts = counts.entry(bucket).or_default();
+        *counts.entry(version.clone()).or_default() += 1;
+    };
+    for (name, versions) in earlier {
+        for version in versions {
+            vote(name, version);
+        }
+    }
+    for resolution in resolutions {
+        let packages: BTreeSet<_> = resolution
+            .graph
+            .node_weights()
+            .map(|variant| (&variant.name, &variant.version))
+            .collect();
+        for (name, version) in packages {
+            vote(name, version);
+        }
+    }
+    let mut votes = Votes::new();
+    for ((name, _), counts) in counts {
+        let most = counts
+            .into_iter()
+            .max_by(|(a, many), (b, more)| many.cmp(more).then_with(|| a.cmp(b)));
+        votes
+            .entry(name)
+            .or_default()
+            .extend(most.map(|(version, _)| version));
+    }
+    votes
 }
 
 /// Returns the smallest set that has more than the own one.

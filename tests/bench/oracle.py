@@ -106,7 +106,7 @@ def cpu_time():
 def orlop(program, home, index, app, version, at=None):
     command = [program, "--home", str(home), "--json", "--quiet"]
     command += ["--index", str(index)] if index else []
-    command += ["resolve", *(["--snapshot", at] if at else [])]
+    command += ["resolve", "--policy", "latest", *(["--snapshot", at] if at else [])]
     # `cargo install` does not ask what releases the compiler is new enough for.
     command += ["--rust-version", "1.999.0"]
     start, before = time.perf_counter(), cpu_time()

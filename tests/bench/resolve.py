@@ -63,7 +63,8 @@ def main():
         ours, theirs = {}, {}
         for app, version in apps.items():
             answers.wrap(folder / app, app, version, None)
-            resolve = ["resolve", f"{app}@={version}", "--rust-version", "1.999.0", *at]
+            resolve = ["resolve", f"{app}@={version}", "--policy", "latest"]
+            resolve += ["--rust-version", "1.999.0", *at]
             run([*orlop, *resolve], folder)
             ours[app], theirs[app] = [], []
             for _ in range(given.times):

@@ -207,7 +207,7 @@ def main():
     parser.add_argument("--apps", default=APPS)
     parser.add_argument("--sccache", default="")
     parser.add_argument("--cache", help="a folder that sccache has filled with all of it already")
-    parser.add_argument("--policy", default="latest")
+    parser.add_argument("--policy", default="shared")
     parser.add_argument("--first", default="hexyl@0.17.0")
     parser.add_argument("--then", default="hexyl@0.16.0")
     parser.add_argument("--linkage", default="shared")

@@ -58,7 +58,7 @@ pub(crate) fn check(env: &Env, app: &str) -> Parity {
 #[track_caller]
 pub(crate) fn check_with(env: &Env, app: &str, arguments: &[&str]) -> Parity {
     env.orlop(
-        ["install", app, "--linkage", "static"]
+        ["install", app, "--linkage", "static", "--policy", "latest"]
             .iter()
             .chain(arguments),
     )

@@ -18,7 +18,15 @@ fn network_parity() {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().join("home");
         let run: crate::support::Run = std::process::Command::new(env!("CARGO_BIN_EXE_orlop"))
-            .args(["install", app, "--codegen", "app", "--home"])
+            .args([
+                "install",
+                app,
+                "--codegen",
+                "app",
+                "--policy",
+                "latest",
+                "--home",
+            ])
             .arg(&home)
             .output()
             .unwrap()

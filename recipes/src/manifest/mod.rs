@@ -97,11 +97,11 @@ choice! {
     #[derive(Default)]
     Policy {
         /// The newest that fit, as `cargo install` does.
-        #[default]
         Latest = "latest",
         /// Those of the lock file that the app is published with.
         Locked = "locked",
-        /// Those that most apps of the manifest can share.
+        /// The newest that fit and that most apps of the manifest can share.
+        #[default]
         Shared = "shared",
     }
 }

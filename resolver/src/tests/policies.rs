@@ -124,7 +124,7 @@ fn shared(index: &MemoryIndex, apps: &[&str]) -> (String, Cost, Cost) {
     let additive = additive(
         "conventional = ['x', 'y']\n[taken-over]\na = ['big']\nb = ['extra']\nz = ['x']\n[everywhere]\n",
     );
-    let shared = share(&requests, &[], &Votes::new(), &additive, index).unwrap();
+    let shared = share(&requests, &[], Some(&Votes::new()), &additive, index).unwrap();
     let text: Vec<String> = shared.resolutions.iter().map(show).collect();
     (text.join("\n"), shared.alone, shared.together)
 }
@@ -142,6 +142,27 @@ fn an_outlier_takes_what_most_have() {
     assert!(!text.contains("1.2.0"), "{text}");
     assert_eq!((alone.variants, alone.behind), (5, 0));
     assert_eq!((together.variants, together.behind), (4, 1));
+}
+
+#[test]
+fn an_app_that_is_to_be_new_does_not_take_what_others_have() {
+    let index = MemoryIndex::new([
+        release("one 1.0.0").needs([need("a >=1, <1.2")]),
+        release("two 1.0.0").needs([need("a ^1")]),
+        release("a 1.1.0"),
+        release("a 1.2.0"),
+    ]);
+    let other = resolve(&index.request("one"), &index).unwrap();
+    let earlier = Votes::from([("a".parse().unwrap(), vec!["1.1.0".parse().unwrap()])]);
+    let solved = |earlier| {
+        let requests = [index.request("two")];
+        let shared = share(&requests, &[&other], earlier, &additive(NONE), &index).unwrap();
+        show(&shared.resolutions[0])
+    };
+    let text = solved(Some(&earlier));
+    assert!(text.contains("a 1.1.0"), "{text}");
+    let text = solved(None);
+    assert!(text.contains("a 1.2.0"), "{text}");
 }
 
 #[test]
@@ -221,7 +242,7 @@ fn a_later_app_takes_features_that_are_there() {
     let shared = share(
         &[index.request("late")],
         &fixed,
-        &Votes::new(),
+        Some(&Votes::new()),
         &additive("conventional = []\n[taken-over]\na = ['v', 'x', 'y', 'z']\nb = ['extra']\n[everywhere]\n"),
         &index,
     )
@@ -255,7 +276,7 @@ fn features_that_do_no_harm_are_added_where_they_bring_nothing_else() {
         "conventional = ['extra']\n[taken-over]\n[everywhere]\na = ['big', 'x']\nold = ['new']\nz = ['x']\n",
     );
     let requests = [index.request("one")];
-    let shared = share(&requests, &[], &Votes::new(), &additive, &index).unwrap();
+    let shared = share(&requests, &[], Some(&Votes::new()), &additive, &index).unwrap();
     insta::assert_snapshot!(show(&shared.resolutions[0]), @"
     a 1.0.0 [x]
         b = b 1.0.0
@@ -291,7 +312,7 @@ fn features_that_may_change_an_app_stay_where_they_are() {
     ]);
     let requests = ["one", "two", "three"].map(|app| index.request(app));
     let additive = additive("conventional = ['std']\n[taken-over]\n[everywhere]\n");
-    let shared = share(&requests, &[], &Votes::new(), &additive, &index).unwrap();
+    let shared = share(&requests, &[], Some(&Votes::new()), &additive, &index).unwrap();
     let text: Vec<String> = shared.resolutions.iter().map(show).collect();
     insta::assert_snapshot!(text.join("\n"), @"
     a 1.0.0 [default, wrap]
@@ -323,7 +344,8 @@ fn an_app_without_an_answer_is_named() {
         release("two 1.0.0").needs([need("gone ^1")]),
     ]);
     let requests = [index.request("one"), index.request("two")];
-    let (place, error) = share(&requests, &[], &Votes::new(), &additive(NONE), &index).unwrap_err();
+    let (place, error) =
+        share(&requests, &[], Some(&Votes::new()), &additive(NONE), &index).unwrap_err();
     assert_eq!(place, 1);
     assert!(error.to_string().contains("`gone`"), "{error}");
 }
