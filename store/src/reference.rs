@@ -81,6 +81,9 @@ fn record(
     now: Timestamp,
 ) -> Result<Record, StoreError> {
     let object = folder.join(path.to_string());
+    if !tree::stands(&object)? {
+        return Err(StoreError::Absent { path: path.clone() });
+    }
     let tree = Tree::read(&object)?;
     // The last step of adding may not have reached the disk. An object is one without it too.
     if let Err(error) = tree::seal_folder(&object) {

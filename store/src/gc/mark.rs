@@ -162,7 +162,7 @@ fn unregistered_needs(
     let mut needs = BTreeSet::new();
     for root in roots {
         let id = store.database()?.id(root)?;
-        if id.is_some_and(|id| registered.contains(&id)) || !disk::exists(&store.object(root))? {
+        if id.is_some_and(|id| registered.contains(&id)) || !tree::stands(&store.object(root))? {
             continue;
         }
         let record = reference::rebuild_one(&store.folder(), root, store.now());

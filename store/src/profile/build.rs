@@ -20,7 +20,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::generation::{DIGEST, GenerationApp, LOCK, MANIFEST, RECORD, Record};
 use crate::error::{Context as _, StoreError};
 use crate::path::StorePath;
-use crate::tree::{Content, Entry, Kind, Tree};
+use crate::tree::{self, Content, Entry, Kind, Tree};
 use crate::{disk, name};
 
 /// From a generation's folder to the home: `profiles/<name>/<number>`.
@@ -86,7 +86,7 @@ impl<'a> Links<'a> {
     fn app(&mut self, app: &'a GenerationApp) -> Result<(), StoreError> {
         name::check("an app", &app.name)?;
         let view = self.place.home.join("store").join(app.view.to_string());
-        if !view.is_dir() {
+        if !tree::top(&view)?.is_some_and(|top| top.is_dir()) {
             return Err(StoreError::Absent {
                 path: app.view.clone(),
             });

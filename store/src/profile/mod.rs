@@ -115,7 +115,9 @@ impl Profile {
             lock,
         } = new;
         for path in &keep {
-            if !self.home.join("store").join(path.to_string()).is_dir() {
+            if !tree::top(&self.home.join("store").join(path.to_string()))?
+                .is_some_and(|top| top.is_dir())
+            {
                 return Err(StoreError::Absent { path: path.clone() });
             }
         }

@@ -17,11 +17,13 @@
 //! |---|---|
 //! | `form` | whether a tree still has that form |
 //! | `remove` | the removal of trees, and what it frees |
+//! | `leaving` | the removal of trees in the store, which are absent before they are gone |
 //!
 //! The processes that made a tree have ended before it gets here, so nobody exchanges a folder for
 //! a link between two steps; what is opened is opened without following links all the same.
 
 mod form;
+mod leaving;
 mod remove;
 
 use std::fs::{File, FileType, Metadata};
@@ -35,7 +37,8 @@ use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
 pub(crate) use self::form::Deviations;
-pub(crate) use self::remove::{Freed, open_parent, remove, remove_in};
+pub(crate) use self::leaving::{is_leaving, mark, remove_leaving, stands, top};
+pub(crate) use self::remove::{Freed, open_parent, remove};
 use crate::digest::{ContentHash, Digest, Hasher};
 use crate::disk;
 use crate::error::{Context as _, StoreError};
