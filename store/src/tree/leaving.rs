@@ -231,6 +231,8 @@ mod tests {
         let folder = store.folder();
         let open = open_parent(&folder).unwrap();
         let names = [object.to_string(), empty.to_string()];
+        // What is open and gone is emptied as well.
+        let mut gone = Leaving::open(&open, &names[0]).unwrap().unwrap();
         let added = std::cell::Cell::new(false);
         let alone = || {
             // Between the emptying and the last step, the worst moment.
@@ -241,6 +243,8 @@ mod tests {
             add::only_one(&store)
         };
         remove_leaving((&folder, &open), &names, &alone).unwrap();
+        gone.remove_some(&mut 0).unwrap();
+        assert!(gone.remove_top(&open, &mut 0).unwrap());
         assert!(store.contains(&object).unwrap() && store.contains(&empty).unwrap());
         assert_eq!(store.verify().unwrap().findings, []);
         assert_eq!(disk::names(&home.path().join("staging")).unwrap(), [""; 0]);

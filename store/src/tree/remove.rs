@@ -289,7 +289,11 @@ fn some_names(folder: &OwnedFd) -> Result<Vec<(CString, FileType)>, Errno> {
     let mut entries = RawDir::new(folder, &mut buffer);
     let mut names = Vec::new();
     while let Some(entry) = entries.next() {
-        let entry = entry?;
+        let entry = match entry {
+            // Somebody else has removed the folder meanwhile.
+            Err(Errno::NOENT) => break,
+            entry => entry?,
+        };
         let name = entry.file_name();
         if name != c"." && name != c".." {
             names.push((name.to_owned(), entry.file_type()));
