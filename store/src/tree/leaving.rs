@@ -150,7 +150,7 @@ mod tests {
     use crate::path::StorePath;
     use crate::store::Store;
     use crate::testing::{self, Home, path};
-    use crate::{GcOptions, add, disk};
+    use crate::{GcOptions, add, disk, reference};
 
     fn mark(store: &Store, object: &StorePath) {
         let folder = open_parent(&store.folder()).unwrap();
@@ -177,6 +177,8 @@ mod tests {
         assert!(!store.contains(&object).unwrap());
         assert_eq!(store.info(&object).unwrap(), None);
         assert_eq!(store.objects().unwrap().len(), 1);
+        let trees = reference::trees(&store.folder()).unwrap();
+        assert_eq!(trees, [user.clone()].into());
         assert!(store.set_root("a", &object).is_err());
         let findings = store.verify().unwrap().findings;
         assert_eq!(findings.len(), 1, "{findings:?}");
