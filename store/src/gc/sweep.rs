@@ -122,7 +122,7 @@ impl<'a> Sweep<'a> {
         }
         let nobody_else = SweepLock::new(store.home(), waiting)?;
         let began = Instant::now();
-        // What is closed when a folder is would no longer be marked.
+        // Whoever closed a folder that a dead process has left open would take the mark from it.
         opening::close_all(store.home())?;
         self.revived.extend(self.mark.revived(store)?);
         let going = batch.iter().filter(|path| !self.revived.contains(*path));

@@ -81,7 +81,7 @@ pub(crate) fn remove_leaving<Alone>(
             let removed = removed.context("remove", &place.join(tree.name))?;
             if removed { &mut gone } else { &mut full }.push(tree);
         }
-        // To let go of the last ones who knew them takes longer than to take their names.
+        // The file system frees them when they are closed, which takes longer than to take their names.
         drop(alone);
         drop(gone);
         left = full;
