@@ -94,7 +94,7 @@ fn publish(
     scratch: &Scratch,
 ) -> Result<(), StoreError> {
     // Two who add the same object must not register one's digest with the other's tree.
-    let _only_one = StepLock::new(store.home(), "add")?;
+    let _only_one = only_one(store)?;
     let mut records = Vec::new();
     for (staged, record) in ready {
         let path = &record.info.path;
@@ -123,9 +123,13 @@ fn publish(
     failpoint::reached("add.register")
 }
 
-/// Moves what is in the way of an object, or is one no more, to where it will be removed; nothing
-/// there is fine.
-pub(crate) fn move_away(object: &Utf8Path, scratch: &Scratch) -> Result<(), StoreError> {
+/// Keeps everybody else from giving the name of an object to another tree.
+pub(crate) fn only_one(store: &Store) -> Result<StepLock, StoreError> {
+    StepLock::new(store.home(), "add")
+}
+
+/// Moves what is in the way of an object to where it will be removed; nothing there is fine.
+fn move_away(object: &Utf8Path, scratch: &Scratch) -> Result<(), StoreError> {
     let place = scratch.unique();
     match fs_err::rename(object, &place) {
         Ok(()) => Ok(()),

@@ -88,9 +88,16 @@ impl fmt::Debug for Digest {
     }
 }
 
+/// How many bytes are hashed at once, where there are so many: BLAKE3 takes many blocks together.
+const TOGETHER: usize = 1 << 16;
+
 /// Collects the bytes of a value; see the module's table.
 #[derive(Debug, Default)]
-pub struct Hasher(blake3::Hasher);
+pub struct Hasher {
+    hashed: blake3::Hasher,
+    /// What is not hashed yet.
+    waiting: Vec<u8>,
+}
 
 impl Hasher {
     /// Starts an empty hash.
@@ -100,18 +107,28 @@ impl Hasher {
 
     /// Feeds an integer.
     pub fn integer(&mut self, value: u64) {
-        self.0.update(&value.to_le_bytes());
+        self.feed(&value.to_le_bytes());
     }
 
     /// Feeds a length and bytes.
     pub fn bytes(&mut self, bytes: &[u8]) {
         self.integer(bytes.len() as u64);
-        self.0.update(bytes);
+        self.feed(bytes);
+    }
+
+    fn feed(&mut self, bytes: &[u8]) {
+        self.waiting.extend_from_slice(bytes);
+        if self.waiting.len() >= TOGETHER {
+            self.hashed.update(&self.waiting);
+            self.waiting.clear();
+        }
     }
 
     /// Ends the hash.
     pub fn finish(&self) -> Digest {
-        Digest::from_blake3(&self.0.finalize())
+        let mut hashed = self.hashed.clone();
+        hashed.update(&self.waiting);
+        Digest::from_blake3(&hashed.finalize())
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io::Read as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::disk;
@@ -79,12 +80,27 @@ pub(crate) type Roots = BTreeMap<StorePath, BTreeSet<Root>>;
 
 /// Returns what names, generations and running programs keep alive.
 pub(crate) fn roots(store: &Store, rule: &Rule) -> Result<Roots, StoreError> {
-    let mut roots = kept(store, rule)?;
-    for (path, numbers) in in_use(&store.folder())? {
+    Ok(roots_and(store, rule, || Ok(()))?.0)
+}
+
+/// Returns the same and what `first` finds before names and generations are looked at. Meanwhile
+/// others look at running programs: there are many, and it is the kernel that takes its time.
+pub(crate) fn roots_and<T: Send>(
+    store: &Store,
+    rule: &Rule,
+    first: impl FnOnce() -> Result<T, StoreError> + Send,
+) -> Result<(Roots, T), StoreError> {
+    let folder = store.folder();
+    let (in_use, found) = rayon::join(
+        || in_use(&folder),
+        || first().and_then(|first| Ok((kept(store, rule)?, first))),
+    );
+    let (mut roots, first) = found?;
+    for (path, numbers) in in_use? {
         let processes = numbers.into_iter().map(|number| Root::Process { number });
         roots.entry(path).or_default().extend(processes);
     }
-    Ok(roots)
+    Ok((roots, first))
 }
 
 /// Returns all generations, complete or not.
@@ -135,39 +151,48 @@ pub(crate) fn in_use(folder: &Utf8Path) -> Result<BTreeMap<StorePath, BTreeSet<u
     let folder = folder
         .canonicalize_utf8()
         .unwrap_or_else(|_| folder.to_owned());
-    let mut used: BTreeMap<StorePath, BTreeSet<u32>> = BTreeMap::new();
-    let mut maps = Vec::with_capacity(1 << 16);
-    for name in disk::names(Utf8Path::new("/proc"))? {
-        let Ok(number) = name.parse::<u32>() else {
-            continue;
-        };
-        let process = Utf8PathBuf::from(format!("/proc/{name}"));
-        // It may end at any moment, or be another user's; the kernel's own have no program.
-        let Ok(program) = fs_err::read_link(process.join("exe")) else {
-            continue;
-        };
-        let program = program.into_os_string().into_string().ok();
-        let place = fs_err::read_link(process.join("cwd")).ok();
-        let place = place.and_then(|path| path.into_os_string().into_string().ok());
-        maps.clear();
-        let read = fs_err::File::open(process.join("maps"));
-        // What was read before it ended counts.
-        drop(read.and_then(|file| file.into_parts().0.read_to_end(&mut maps)));
-        let maps = String::from_utf8_lossy(&maps);
-        let mapped = maps
-            .lines()
-            .filter_map(|line| line.find('/').map(|start| &line[start..]));
-        let mut last = "";
-        for path in mapped.chain(program.as_deref()).chain(place.as_deref()) {
-            if path != last
-                && let Some(object) = object_of(&folder, path)
-            {
-                used.entry(object).or_default().insert(number);
-            }
-            last = path;
-        }
+    let names = disk::names(Utf8Path::new("/proc"))?;
+    let numbers: Vec<u32> = names.iter().filter_map(|name| name.parse().ok()).collect();
+    let buffer = || Vec::with_capacity(1 << 16);
+    let used = numbers.par_iter().map_init(buffer, |maps, &number| {
+        let objects = used_by(number, &folder, maps);
+        objects.into_iter().map(|path| (path, number)).collect()
+    });
+    let used: Vec<Vec<_>> = used.collect();
+    let mut by_object: BTreeMap<StorePath, BTreeSet<u32>> = BTreeMap::new();
+    for (path, number) in used.into_iter().flatten() {
+        by_object.entry(path).or_default().insert(number);
     }
-    Ok(used)
+    Ok(by_object)
+}
+
+/// Returns the objects that a process uses.
+fn used_by(number: u32, folder: &Utf8Path, maps: &mut Vec<u8>) -> BTreeSet<StorePath> {
+    let process = Utf8PathBuf::from(format!("/proc/{number}"));
+    // It may end at any moment, or be another user's; the kernel's own have no program.
+    let Ok(program) = fs_err::read_link(process.join("exe")) else {
+        return BTreeSet::new();
+    };
+    let program = program.into_os_string().into_string().ok();
+    let place = fs_err::read_link(process.join("cwd")).ok();
+    let place = place.and_then(|path| path.into_os_string().into_string().ok());
+    maps.clear();
+    let read = fs_err::File::open(process.join("maps"));
+    // What was read before it ended counts.
+    drop(read.and_then(|file| file.into_parts().0.read_to_end(maps)));
+    let maps = String::from_utf8_lossy(maps);
+    let mapped = maps
+        .lines()
+        .filter_map(|line| line.find('/').map(|start| &line[start..]));
+    let mut used = BTreeSet::new();
+    let mut last = "";
+    for path in mapped.chain(program.as_deref()).chain(place.as_deref()) {
+        if path != last {
+            used.extend(object_of(folder, path));
+        }
+        last = path;
+    }
+    used
 }
 
 /// Returns the object that a file is in.

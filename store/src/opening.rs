@@ -64,6 +64,15 @@ pub(crate) fn close_left(home: &Utf8Path) -> Result<(), StoreError> {
     }
 }
 
+/// Closes the folder that a dead process left open, and waits for whoever is closing it. Nobody can
+/// open one: the caller keeps them from using the store.
+pub(crate) fn close_all(home: &Utf8Path) -> Result<(), StoreError> {
+    if disk::exists(&note(home))? {
+        drop(none_open(home)?);
+    }
+    Ok(())
+}
+
 /// Waits until nobody has a folder open.
 pub(crate) fn none_open(home: &Utf8Path) -> Result<StepLock, StoreError> {
     let only_one = StepLock::new(home, LOCK)?;
@@ -80,6 +89,7 @@ fn close_noted(home: &Utf8Path) -> Result<(), StoreError> {
     if is_of_an_object(&inside) {
         let folder = home.join(inside);
         match fs_err::symlink_metadata(&folder) {
+            Ok(found) if tree::is_leaving(&found) => {}
             Ok(found) if found.is_dir() => tree::seal_folder(&folder)?,
             Ok(_) => {}
             // gc may have taken it.

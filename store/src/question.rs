@@ -40,8 +40,13 @@ impl Store {
     /// Returns one of the shortest ways from every kind of root to an object, the shortest first;
     /// nothing if it is dead.
     pub fn why_live(&self, path: &StorePath) -> Result<Vec<Reason>, StoreError> {
-        let roots = live::roots(self, &Rule::default())?;
-        let Some(id) = self.database()?.id(path)? else {
+        let database = self.database()?;
+        let (roots, found) = live::roots_and(self, &Rule::default(), || {
+            let id = database.id(path)?;
+            id.map(|id| Ok((id, database.graph()?.reversed())))
+                .transpose()
+        })?;
+        let Some((id, up)) = found else {
             let own = roots.get(path).into_iter().flatten();
             return Ok(own
                 .map(|root| Reason {
@@ -50,7 +55,6 @@ impl Store {
                 })
                 .collect());
         };
-        let up = self.database()?.graph()?.reversed();
         let ends = self.numbered(&roots)?;
         let above = up.reached([id], |_| true);
         let mut reasons = Vec::new();
@@ -58,7 +62,7 @@ impl Store {
             // Turned round, the way up is the way down.
             let way = up.way(&BTreeSet::from([id]), &BTreeSet::from([*end]));
             let way = way.unwrap_or_default().into_iter().rev();
-            let way = self.database()?.paths_of(way)?;
+            let way = database.paths_of(way)?;
             for root in &roots[*path] {
                 reasons.push(Reason {
                     root: root.clone(),
@@ -120,12 +124,16 @@ impl Store {
     /// Reads what [`Ledger::usage`] needs to know.
     pub fn ledger(&self) -> Result<Ledger<'_>, StoreError> {
         let database = self.database()?;
-        let graph = database.graph()?;
+        let (roots, (graph, sizes)) = live::roots_and(self, &Rule::default(), || {
+            let graph = database.graph()?;
+            let sizes = database.sizes(&graph)?;
+            Ok((graph, sizes))
+        })?;
         Ok(Ledger {
             database,
-            sizes: database.sizes(&graph)?,
             graph,
-            roots: live::roots(self, &Rule::default())?,
+            sizes,
+            roots,
         })
     }
 

@@ -66,12 +66,17 @@ fn known(paths: &BTreeSet<StorePath>) -> Known {
     known
 }
 
-/// Returns the names in the store folder that are those of objects, valid or not.
+/// Returns the names in the store folder that are those of objects, valid or not, but for those of
+/// trees that are leaving: nothing refers to these.
 pub(crate) fn trees(folder: &Utf8Path) -> Result<BTreeSet<StorePath>, StoreError> {
-    Ok(disk::names(folder)?
-        .iter()
-        .filter_map(|name| name.parse().ok())
-        .collect())
+    let mut trees = BTreeSet::new();
+    for name in disk::names(folder)? {
+        let Ok(path) = name.parse() else { continue };
+        if tree::stands(&folder.join(&name))? {
+            trees.insert(path);
+        }
+    }
+    Ok(trees)
 }
 
 fn record(
@@ -81,6 +86,9 @@ fn record(
     now: Timestamp,
 ) -> Result<Record, StoreError> {
     let object = folder.join(path.to_string());
+    if !tree::stands(&object)? {
+        return Err(StoreError::Absent { path: path.clone() });
+    }
     let tree = Tree::read(&object)?;
     // The last step of adding may not have reached the disk. An object is one without it too.
     if let Err(error) = tree::seal_folder(&object) {

@@ -8,7 +8,6 @@ use std::fs::File;
 use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rayon::prelude::*;
 use rustix::fs::Mode;
 use rustix::io::Errno;
 
@@ -71,16 +70,6 @@ impl Scratch {
     /// Returns a path in the folder that nothing has yet.
     pub(crate) fn unique(&self) -> Utf8PathBuf {
         self.folder.join(disk::unique_name())
-    }
-
-    /// Removes what the folder holds, on all cores; returns the bytes on disk that this freed.
-    pub(crate) fn empty(&self) -> Result<u64, StoreError> {
-        let names = disk::names(&self.folder)?;
-        let folder = tree::open_parent(&self.folder).context("open the folder", &self.folder)?;
-        let freed = names
-            .par_iter()
-            .map(|name| tree::remove_in(&folder, name).context("remove", &self.folder.join(name)));
-        freed.try_reduce(|| 0, |one, other| Ok(one + other))
     }
 }
 

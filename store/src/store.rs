@@ -20,7 +20,7 @@ use crate::lock::{ObjectLock, UseGuard, Users};
 use crate::path::StorePath;
 use crate::profile::Profile;
 use crate::staging::{self, Scratch, Staged};
-use crate::tree::Tree;
+use crate::tree::{self, Tree};
 use crate::{disk, opening, reference, root};
 
 /// What a home holds beside the database.
@@ -135,7 +135,7 @@ impl Store {
 
     /// Whether an object is there and complete.
     pub fn contains(&self, path: &StorePath) -> Result<bool, StoreError> {
-        Ok(self.database()?.contains(path)? && disk::exists(&self.object(path))?)
+        Ok(self.database()?.contains(path)? && tree::stands(&self.object(path))?)
     }
 
     /// Returns those of `paths` that are not there.
@@ -203,10 +203,13 @@ impl Store {
 
     /// Returns what is known of every object, in the order of their paths.
     pub fn objects(&self) -> Result<Vec<ObjectInfo>, StoreError> {
-        let mut objects = self.database()?.infos()?;
-        let trees = reference::trees(&self.folder())?;
-        objects.retain(|object| trees.contains(&object.path));
-        Ok(objects)
+        let mut present = Vec::new();
+        for object in self.database()?.infos()? {
+            if tree::stands(&self.object(&object.path))? {
+                present.push(object);
+            }
+        }
+        Ok(present)
     }
 
     /// Returns `roots` and everything they refer to, directly or not.

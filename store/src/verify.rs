@@ -22,7 +22,7 @@ use crate::live::{self, Rule};
 use crate::lock::{StepLock, SweepLock};
 use crate::path::StorePath;
 use crate::store::Store;
-use crate::tree::{Deviations, Tree};
+use crate::tree::{self, Deviations, Tree};
 use crate::{disk, opening, reference};
 
 /// What was looked at, and what is wrong.
@@ -135,7 +135,7 @@ impl Store {
             .filter(|root| paths.binary_search(root).is_err())
         {
             let path = root.clone();
-            if disk::exists(&self.object(root))? {
+            if tree::stands(&self.object(root))? {
                 let problem = "it is not registered, though it is in use".to_owned();
                 problems.insert(Subject::Registration { path }, problem);
             } else {
@@ -157,7 +157,7 @@ impl Store {
             // they count as absent, and the next gc forgets them.
             if let Subject::Object { path } = &subject
                 && needed_by.is_empty()
-                && !disk::exists(&self.object(path))?
+                && !tree::stands(&self.object(path))?
             {
                 continue;
             }
@@ -248,7 +248,12 @@ fn check(store: &Store, path: &StorePath) -> Result<Checked, StoreError> {
         }
     };
     let mut bytes = 0;
-    match read(store, path) {
+    let found = if tree::stands(&store.object(path))? {
+        read(store, path)
+    } else {
+        Err(StoreError::Absent { path: path.clone() })
+    };
+    match found {
         Ok((tree, deviations)) => {
             bytes = tree.files().map(|(_, content)| content.length).sum();
             let problem = record
@@ -259,6 +264,7 @@ fn check(store: &Store, path: &StorePath) -> Result<Checked, StoreError> {
         Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
             problems.push((object(), "it is absent, or a part of it".to_owned()));
         }
+        Err(StoreError::Absent { .. }) => problems.push((object(), "it is absent".to_owned())),
         Err(error) => problems.push((object(), chain(&error))),
     }
     if let Some(record) = record {

@@ -2,8 +2,8 @@
 # Measures the store against Nix, step by step in turn, and prints ratios: of the shortest times, of
 # the medians, and of processor time (user, and user with system, of the run that took least). Needs
 # Debian's nix-bin, used on a store of its own without a daemon. `durable` is not about Nix: it is
-# the add with barriers against the same without (needs strace); `rm`, beside `gc`, is what `rm -rf`
-# needs for the same trees, which is what the kernel needs.
+# the add with barriers against the same without (needs strace); `rm` and `rm-cores`, beside `gc`, are
+# what `rm -rf` needs for the same trees, once and on all cores, which is what the kernel needs.
 # Usage: tests/bench/nix.sh [--on FOLDER | --ext4] [ROUNDS [STEP…]]
 #   --on FOLDER  where both stores are [default: a folder for temporary files]
 #   --ext4       on an ext4 of their own in memory: what others do to the disk does not count (root)
@@ -86,6 +86,12 @@ step_gc() {
     settled; measure gc.orlop "$bench" "$work/orlop" gc
     cp -r "$work/small" "$work/copy"
     settled; measure rm.orlop rm -rf "$work/copy"
+    cp -r "$work/small" "$work/copy"
+    settled; measure rm-cores.orlop remove_on_all_cores "$work/copy"
+}
+remove_on_all_cores() {
+    printf '%s\0' "$1"/* | xargs -0 -n 64 -P "$(nproc)" rm -rf
+    rmdir "$1"
 }
 step_again() {
     quietly nix_env nix-store --add "$work/large/tree"
@@ -154,8 +160,9 @@ echo "load $(cut -d' ' -f1 /proc/loadavg), $(stat -f -c %T "$work")"
 printf '%-9s %9s %10s   %s\n' step 'nix (ms)' 'orlop (ms)' 'ratio: shortest, median, user CPU, all CPU'
 for step in "${steps[@]}"; do
     if [ "$step" = gc ]; then
-        times[rm.nix]=${times[gc.nix]}
-        echo "rm $(summary "${times[rm.nix]}") $(summary "${times[rm.orlop]}")"
+        for other in rm rm-cores; do
+            echo "$other $(summary "${times[gc.nix]}") $(summary "${times[$other.orlop]}")"
+        done
     fi
     echo "$step $(summary "${times[$step.nix]}") $(summary "${times[$step.orlop]}")"
 done | awk '

@@ -216,7 +216,9 @@ impl Database {
         paths: impl IntoIterator<Item = &'a StorePath>,
     ) -> Result<BTreeSet<Id>, StoreError> {
         self.run("look for objects", |connection| {
-            let mut select = connection.prepare_cached("SELECT id FROM paths WHERE path = ?")?;
+            // One for all: to lock the file takes longer than to find a number.
+            let transaction = connection.transaction()?;
+            let mut select = transaction.prepare_cached("SELECT id FROM paths WHERE path = ?")?;
             let mut ids = BTreeSet::new();
             for path in paths {
                 let mut rows = select.query([path.to_string()])?;
@@ -244,7 +246,8 @@ impl Database {
         ids: impl IntoIterator<Item = Id>,
     ) -> Result<Vec<StorePath>, StoreError> {
         self.run("look for objects", |connection| {
-            let mut select = connection.prepare_cached("SELECT path FROM paths WHERE id = ?")?;
+            let transaction = connection.transaction()?;
+            let mut select = transaction.prepare_cached("SELECT path FROM paths WHERE id = ?")?;
             ids.into_iter()
                 .map(|id| select.query_row([id], |row| parsed(row, 0)))
                 .collect()

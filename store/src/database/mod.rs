@@ -202,15 +202,18 @@ impl Database {
 
     /// Returns what is known of all objects, in the order of their paths.
     pub(crate) fn infos(&self) -> Result<Vec<ObjectInfo>, StoreError> {
-        let infos: Vec<ObjectInfo> = self.run("list objects", |connection| {
-            let mut select = connection.prepare(&format!("{SELECT_INFO} ORDER BY path"))?;
+        self.run("list objects", |connection| {
+            // One for all: to lock the file takes longer than to look.
+            let transaction = connection.transaction()?;
+            let mut select = transaction.prepare(&format!("{SELECT_INFO} ORDER BY path"))?;
             let rows = select.query_map([], info)?;
-            rows.collect()
-        })?;
-        infos
-            .into_iter()
-            .map(|info| self.with_references(info))
+            rows.map(|row| {
+                let mut info = row?;
+                info.references = record::references(&transaction, &info.path)?;
+                Ok(info)
+            })
             .collect()
+        })
     }
 
     fn with_references(&self, mut info: ObjectInfo) -> Result<ObjectInfo, StoreError> {

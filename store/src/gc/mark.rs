@@ -28,6 +28,36 @@ pub(super) struct Mark {
     pub(super) dead: Vec<StorePath>,
 }
 
+/// What the store had at one moment.
+struct Found {
+    version: Version,
+    registered: BTreeSet<Id>,
+    generations: Generations,
+    graph: Graph,
+    /// Names in the store folder that are not those of registered objects.
+    strays: BTreeSet<String>,
+}
+
+impl Found {
+    /// In this order: what comes after the first two is new, whatever the rest knows of it.
+    fn new(store: &Store) -> Result<Self, StoreError> {
+        let database = store.database()?;
+        let version = database.version()?;
+        let registered = database.registered()?;
+        let generations = live::generations(store)?;
+        let graph = database.graph()?;
+        let names = disk::names(&store.folder())?.into_iter().collect();
+        let strays = database.without_registered(names)?;
+        Ok(Self {
+            version,
+            registered,
+            generations,
+            graph,
+            strays,
+        })
+    }
+}
+
 impl Mark {
     pub(super) fn new(
         store: &Store,
@@ -39,13 +69,16 @@ impl Mark {
             drop_build_only: options.drop_build_only,
         };
         let database = store.database()?;
-        // In this order: what comes after this is new, whatever the rest knows of it.
-        let version = database.version()?;
-        let registered = database.registered()?;
-        let generations = live::generations(store)?;
-        let graph = database.graph()?;
         let looked = Instant::now();
-        let mut roots: BTreeSet<_> = live::roots(store, &rule)?.into_keys().collect();
+        let (roots, found) = live::roots_and(store, &rule, || Found::new(store))?;
+        let Found {
+            version,
+            registered,
+            generations,
+            graph,
+            strays,
+        } = found;
+        let mut roots: BTreeSet<_> = roots.into_keys().collect();
         roots.extend(unregistered_needs(store, &roots, &registered)?);
         let live = graph.reached(database.ids(&roots)?, |_| true);
         let dead = registered.iter().copied().filter(|&id| !live.contains(id));
@@ -55,8 +88,6 @@ impl Mark {
             .paths_of(live.iter().filter(|id| !registered.contains(id)))?
             .into_iter()
             .collect();
-        let strays = disk::names(&store.folder())?.into_iter().collect();
-        let strays = database.without_registered(strays)?;
         let strays = strays.iter().filter_map(|name| name.parse().ok());
         paths.extend(strays.filter(|path| !roots.contains(path) && !reached.contains(path)));
         Ok(Self {
@@ -131,7 +162,7 @@ fn unregistered_needs(
     let mut needs = BTreeSet::new();
     for root in roots {
         let id = store.database()?.id(root)?;
-        if id.is_some_and(|id| registered.contains(&id)) || !disk::exists(&store.object(root))? {
+        if id.is_some_and(|id| registered.contains(&id)) || !tree::stands(&store.object(root))? {
             continue;
         }
         let record = reference::rebuild_one(&store.folder(), root, store.now());

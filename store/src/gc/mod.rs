@@ -6,9 +6,10 @@
 //! 1. Without any lock: generations that are no longer wanted go, what is dead is found, and put
 //!    in an order in which nothing goes before what refers to it.
 //! 2. For some objects at a time, while nobody uses the store: what has become live since is
-//!    taken out, the others are unregistered and renamed. Who wants to use the store waits that
-//!    long at most, so how many go at once depends on how long the last ones took.
-//! 3. Without any lock, and while the next ones are taken: what was renamed is deleted, and counted.
+//!    taken out, the others are unregistered and marked as leaving (`tree`), which makes them
+//!    absent. Who wants to use the store waits that long at most, so how many go at once depends on
+//!    how long the last ones took.
+//! 3. Without any lock, and while the next ones are taken: what leaves is deleted, and counted.
 //!
 //! | module | holds |
 //! |---|---|
@@ -117,7 +118,7 @@ pub(crate) fn run(
         Some(_) => mark.chosen(store, options.max_freed)?.0,
         None => mark.dead.clone(),
     };
-    let removed = Sweep::new(store, mark)?.remove(&dead, waiting)?;
+    let removed = Sweep::new(store, mark).remove(&dead, waiting)?;
     Ok(GcReport {
         generations,
         removed: removed.objects,

@@ -14,13 +14,15 @@
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::AtFlags;
 
 use super::generation::{DIGEST, GenerationApp, LOCK, MANIFEST, RECORD, Record};
 use crate::error::{Context as _, StoreError};
 use crate::path::StorePath;
-use crate::tree::{Content, Entry, Kind, Tree};
+use crate::tree::{self, Content, Entry, Kind, Tree};
 use crate::{disk, name};
 
 /// From a generation's folder to the home: `profiles/<name>/<number>`.
@@ -43,12 +45,16 @@ pub(super) fn build(
     lock: &str,
 ) -> Result<(), StoreError> {
     let folder = place.folder;
+    disk::create_folder(folder)?;
+    let open = |path| tree::open_parent(path).context("open the folder", path);
     let mut links = Links {
         place,
+        open: open(folder)?,
+        // Where there is none, all links are new.
+        like: place.like.and_then(|like| tree::open_parent(like).ok()),
         owners: BTreeMap::new(),
         entries: Vec::new(),
     };
-    disk::create_folder(folder)?;
     for part in ["bin", "share", "views"] {
         links.folder(part)?;
     }
@@ -77,6 +83,10 @@ pub(super) fn build(
 /// The links of a generation, and which app brought each.
 struct Links<'a> {
     place: &'a Place<'a>,
+    /// The folder, and that of the generation whose links may be used again: the way to them is
+    /// walked once.
+    open: OwnedFd,
+    like: Option<OwnedFd>,
     owners: BTreeMap<String, &'a str>,
     /// What was made.
     entries: Vec<Entry>,
@@ -86,7 +96,7 @@ impl<'a> Links<'a> {
     fn app(&mut self, app: &'a GenerationApp) -> Result<(), StoreError> {
         name::check("an app", &app.name)?;
         let view = self.place.home.join("store").join(app.view.to_string());
-        if !view.is_dir() {
+        if !tree::top(&view)?.is_some_and(|top| top.is_dir()) {
             return Err(StoreError::Absent {
                 path: app.view.clone(),
             });
@@ -153,17 +163,18 @@ impl<'a> Links<'a> {
     }
 
     fn make(&self, file: &str, target: &Utf8Path) -> Result<(), StoreError> {
-        let link = self.place.folder.join(file);
-        if let Some(like) = self.place.like {
-            let other = like.join(file);
-            // Where it cannot have one more name, a new one is as good.
-            if disk::read_link(&other).is_ok_and(|found| found.as_deref() == Some(target))
-                && fs_err::hard_link(&other, &link).is_ok()
-            {
-                return Ok(());
-            }
+        // Where it cannot have one more name, a new one is as good.
+        if let Some(like) = &self.like
+            && rustix::fs::readlinkat(like, file, Vec::new())
+                .is_ok_and(|found| found.as_bytes() == target.as_str().as_bytes())
+            && rustix::fs::linkat(like, file, &self.open, file, AtFlags::empty()).is_ok()
+        {
+            return Ok(());
         }
-        disk::link(&link, target)
+        match rustix::fs::symlinkat(target.as_str(), &self.open, file) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(error).context("create the link", &self.place.folder.join(file)),
+        }
     }
 
     /// Makes a folder, if an app before has not made it.

@@ -108,6 +108,11 @@ impl Generation {
             path,
             source: Box::new(error),
         })?;
+        Ok(Some(Self::new(folder, number, record)))
+    }
+
+    /// Returns the generation that has this record.
+    pub(super) fn new(folder: Utf8PathBuf, number: u64, record: Record) -> Self {
         let Record {
             parent,
             created,
@@ -115,7 +120,7 @@ impl Generation {
             keep,
             apps,
         } = record;
-        Ok(Some(Self {
+        Self {
             number,
             parent,
             created,
@@ -123,7 +128,7 @@ impl Generation {
             apps,
             keep,
             folder,
-        }))
+        }
     }
 
     /// Returns the objects that it keeps alive.

@@ -115,7 +115,9 @@ impl Profile {
             lock,
         } = new;
         for path in &keep {
-            if !self.home.join("store").join(path.to_string()).is_dir() {
+            if !tree::top(&self.home.join("store").join(path.to_string()))?
+                .is_some_and(|top| top.is_dir())
+            {
                 return Err(StoreError::Absent { path: path.clone() });
             }
         }
@@ -150,7 +152,9 @@ impl Profile {
         failpoint::reached("commit.rename")?;
         // The folder is not waited for in between: the two names are in it both, and what happens
         // in one folder reaches the disk in its order.
-        self.switch(number)
+        self.point_to(number)?;
+        let folder = self.generation_folder(number);
+        Ok(Generation::new(folder, number, record))
     }
 
     /// Makes another generation the current one. The caller holds [`Profile::lock`].

@@ -15,27 +15,33 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | `list` | the listing of a tree |
 //! | `form` | whether a tree still has that form |
 //! | `remove` | the removal of trees, and what it frees |
+//! | `leaving` | the removal of trees in the store, which are absent before they are gone |
 //!
 //! The processes that made a tree have ended before it gets here, so nobody exchanges a folder for
 //! a link between two steps; what is opened is opened without following links all the same.
 
 mod form;
+mod leaving;
+mod list;
 mod remove;
 
-use std::fs::{File, FileType, Metadata};
+use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rayon::prelude::*;
-use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, Timespec, Timestamps};
 use rustix::io::Errno;
 
 pub(crate) use self::form::Deviations;
-pub(crate) use self::remove::{Freed, open_parent, remove, remove_in};
+pub(crate) use self::leaving::{is_leaving, mark, remove_leaving, stands, top};
+use self::list::{Listed, ListedKind};
+pub(crate) use self::remove::{Freed, open_parent, remove};
 use crate::digest::{ContentHash, Digest, Hasher};
 use crate::disk;
 use crate::error::{Context as _, StoreError};
@@ -111,45 +117,46 @@ impl Tree {
     /// Reads a tree that is in canonical form already.
     pub(crate) fn read(folder: &Utf8Path) -> Result<Self, StoreError> {
         let top = Top::open(folder)?;
-        let listed = list(folder, |_, _| Ok(()))?;
-        Self::from_listed(listed, &|path, buffer| {
-            let (file, metadata) = top.file(path)?;
-            content(&file, &metadata, buffer).context("read", &folder.join(path))
+        Self::from_listed(list::list(&top, None)?, &|path, buffer| {
+            let (file, found) = top.file(path)?;
+            top.content(path, &file, &found, buffer)
         })
     }
 
     /// Reads a staged tree and gives its files and links their canonical form. Its folders stay
     /// writable until [`Tree::seal`].
     pub(crate) fn settle(folder: &Utf8Path, scratch: &Scratch) -> Result<Self, StoreError> {
-        let listed = list(folder, make_readable)?;
         let top = Top::open(folder)?;
-        Self::from_listed(listed, &|path, buffer| {
+        Self::from_listed(list::list(&top, Some(make_readable))?, &|path, buffer| {
             settle_file(&top, path, scratch, buffer)
         })
     }
 
-    fn from_listed(listed: Vec<Listed>, content: &ReadFile<'_>) -> Result<Self, StoreError> {
+    fn from_listed(listed: Vec<Listed>, read: &ReadFile<'_>) -> Result<Self, StoreError> {
         let buffer = || vec![0; BUFFER];
-        let read = |buffer: &mut Vec<u8>, Listed { path, kind }| {
-            let kind = match kind {
-                ListedKind::Folder => Kind::Folder,
-                ListedKind::File => Kind::File(content(&path, buffer)?),
-                ListedKind::Link { target } => Kind::Link { target },
-            };
-            Ok(Entry { path, kind })
+        let content = |buffer: &mut Vec<u8>, listed: &Listed| match listed.kind {
+            ListedKind::File => read(&listed.path, buffer).map(Some),
+            ListedKind::Folder | ListedKind::Link { .. } => Ok(None),
         };
         let files = listed
             .iter()
             .filter(|entry| matches!(entry.kind, ListedKind::File));
-        let entries = if files.count() < SHARED_OUT {
+        let contents: Vec<_> = if files.count() < SHARED_OUT {
             let mut buffer = buffer();
-            let listed = listed.into_iter();
-            listed
-                .map(|entry| read(&mut buffer, entry))
-                .collect::<Result<_, StoreError>>()
+            let listed = listed.iter();
+            listed.map(|entry| content(&mut buffer, entry)).collect()
         } else {
-            listed.into_par_iter().map_init(buffer, read).collect()
-        }?;
+            listed.par_iter().map_init(buffer, content).collect()
+        };
+        let mut entries = Vec::with_capacity(listed.len());
+        for (Listed { path, kind }, content) in listed.into_iter().zip(contents) {
+            let kind = match (kind, content?) {
+                (ListedKind::Link { target }, _) => Kind::Link { target },
+                (_, Some(content)) => Kind::File(content),
+                (_, None) => Kind::Folder,
+            };
+            entries.push(Entry { path, kind });
+        }
         Ok(Self { entries })
     }
 
@@ -239,9 +246,33 @@ impl<'a> Top<'a> {
         }
     }
 
+    /// Opens a folder in it, or itself.
+    fn folder(&self, inside: &str) -> Result<OwnedFd, StoreError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let path = if inside.is_empty() { "." } else { inside };
+        match rustix::fs::openat(&self.open, path, flags, Mode::empty()) {
+            Ok(folder) => Ok(folder),
+            Err(error) => Err(error).context("open the folder", &self.path.join(inside)),
+        }
+    }
+
     /// Opens a regular file in it for reading, and nothing else.
-    fn file(&self, inside: &str) -> Result<(File, Metadata), StoreError> {
+    fn file(&self, inside: &str) -> Result<(File, Stat), StoreError> {
         open(self.open.as_fd(), inside, &|| self.path.join(inside))
+    }
+
+    /// Finds out what is in a file in it.
+    fn content(
+        &self,
+        inside: &str,
+        file: &File,
+        found: &Stat,
+        buffer: &mut [u8],
+    ) -> Result<Content, StoreError> {
+        match content(file, found, buffer) {
+            Ok(content) => Ok(content),
+            Err(error) => Err(error).context("read", &self.path.join(inside)),
+        }
     }
 }
 
@@ -250,27 +281,27 @@ fn open(
     folder: BorrowedFd<'_>,
     path: &str,
     name: &dyn Fn() -> Utf8PathBuf,
-) -> Result<(File, Metadata), StoreError> {
+) -> Result<(File, Stat), StoreError> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match rustix::fs::openat(folder, path, flags, Mode::empty()) {
         Ok(file) => File::from(file),
         Err(error) => return Err(error).context("open", &name()),
     };
-    let metadata = match file.metadata() {
-        Ok(metadata) => metadata,
+    let found = match rustix::fs::fstat(&file) {
+        Ok(found) => found,
         Err(error) => return Err(error).context("look at", &name()),
     };
-    if !metadata.is_file() {
+    if !FileType::from_raw_mode(found.st_mode).is_file() {
         return Err(refused(name().as_str(), "it is not a file, folder or link"));
     }
-    Ok((file, metadata))
+    Ok((file, found))
 }
 
 /// Hashes an open file.
-fn content(mut file: &File, metadata: &Metadata, buffer: &mut [u8]) -> io::Result<Content> {
+fn content(mut file: &File, found: &Stat, buffer: &mut [u8]) -> io::Result<Content> {
     let mut hasher = blake3::Hasher::new();
     // Most files are small: one read gives all that the file is said to have.
-    while hasher.count() == 0 || hasher.count() != metadata.len() {
+    while hasher.count() == 0 || hasher.count() != length(found) {
         match file.read(buffer) {
             Ok(0) => break,
             Ok(count) => {
@@ -280,12 +311,16 @@ fn content(mut file: &File, metadata: &Metadata, buffer: &mut [u8]) -> io::Resul
             Err(error) => return Err(error),
         }
     }
-    let executable = metadata.mode() & 0o100 != 0;
+    let executable = found.st_mode & 0o100 != 0;
     Ok(Content {
         executable,
         length: hasher.count(),
         hash: hasher.finalize(),
     })
+}
+
+fn length(found: &Stat) -> u64 {
+    found.st_size.unsigned_abs()
 }
 
 /// Gives a file its canonical form, and an inode of its own: what else is linked to it may be
@@ -296,15 +331,15 @@ fn settle_file(
     scratch: &Scratch,
     buffer: &mut [u8],
 ) -> Result<Content, StoreError> {
-    let (mut file, metadata) = top.file(inside)?;
+    let (mut file, found) = top.file(inside)?;
     let path = top.path.join(inside);
-    if metadata.nlink() > 1 {
+    if found.st_nlink > 1 {
         let copy = scratch.unique();
         disk::copy(&file, &copy, &path)?;
         disk::rename(&copy, &path)?;
         file = top.file(inside)?.0;
     }
-    let content = content(&file, &metadata, buffer).context("read", &path)?;
+    let content = top.content(inside, &file, &found, buffer)?;
     make_canonical(&file, content.executable).context("set mode and time of", &path)?;
     Ok(content)
 }
@@ -329,81 +364,11 @@ fn file_mode(executable: bool) -> u32 {
 
 /// Whether a file is what an object holds for `expected`: canonical form and all.
 pub(crate) fn is_intact(path: &Utf8Path, expected: &Content) -> Result<bool, StoreError> {
-    let (file, metadata) = open(rustix::fs::CWD, path.as_str(), &|| path.to_owned())?;
-    Ok(metadata.len() == expected.length
-        && metadata.mode() & 0o7777 == file_mode(expected.executable)
-        && metadata.mtime() == TIME.tv_sec
-        && content(&file, &metadata, &mut vec![0; BUFFER]).context("read", path)? == *expected)
-}
-
-/// An entry before its content is read.
-struct Listed {
-    path: String,
-    kind: ListedKind,
-}
-
-enum ListedKind {
-    Folder,
-    File,
-    Link { target: String },
-}
-
-/// What is done to every file and folder before it is opened.
-type Prepare = fn(&Utf8Path, FileType) -> Result<(), StoreError>;
-
-/// Lists a tree, sorted, on all cores.
-fn list(top: &Utf8Path, prepare: Prepare) -> Result<Vec<Listed>, StoreError> {
-    let mut listed = Vec::new();
-    // Level by level: how deep a tree is is for whoever made it to say.
-    let mut folders = vec![String::new()];
-    while !folders.is_empty() {
-        let list = |folder: &String| list_folder(top, folder, prepare);
-        let level: Vec<_> = if folders.len() < SHARED_OUT {
-            folders.iter().map(list).collect::<Result<_, StoreError>>()
-        } else {
-            folders.par_iter().map(list).collect()
-        }?;
-        let level: Vec<_> = level.into_iter().flatten().collect();
-        let inner = level
-            .iter()
-            .filter(|entry| matches!(entry.kind, ListedKind::Folder));
-        folders = inner.map(|entry| entry.path.clone()).collect();
-        listed.extend(level);
-    }
-    listed.sort_unstable_by(|one, other| one.path.cmp(&other.path));
-    Ok(listed)
-}
-
-/// Lists one folder of a tree.
-fn list_folder(top: &Utf8Path, folder: &str, prepare: Prepare) -> Result<Vec<Listed>, StoreError> {
-    let mut listed = Vec::new();
-    let absolute = top.join(folder);
-    for entry in fs_err::read_dir(&absolute).context("read the folder", &absolute)? {
-        let entry = entry.context("read the folder", &absolute)?;
-        let name = valid_name(entry.file_name(), folder)?;
-        let path = if folder.is_empty() {
-            name
-        } else {
-            format!("{folder}/{name}")
-        };
-        let absolute = top.join(&path);
-        let kind = entry.file_type().context("look at", &absolute)?;
-        prepare(&absolute, kind)?;
-        let kind = if kind.is_dir() {
-            ListedKind::Folder
-        } else if kind.is_file() {
-            ListedKind::File
-        } else if kind.is_symlink() {
-            let target = fs_err::read_link(&absolute).context("read the link", &absolute)?;
-            let target = target.into_os_string().into_string();
-            let target = target.map_err(|_| refused(&path, "it leads to no UTF-8 path"))?;
-            ListedKind::Link { target }
-        } else {
-            return Err(refused(&path, "it is not a file, folder or link"));
-        };
-        listed.push(Listed { path, kind });
-    }
-    Ok(listed)
+    let (file, found) = open(rustix::fs::CWD, path.as_str(), &|| path.to_owned())?;
+    Ok(length(&found) == expected.length
+        && found.st_mode & 0o7777 == file_mode(expected.executable)
+        && found.st_mtime == TIME.tv_sec
+        && content(&file, &found, &mut vec![0; BUFFER]).context("read", path)? == *expected)
 }
 
 /// Makes it possible to open what a build has closed to its own owner.
@@ -421,23 +386,6 @@ fn make_readable(path: &Utf8Path, kind: FileType) -> Result<(), StoreError> {
         disk::set_mode(path, 0o400 | mode & 0o111)?;
     }
     Ok(())
-}
-
-fn valid_name(name: std::ffi::OsString, folder: &str) -> Result<String, StoreError> {
-    let name = name.into_string().map_err(|name| {
-        refused(
-            &format!("{folder}/{}", name.to_string_lossy()),
-            "its name is not UTF-8",
-        )
-    })?;
-    if name.chars().any(char::is_control) {
-        let path = format!("{folder}/{name}");
-        return Err(refused(
-            &path,
-            "its name has a newline or control character",
-        ));
-    }
-    Ok(name)
 }
 
 fn refused(path: &str, reason: &'static str) -> StoreError {

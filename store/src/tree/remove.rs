@@ -97,11 +97,11 @@ pub(crate) fn open_parent(path: &Utf8Path) -> Result<OwnedFd, Errno> {
 }
 
 /// As [`remove`], in an open folder.
-pub(crate) fn remove_in(parent: &OwnedFd, name: &str) -> Result<u64, Errno> {
+fn remove_in(parent: &OwnedFd, name: &str) -> Result<u64, Errno> {
     let name = CString::new(name).map_err(|_| Errno::INVAL)?;
     let mut freed = 0;
     let removed = match open_folder(parent.as_fd(), &name) {
-        Ok(top) => remove_folder(parent, &name, &top, None, &mut freed),
+        Ok(top) => remove_top(parent, &name, &top, &mut freed),
         Err(Errno::NOTDIR | Errno::LOOP) => unlink(parent, &name, &mut freed),
         Err(error) => Err(error),
     };
@@ -118,43 +118,86 @@ struct Depth<'a> {
     below: usize,
 }
 
-/// Removes an open folder and all it holds. Without a depth it is the top itself: what was too deep
-/// for [`Depth`] is moved there, and goes in a later round.
+fn remove_top(parent: &OwnedFd, name: &CStr, top: &OwnedFd, freed: &mut u64) -> Result<(), Errno> {
+    let found = rustix::fs::fstat(top)?;
+    loop {
+        let names = remove_some(top, freed)?;
+        if remove_emptied(parent, name, (top, &found), names, freed)? {
+            return Ok(());
+        }
+    }
+}
+
+/// Removes the first names in the top of a tree, and all that is below them; returns how many these
+/// were. Most folders are small, and that is all of it; what was too deep is in the top afterwards.
+pub(super) fn remove_some(top: &OwnedFd, freed: &mut u64) -> Result<usize, Errno> {
+    let depth = Depth {
+        top: top.as_fd(),
+        below: 1,
+    };
+    remove_names(top, depth, freed)
+}
+
+/// Removes a folder if it is empty, after so many names in it were; if it is not, it is read from
+/// the beginning the next time, and false is returned.
+pub(super) fn remove_emptied(
+    parent: &OwnedFd,
+    name: &CStr,
+    (folder, found): (&OwnedFd, &Stat),
+    names: usize,
+    freed: &mut u64,
+) -> Result<bool, Errno> {
+    match rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR) {
+        Err(Errno::NOTEMPTY) if names > 0 => {
+            rustix::fs::seek(folder, SeekFrom::Start(0))?;
+            Ok(false)
+        }
+        Ok(()) => {
+            *freed += bytes(found);
+            Ok(true)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes a folder inside a tree and all it holds.
 fn remove_folder(
     parent: &OwnedFd,
     name: &CStr,
-    folder: &OwnedFd,
-    depth: Option<Depth<'_>>,
+    depth: Depth<'_>,
     freed: &mut u64,
 ) -> Result<(), Errno> {
-    let found = rustix::fs::fstat(folder)?;
+    let folder = permitted(parent, || open_folder(parent.as_fd(), name))?;
+    if depth.below > DEPTH {
+        // Closed to its owner it could not be moved.
+        rustix::fs::fchmod(&folder, Mode::RWXU)?;
+        return move_to_top(parent, name, depth.top);
+    }
+    let found = rustix::fs::fstat(&folder)?;
     let inner = Depth {
-        top: depth.map_or(folder.as_fd(), |depth| depth.top),
-        below: depth.map_or(1, |depth| depth.below + 1),
+        below: depth.below + 1,
+        ..depth
     };
     loop {
-        let names = some_names(folder)?;
-        for (name, kind) in &names {
-            remove_entry(folder, name, *kind, inner, freed)?;
+        let names = remove_names(&folder, inner, freed)?;
+        let mut remove = || remove_emptied(parent, name, (&folder, &found), names, freed);
+        if permitted(parent, &mut remove)? {
+            return Ok(());
         }
-        // Most folders are small, and all of it was read at once.
-        let unlink = || rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR);
-        // What the top is in is none of ours.
-        let removed = match depth {
-            None => unlink(),
-            Some(_) => permitted(parent, unlink),
-        };
-        match removed {
-            Err(Errno::NOTEMPTY) if !names.is_empty() => {
-                rustix::fs::seek(folder, SeekFrom::Start(0))?;
-            }
-            Ok(()) => {
-                *freed += bytes(&found);
-                return Ok(());
-            }
+    }
+}
+
+/// Removes as many names of a folder as are read at once, and all that is below them.
+fn remove_names(folder: &OwnedFd, depth: Depth<'_>, freed: &mut u64) -> Result<usize, Errno> {
+    let names = some_names(folder)?;
+    for (name, kind) in &names {
+        match remove_entry(folder, name, *kind, depth, freed) {
+            // Somebody else removes it as well.
+            Ok(()) | Err(Errno::NOENT) => {}
             Err(error) => return Err(error),
         }
     }
+    Ok(names.len())
 }
 
 fn remove_entry(
@@ -171,16 +214,11 @@ fn remove_entry(
         }
         kind => kind.is_dir(),
     };
-    if !is_folder {
-        return permitted(folder, || unlink(folder, name, freed));
+    if is_folder {
+        remove_folder(folder, name, depth, freed)
+    } else {
+        permitted(folder, || unlink(folder, name, freed))
     }
-    let inner = permitted(folder, || open_folder(folder.as_fd(), name))?;
-    if depth.below <= DEPTH {
-        return remove_folder(folder, name, &inner, Some(depth), freed);
-    }
-    // Closed to its owner it could not be moved.
-    rustix::fs::fchmod(&inner, Mode::RWXU)?;
-    move_to_top(folder, name, depth.top)
 }
 
 fn move_to_top(folder: &OwnedFd, name: &CStr, top: BorrowedFd<'_>) -> Result<(), Errno> {
@@ -209,7 +247,7 @@ fn stat(parent: &OwnedFd, name: &CStr) -> Result<Stat, Errno> {
 }
 
 /// Removes a name that is not a folder's, and counts what that frees.
-fn unlink(parent: &OwnedFd, name: &CStr, freed: &mut u64) -> Result<(), Errno> {
+pub(super) fn unlink(parent: &OwnedFd, name: &CStr, freed: &mut u64) -> Result<(), Errno> {
     /// Of two who remove the last two names of a file at once, one must see that it was the last.
     static SHARED: Mutex<()> = Mutex::new(());
     let mut found = stat(parent, name)?;
@@ -232,7 +270,7 @@ fn bytes(stat: &Stat) -> u64 {
 }
 
 /// Opens a folder whose content is to be removed, if it is one.
-fn open_folder(parent: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
+pub(super) fn open_folder(parent: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match rustix::fs::openat(parent, name, flags, Mode::empty()) {
         Err(Errno::ACCESS) => {
@@ -251,7 +289,11 @@ fn some_names(folder: &OwnedFd) -> Result<Vec<(CString, FileType)>, Errno> {
     let mut entries = RawDir::new(folder, &mut buffer);
     let mut names = Vec::new();
     while let Some(entry) = entries.next() {
-        let entry = entry?;
+        let entry = match entry {
+            // Somebody else has removed the folder meanwhile.
+            Err(Errno::NOENT) => break,
+            entry => entry?,
+        };
         let name = entry.file_name();
         if name != c"." && name != c".." {
             names.push((name.to_owned(), entry.file_type()));
@@ -301,7 +343,7 @@ mod tests {
         let link = scratch.unique();
         disk::link(&link, &outside).unwrap();
         remove(&link).unwrap();
-        scratch.empty().unwrap();
+        drop(scratch);
         assert!(outside.join("file").exists());
     }
 
