@@ -1,8 +1,8 @@
 //! Rust compilers out of archives: [`Archived::import`].
 //!
 //! The archives are laid over each other, into a folder like the one that rustup installs a compiler
-//! in; what becomes the object is decided as for any other ([`compiler`]). So a
-//! compiler has one digest, whoever brought it.
+//! in; what becomes the object is decided as for any other ([`compiler`]). So a compiler has one
+//! digest, whoever brought it.
 //!
 //! Nobody vouches for what is in an archive but who wrote down its digest. So the compiler is asked
 //! what it is where builds run it, and all that it loads must come out of the archives, or with the C
