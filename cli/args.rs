@@ -511,8 +511,9 @@ pub(crate) struct Prove {
 pub(crate) enum CompilerCommand {
     /// Import a compiler into the store
     Add {
-        /// The path of a `rustc`, or the version of one that rustup has installed
-        #[arg(value_name = "PATH|VERSION")]
+        /// The path of a `rustc`, the version of one that rustup has installed, or the recipe of one
+        /// (`./rust.toml`)
+        #[arg(value_name = "PATH|VERSION|RECIPE")]
         compiler: String,
     },
     /// List the imported compilers

@@ -321,7 +321,13 @@ impl From<SandboxRefused> for CommandError {
 impl From<ImportError> for CommandError {
     fn from(error: ImportError) -> Self {
         let hint = error.hint();
-        Self::new(Kind::Failed, error).hints(hint)
+        let kind = match &error {
+            // The outer error is transparent: asked for its causes, it leaves itself out.
+            ImportError::Fetch(source) => transfer_kind(source),
+            ImportError::Unpack { .. } | ImportError::OtherCompiler { .. } => Kind::Untrusted,
+            _ => Kind::Failed,
+        };
+        Self::new(kind, error).hints(hint)
     }
 }
 

@@ -72,7 +72,7 @@ pub(crate) struct NewRecipe {
     /// The name of what it builds
     #[arg(value_name = "NAME")]
     pub(crate) name: PackageName,
-    /// What it builds: app, crate, library, cdylib or plugin
+    /// What it builds: app, crate, library, cdylib, plugin or compiler
     #[arg(long, value_name = "KIND", default_value = "app")]
     pub(crate) kind: RecipeKind,
     #[command(flatten)]

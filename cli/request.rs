@@ -171,7 +171,9 @@ pub(crate) fn read_recipe(context: &Context, path: &str) -> Result<Recipe, Comma
             .chain(app.patch.values_mut())
             .collect(),
         Recipe::Plugin(plugin) => plugin.source.iter_mut().collect(),
-        Recipe::Crate(_) | Recipe::Library(_) | Recipe::Cdylib(_) => Vec::new(),
+        Recipe::Crate(_) | Recipe::Library(_) | Recipe::Cdylib(_) | Recipe::Compiler(_) => {
+            Vec::new()
+        }
     };
     for source in sources {
         *source = source.seen_from(folder);

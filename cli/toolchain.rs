@@ -3,15 +3,19 @@
 use std::collections::BTreeSet;
 
 use camino::Utf8PathBuf;
+use orlop_build::archived::{Archived, Hands, Part};
 use orlop_build::{c_tools as c, compiler};
 use orlop_plan::ToolSets;
-use orlop_recipes::{Choice as _, RecipeSet, Tool};
+use orlop_recipes::{Choice as _, Recipe, RecipeSet, Tool};
 use orlop_resolver::Resolution;
 use orlop_store::derivation::Tools;
 use orlop_store::{Compiler, ImportedCompiler, Reporter, Runner, Store, StorePath};
 
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::fetch::{Archives, Fetching};
+use crate::progress::Progress;
+use crate::request;
 
 /// Returns the compiler of that name, else the default one; the first `rustc` in `PATH` becomes
 /// the default when there is none.
@@ -107,6 +111,47 @@ pub(crate) fn tools(
         c_tools: c_tools(context, store, reporter)?,
         isolation: runner.isolation(),
     })
+}
+
+/// Imports the compiler that a recipe says.
+pub(crate) fn import_recipe(
+    context: &Context,
+    store: &Store,
+    progress: &Progress,
+    path: &str,
+) -> Result<ImportedCompiler, CommandError> {
+    let Recipe::Compiler(recipe) = request::read_recipe(context, path)? else {
+        return Err(CommandError::usage(format!(
+            "`{path}` is not the recipe of a compiler"
+        )));
+    };
+    let fetching = Fetching(progress);
+    let registry = context.registry(context.now, &RecipeSet::default(), &fetching)?;
+    let scratch = store.scratch()?;
+    let runner = context.runner(store, scratch.folder())?;
+    let parts = orlop_plan::compiler_archives(&recipe)
+        .into_iter()
+        .map(|(source, folder)| Part { source, folder })
+        .collect();
+    let archived = Archived {
+        name: recipe.version,
+        parts,
+    };
+    Ok(archived.import(&Hands {
+        store,
+        fetcher: &Archives::new(&registry),
+        runner: &*runner,
+        c_tools: &c_tools(context, store, progress)?,
+        reporter: progress,
+    })?)
+}
+
+/// The error of who takes the recipe of a compiler for that of an app.
+pub(crate) fn no_app(path: &str) -> CommandError {
+    CommandError::usage(format!(
+        "`{path}` is the recipe of a compiler, not of an app"
+    ))
+    .hint(format!("import it: `orlop compiler add {path}`"))
 }
 
 /// Finds the `rustc` that a user means by a path, by the version of an installed toolchain, or by

@@ -17,6 +17,7 @@ mod cdylibs;
 mod checklist;
 mod clashes;
 mod codegen;
+mod compiler_recipes;
 mod compilers;
 mod errors;
 mod exports;

@@ -293,3 +293,154 @@ fn network_a_native_library_is_the_allocator() {
     assert_eq!(loaded(&env, "allocating", "libjemalloc-").len(), 1);
     online(&env, "prove allocating").success().prints("PROVED");
 }
+
+/// One crate that can be built against a shipped library in place of what it carries.
+struct Switch {
+    /// The crate, in its newest version.
+    package: &'static str,
+    /// Its features, which would have it compile its own.
+    features: &'static [&'static str],
+    /// The library's recipe.
+    library: &'static str,
+    /// How the file begins that is loaded.
+    file: &'static str,
+    /// What declares a function that says the library's version, where the crate does not.
+    declares: &'static str,
+    /// What asks for the version, as text of C.
+    asks: &'static str,
+}
+
+const SWITCHES: &[Switch] = &[
+    Switch {
+        package: "bzip2-sys",
+        features: &[],
+        library: "bzip2",
+        file: "libbz2-",
+        declares: "use bzip2_sys as _;\nunsafe extern \"C\" { fn BZ2_bzlibVersion() -> *const c_char; }",
+        asks: "BZ2_bzlibVersion()",
+    },
+    Switch {
+        package: "lzma-sys",
+        features: &[],
+        library: "xz",
+        file: "liblzma-",
+        declares: "",
+        asks: "lzma_sys::lzma_version_string()",
+    },
+    Switch {
+        package: "liblzma-sys",
+        features: &[],
+        library: "xz",
+        file: "liblzma-",
+        declares: "",
+        asks: "liblzma_sys::lzma_version_string()",
+    },
+    Switch {
+        package: "zstd-sys",
+        features: &[],
+        library: "zstd",
+        file: "libzstd-",
+        declares: "",
+        asks: "zstd_sys::ZSTD_versionString()",
+    },
+    Switch {
+        package: "libsqlite3-sys",
+        features: &["bundled"],
+        library: "sqlite",
+        file: "libsqlite3-",
+        declares: "",
+        asks: "libsqlite3_sys::sqlite3_libversion()",
+    },
+    Switch {
+        package: "pcre2-sys",
+        features: &[],
+        library: "pcre2",
+        file: "libpcre2-8-",
+        declares: "static mut TEXT: [c_char; 64] = [0; 64];",
+        asks: "{\n        let to = (&raw mut TEXT).cast::<c_char>();\n        \
+               pcre2_sys::pcre2_config_8(pcre2_sys::PCRE2_CONFIG_VERSION, to.cast());\n        to\n    }",
+    },
+    Switch {
+        package: "libssh2-sys",
+        features: &[],
+        library: "libssh2",
+        file: "libssh2-",
+        declares: "use libssh2_sys as _;\n\
+                   unsafe extern \"C\" { fn libssh2_version(least: i32) -> *const c_char; }",
+        asks: "libssh2_version(0)",
+    },
+    Switch {
+        package: "openssl-sys",
+        features: &["vendored"],
+        library: "openssl",
+        file: "libcrypto-",
+        declares: "",
+        asks: "openssl_sys::OpenSSL_version(0)",
+    },
+];
+
+/// Writes an app that says which version of the library its crate is built against.
+fn switched(env: &Env, switch: &Switch) -> std::path::PathBuf {
+    let app = format!("with-{}", switch.package);
+    std::fs::create_dir_all(env.path(&app).join("src")).unwrap();
+    let manifest = format!(
+        "[package]\nname = \"{app}\"\nversion = \"1.0.0\"\nedition = \"2021\"\n[dependencies]\n\
+         {} = {{ version = \"*\", features = {:?} }}\n",
+        switch.package, switch.features
+    );
+    let main = format!(
+        "use std::ffi::{{CStr, c_char}};\n{}\nfn main() {{\n    \
+         let text: *const c_char = unsafe {{ {} }};\n    \
+         println!(\"{{}}\", unsafe {{ CStr::from_ptr(text) }}.to_str().unwrap());\n}}\n",
+        switch.declares, switch.asks
+    );
+    env.write(&format!("{app}/Cargo.toml"), &manifest);
+    env.write(&format!("{app}/src/main.rs"), &main);
+    env.write(
+        &format!("{app}.toml"),
+        &format!("schema = 1\n[app]\nname = \"{app}\"\nsource = {{ path = \"{app}\" }}\n"),
+    )
+}
+
+/// Each switch of a shipped recipe of a crate, on the crate's newest version.
+#[test]
+#[ignore = "needs the network and minutes of compilation"]
+fn network_crates_are_built_against_shipped_libraries() {
+    let env = Env::new();
+    let recipes: Vec<_> = SWITCHES
+        .iter()
+        .map(|switch| switched(&env, switch).display().to_string())
+        .collect();
+    let libraries: std::collections::BTreeSet<_> =
+        SWITCHES.iter().map(|switch| switch.library).collect();
+    let libraries: Vec<_> = libraries.into_iter().chain(["zlib"]).collect();
+    let line = format!(
+        "install {} --native {}",
+        recipes.join(" "),
+        libraries.join(",")
+    );
+    online(&env, &line).success();
+    let shipped = orlop_recipes::RecipeSet::shipped();
+    for switch in SWITCHES {
+        let app = format!("with-{}", switch.package);
+        let library = shipped.library(&switch.library.parse().unwrap()).unwrap();
+        let said = env.program(&app).success().stdout;
+        assert!(said.contains(&library.version), "{app}: {said}");
+        let loads = loaded(&env, &app, switch.file);
+        assert_eq!(loads.len(), 1, "{app}: {loads:?}");
+        // What the loader itself says.
+        let program = env.home().join("profiles/default/current/bin").join(&app);
+        let program = program.canonicalize().unwrap();
+        let listed = run("ldd", &[program.to_str().unwrap()], &env.path(&app));
+        let of_store =
+            |line: &&str| line.contains(&loads[0]) && line.contains(env.home().to_str().unwrap());
+        assert_eq!(
+            listed.lines().filter(of_store).count(),
+            1,
+            "{app}: {listed}"
+        );
+        online(&env, &format!("prove {app}"))
+            .success()
+            .prints("PROVED");
+    }
+}

@@ -15,7 +15,7 @@ use crate::apply::{self, Borders, Change, Outcome, Renew};
 use crate::args::{Install, LinkageArgument, Remove, Sync, Upgrade};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
-use crate::{request, share};
+use crate::{request, share, toolchain};
 
 /// A profile that this command alone may change, and its manifest as it is.
 pub(super) struct Session {
@@ -166,6 +166,7 @@ fn add_recipe(
             ))
             .hint(format!("build it: `orlop build --plugin {path}`")));
         }
+        Recipe::Compiler(_) => return Err(toolchain::no_app(&path)),
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! `compiler add|list|remove|default`.
 
+use camino::Utf8Path;
 use orlop_build::compiler;
-use orlop_store::ImportedCompiler;
+use orlop_store::{ImportedCompiler, Store};
 use serde::Serialize;
 
 use crate::args::CompilerCommand;
@@ -26,9 +27,8 @@ pub(super) fn run(context: &Context, command: CompilerCommand) -> Result<(), Com
     let _in_use = store.use_store()?;
     match command {
         CompilerCommand::Add { compiler: wanted } => {
-            let rustc = toolchain::find_rustc(context, &wanted)?;
             let progress = Progress::new(context.ui.clone());
-            let imported = compiler::import(&rustc, &store, &progress);
+            let imported = add(context, &store, &progress, &wanted);
             progress.clear();
             let imported = imported?;
             if compiler::default(&store)?.is_none() {
@@ -60,6 +60,19 @@ pub(super) fn run(context: &Context, command: CompilerCommand) -> Result<(), Com
     }
 }
 
+fn add(
+    context: &Context,
+    store: &Store,
+    progress: &Progress,
+    wanted: &str,
+) -> Result<ImportedCompiler, CommandError> {
+    if Utf8Path::new(wanted).extension() == Some("toml") {
+        return toolchain::import_recipe(context, store, progress, wanted);
+    }
+    let rustc = toolchain::find_rustc(context, wanted)?;
+    Ok(compiler::import(&rustc, store, progress)?)
+}
+
 fn show(context: &Context, imported: &ImportedCompiler, verb: &str) -> Result<(), CommandError> {
     if context.global.json {
         return context.ui.data_json(&entry(imported, false));
@@ -81,7 +94,7 @@ fn entry(imported: &ImportedCompiler, default: bool) -> Entry {
     }
 }
 
-fn list(context: &Context, store: &orlop_store::Store) -> Result<(), CommandError> {
+fn list(context: &Context, store: &Store) -> Result<(), CommandError> {
     let default = compiler::default(store)?.map(|default| default.name);
     let entries: Vec<_> = compiler::list(store)?
         .iter()

@@ -58,6 +58,17 @@ pub fn allowed(update: Option<&VersionReq>, version: &Version) -> bool {
     }
 }
 
+/// Returns why it is not known to which versions a recipe could move.
+pub fn unlisted(recipe: &Recipe) -> &'static str {
+    match recipe {
+        Recipe::Compiler(_) => {
+            "nobody lists the archives of compilers: for another one, write its `version`, and the \
+             `url` and `sha256` of each archive"
+        }
+        _ => "nobody lists the versions of its source",
+    }
+}
+
 /// Moves a recipe to the newest version; `file_name` is for messages.
 pub fn bump(file_name: &str, text: &str, newest: &Newest) -> Result<Bump, RecipeError> {
     let recipe = Recipe::parse(file_name, text)?;
@@ -70,6 +81,7 @@ pub fn bump(file_name: &str, text: &str, newest: &Newest) -> Result<Bump, Recipe
         Recipe::Plugin(_) => Changes::unclear("its source has no versions"),
         Recipe::Cdylib(cdylib) => of_version(&cdylib.version, newest),
         Recipe::Crate(_) => Changes::unclear("it has no version of its own"),
+        Recipe::Compiler(_) => Changes::unclear(unlisted(&recipe)),
     };
     let kind = recipe.kind().as_str();
     Ok(match changes {

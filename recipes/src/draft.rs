@@ -193,6 +193,15 @@ pub fn blank(kind: RecipeKind, name: &PackageName) -> String {
             "version = \"1.0.0\" # TODO: its version\n\
              headers = {{ \"{name}.h\" = \"include/{name}.h\" }} # TODO: its headers\n"
         ),
+        RecipeKind::Compiler => format!(
+            "version = \"1.0.0\" # TODO: its name in `orlop compiler list`, mostly its release\n\
+             \n\
+             # TODO: an archive for each component: rustc, and the standard library\n\
+             [[compiler.source]]\n\
+             url = \"https://example.org/rustc-1.0.0.tar.gz\"\n\
+             sha256 = \"{zeros}\"\n\
+             folder = \"rustc\" # TODO: the folder with `bin` and `lib`, below the top\n"
+        ),
         RecipeKind::Plugin => "host = \"hello\" # TODO: the app that loads it\n".to_owned(),
         RecipeKind::Crate => "# TODO: say what its build script needs, and remove the rest\n\
              # versions = \"1\"\n\

@@ -202,7 +202,7 @@ impl RecipeErrorKind {
             }
             Self::Text { help, .. } => help.map(str::to_owned),
             Self::NoRecipe { .. } => {
-                Some("`[app]` is a program, `[crate]` changes how a crate is built, `[library]` is a native library, `[plugin]` is loaded by an app".to_owned())
+                Some("`[app]` is a program, `[crate]` changes how a crate is built, `[library]` is a native library, `[plugin]` is loaded by an app, `[compiler]` is a Rust compiler".to_owned())
             }
             Self::Exclusive { first, second } => Some(format!("leave out `{first}` or `{second}`")),
             Self::SeveralRecipes { .. } => Some("write one file for each".to_owned()),

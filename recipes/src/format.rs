@@ -4,7 +4,7 @@
 //! | what | how |
 //! |---|---|
 //! | keys | in the order of [`order`]; free keys (`environment`, `share`, `patch`) as written |
-//! | tables | one empty line before each |
+//! | tables, also those of an array | one empty line before each |
 //! | arrays | on one line where that is short, else one item a line |
 //! | spaces | one around `=` and before a comment; one empty line at most |
 
@@ -34,7 +34,9 @@ pub fn format(file_name: &str, text: &str) -> Result<String, RecipeError> {
 /// keys.
 pub(crate) fn order(table: &str) -> &'static [&'static str] {
     match table {
-        "" => &["schema", "app", "crate", "library", "cdylib", "plugin"],
+        "" => &[
+            "schema", "app", "crate", "library", "cdylib", "plugin", "compiler",
+        ],
         "app" => &[
             "name",
             "crate",
@@ -84,6 +86,7 @@ pub(crate) fn order(table: &str) -> &'static [&'static str] {
             "default-features",
             "compiler",
         ],
+        "compiler" => &["name", "version", "source"],
         "library" => &[
             "name",
             "version",
@@ -130,21 +133,33 @@ fn table(name: &str, table: &mut Table) {
                 self::table(&key_name, inner);
             }
             Item::Table(inner) => {
-                let prefix = text(inner.decor().prefix());
-                let before = if first && inner.position() == Some(0) {
-                    ""
-                } else {
-                    "\n"
-                };
-                let prefix = format!("{before}{}", comments(prefix, true));
-                let suffix = line_end(text(inner.decor().suffix()));
-                *inner.decor_mut() = Decor::new(prefix, suffix);
+                head(inner, first);
                 key.leaf_decor_mut().clear();
                 self::table(&key_name, inner);
             }
-            Item::ArrayOfTables(_) | Item::None => {}
+            Item::ArrayOfTables(tables) => {
+                for inner in tables.iter_mut() {
+                    head(inner, false);
+                    self::table(&key_name, inner);
+                }
+                key.leaf_decor_mut().clear();
+            }
+            Item::None => {}
         }
     }
+}
+
+/// Sets what stands around the head of a table.
+fn head(table: &mut Table, first: bool) {
+    let prefix = text(table.decor().prefix());
+    let before = if first && table.position() == Some(0) {
+        ""
+    } else {
+        "\n"
+    };
+    let prefix = format!("{before}{}", comments(prefix, true));
+    let suffix = line_end(text(table.decor().suffix()));
+    *table.decor_mut() = Decor::new(prefix, suffix);
 }
 
 /// Lays out one `key = value`.
@@ -181,6 +196,11 @@ fn inline(name: &str, fields: &mut InlineTable) {
 
 fn array(key: &str, items: &mut Array) {
     items.fmt();
+    for item in items.iter_mut() {
+        if let Value::InlineTable(fields) = item {
+            inline(key, fields);
+        }
+    }
     items.set_trailing_comma(false);
     items.set_trailing("");
     if key.len() + items.to_string().trim().len() + " = ".len() <= WIDTH {
@@ -269,6 +289,46 @@ mod tests {
         "x.1" = { file = "x.1" }
         # end
         "#);
+    }
+
+    #[test]
+    fn arrays_of_tables_are_laid_out_too() {
+        let text = "schema=1\n[compiler]\nversion=\"1.0.0\"\nname=\"x\"\n# one\n[[compiler.source]] # it\n\
+                    sha256=\"SUM\"\n\n\nurl  = \"https://x\"\n[[compiler.source]]\n\
+                    url = \"https://y\"\nsha256 = \"SUM\"\nmirrors=[\"https://z\",]\n";
+        let sum = "a".repeat(64);
+        let tidy = format("x.toml", &text.replace("SUM", &sum)).unwrap();
+        assert_snapshot!(tidy.replace(&sum, "SUM"), @r#"
+        schema = 1
+
+        [compiler]
+        name = "x"
+        version = "1.0.0"
+
+        # one
+        [[compiler.source]] # it
+        url = "https://x"
+        sha256 = "SUM"
+
+        [[compiler.source]]
+        url = "https://y"
+        mirrors = ["https://z"]
+        sha256 = "SUM"
+        "#);
+        assert_eq!(format("x.toml", &tidy).unwrap(), tidy);
+        let text = "schema = 1\n[compiler]\nname = \"x\"\nversion = \"1\"\nsource = [{sha256=\"SUM\",url=\"https://x\"}]\n";
+        let tidy = format("x.toml", &text.replace("SUM", &sum)).unwrap();
+        assert_snapshot!(tidy.replace(&sum, "SUM"), @r#"
+        schema = 1
+
+        [compiler]
+        name = "x"
+        version = "1"
+        source = [
+            { url = "https://x", sha256 = "SUM" },
+        ]
+        "#);
+        assert_eq!(format("x.toml", &tidy).unwrap(), tidy);
     }
 
     #[test]

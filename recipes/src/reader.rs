@@ -262,13 +262,34 @@ impl<'t> Value<'t> {
         self,
         parse: impl Fn(&str) -> Result<T, RecipeErrorKind>,
     ) -> Result<Vec<T>, RecipeError> {
+        let items = self.items("an array of strings")?;
+        items.into_iter().map(|item| item.text(&parse)).collect()
+    }
+
+    /// Reads an array of tables that is not empty.
+    pub(crate) fn tables(self) -> Result<Vec<Table<'t>>, RecipeError> {
+        const EXPECTED: &str = "an array of one table or more";
+        let empty = self.error(RecipeErrorKind::WrongType {
+            key: self.path.clone(),
+            expected: EXPECTED,
+            found: "an empty array",
+        });
+        let items = self.items(EXPECTED)?;
+        if items.is_empty() {
+            return Err(empty);
+        }
+        items.into_iter().map(Value::table).collect()
+    }
+
+    /// Takes an array apart.
+    fn items(self, expected: &'static str) -> Result<Vec<Self>, RecipeError> {
         let Entry {
             key_span,
             value: DeValue::Array(items),
             ..
         } = self.entry
         else {
-            return Err(self.wrong_type("an array of strings"));
+            return Err(self.wrong_type(expected));
         };
         let item = |(number, item): (usize, Spanned<DeValue<'t>>)| Value {
             source: self.source,
@@ -280,12 +301,7 @@ impl<'t> Value<'t> {
                 value: item.into_inner(),
             },
         };
-        items
-            .into_iter()
-            .enumerate()
-            .map(item)
-            .map(|item| item.text(&parse))
-            .collect()
+        Ok(items.into_iter().enumerate().map(item).collect())
     }
 
     /// Reads a boolean.

@@ -11,7 +11,7 @@ use crate::choice::Choice as _;
 use crate::name::{FeatureName, PackageName};
 use crate::reader::SCHEMA;
 use crate::recipe::{
-    AppRecipe, CdylibRecipe, CrateOverride, LibraryRecipe, PluginRecipe, RecipeKind,
+    AppRecipe, CdylibRecipe, CompilerRecipe, CrateOverride, LibraryRecipe, PluginRecipe, RecipeKind,
 };
 
 /// Returns the JSON schema of a recipe as text, with a line end.
@@ -35,6 +35,10 @@ pub fn recipe_schema() -> String {
             RecipeKind::Plugin,
             generator.subschema_for::<PluginRecipe>(),
         ),
+        (
+            RecipeKind::Compiler,
+            generator.subschema_for::<CompilerRecipe>(),
+        ),
     ];
     let mut properties = serde_json::Map::new();
     properties.insert("schema".to_owned(), serde_json::json!({ "const": SCHEMA }));
@@ -48,7 +52,7 @@ pub fn recipe_schema() -> String {
     let mut schema = serde_json::json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Orlop recipe",
-        "description": "How a package is built: an app, an override for a crate, a native library, a library for C out of a crate, or a plugin.",
+        "description": "How a package is built: an app, an override for a crate, a native library, a library for C out of a crate, a plugin, or a Rust compiler.",
         "type": "object",
         "properties": properties,
         "required": ["schema"],
@@ -129,6 +133,10 @@ mod tests {
             RecipeKind::Library => format!(
                 "schema = 1\n[library]\nname = \"x\"\nversion = \"1\"\nscript = \"make\"\n\
                  source = {{ url = \"https://example.org/x.tar.gz\", sha256 = \"{CHECKSUM}\" }}\n"
+            ),
+            RecipeKind::Compiler => format!(
+                "schema = 1\n[compiler]\nname = \"x\"\nversion = \"1\"\n\
+                 source = [{{ url = \"https://example.org/x.tar.gz\", sha256 = \"{CHECKSUM}\" }}]\n"
             ),
         }
     }

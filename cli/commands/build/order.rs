@@ -7,7 +7,7 @@ use crate::apply::{Goal, Order};
 use crate::commands::change;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::request;
+use crate::{request, toolchain};
 
 /// Returns what is to be made, in a manifest that is the profile's but for it; without a name all
 /// its apps are.
@@ -62,6 +62,7 @@ pub(crate) fn order(
                     ))
                     .hint(format!("build it: `orlop build --plugin {file}`")));
                 }
+                Recipe::Compiler(_) => return Err(toolchain::no_app(&file)),
             }
         }
     };

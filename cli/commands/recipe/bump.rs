@@ -1,7 +1,7 @@
 //! `recipe bump`: to the newest version of what a recipe builds.
 
 use camino::Utf8Path;
-use orlop_recipes::bump::{Bump, Newest, allowed, bump as moved};
+use orlop_recipes::bump::{Bump, Newest, allowed, bump as moved, unlisted};
 use orlop_recipes::{CrateSource, LibrarySource, PackageName, Recipe, RecipeSet, VersionReq};
 use orlop_resolver::Index;
 use serde::Serialize;
@@ -64,7 +64,7 @@ fn one<'a>(
         note,
     };
     let Some(newest) = newest(context, index, &recipe)? else {
-        let note = "nobody lists the versions of its source".to_owned();
+        let note = unlisted(&recipe).to_owned();
         return Ok(report("unclear", None, None, Some(note)));
     };
     Ok(match moved(file.as_str(), &text, &newest)? {
@@ -114,7 +114,7 @@ fn newest(
         Recipe::Plugin(plugin) if plugin.source.is_none() => {
             release(index, &plugin.package, None).map(Some)
         }
-        Recipe::Plugin(_) | Recipe::Crate(_) => Ok(None),
+        Recipe::Plugin(_) | Recipe::Crate(_) | Recipe::Compiler(_) => Ok(None),
     }
 }
 

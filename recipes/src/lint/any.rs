@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use toml_edit::{Item, TableLike};
 
-use super::subject::Subject;
+use super::subject::{Subject, tables};
 use super::{Report, fixes};
 use crate::format::rank;
 use crate::name::PackageName;
@@ -21,7 +21,7 @@ fn ordered(name: &str, table: &dyn TableLike, report: &mut Report<'_>) {
     for (key, item) in table.iter() {
         // Tables with heads of their own come behind values in any case.
         let is_value = item.is_value();
-        if let Some(inner) = item.as_table_like() {
+        for inner in tables(item) {
             ordered(key, inner, report);
         }
         let place = rank(name, key);
@@ -102,6 +102,11 @@ fn is_insecure(address: &str) -> bool {
 }
 
 pub(super) fn insecure_address(subject: &Subject<'_>, report: &mut Report<'_>) {
+    for (url, span) in subject.in_tables("source", &["url", "mirrors"]) {
+        if is_insecure(url) {
+            report.add(&span, INSECURE);
+        }
+    }
     let library = subject.library().map(|library| &library.source);
     let (key, address) = match (library, subject.app().and_then(|app| app.source.as_ref())) {
         (Some(LibrarySource::Url { url, mirrors, .. }), _) => {
@@ -118,7 +123,21 @@ pub(super) fn insecure_address(subject: &Subject<'_>, report: &mut Report<'_>) {
     }
 }
 
+const PLACEHOLDER: &str = "this stands for digits that are not known yet";
+
+/// Whether digits are all the same.
+fn is_placeholder(digits: &str) -> bool {
+    let mut distinct = digits.bytes().collect::<BTreeSet<_>>();
+    distinct.pop_first();
+    distinct.is_empty()
+}
+
 pub(super) fn placeholder(subject: &Subject<'_>, report: &mut Report<'_>) {
+    for (digits, span) in subject.in_tables("source", &["sha256"]) {
+        if is_placeholder(digits) {
+            report.add(&span, PLACEHOLDER);
+        }
+    }
     let library = subject.library().map(|library| &library.source);
     let (key, digits) = match (library, subject.app().and_then(|app| app.source.as_ref())) {
         (Some(LibrarySource::Url { sha256, .. }), _) => ("source.sha256", sha256),
@@ -126,13 +145,8 @@ pub(super) fn placeholder(subject: &Subject<'_>, report: &mut Report<'_>) {
         (_, Some(CrateSource::Git { rev, .. })) => ("source.rev", rev),
         _ => return,
     };
-    let mut distinct = digits.bytes().collect::<BTreeSet<_>>();
-    distinct.pop_first();
-    if distinct.is_empty() {
-        report.add(
-            &subject.value(key),
-            "this stands for digits that are not known yet",
-        );
+    if is_placeholder(digits) {
+        report.add(&subject.value(key), PLACEHOLDER);
     }
 }
 

@@ -102,6 +102,23 @@ impl<'a> Subject<'a> {
             .unwrap_or(0..0)
     }
 
+    /// The texts of some keys, also in arrays, in the tables of an array of tables; nothing if it is
+    /// none.
+    pub(super) fn in_tables(&self, array: &str, keys: &[&str]) -> Vec<(&str, Range<usize>)> {
+        let item = self.item(array).filter(|item| !item.is_table_like());
+        let tables = item.map(tables).unwrap_or_default();
+        let values = tables
+            .into_iter()
+            .flat_map(|table| keys.iter().filter_map(|key| table.get(key)?.as_value()));
+        let texts = values.flat_map(|value| match value.as_array() {
+            Some(items) => items.iter().collect(),
+            None => vec![value],
+        });
+        texts
+            .filter_map(|value| Some((value.as_str()?, value.span().unwrap_or(0..0))))
+            .collect()
+    }
+
     fn item(&self, path: &str) -> Option<&Item> {
         let (_, mut table) = self.table()?;
         let mut parts = path.split('.');
@@ -112,4 +129,19 @@ impl<'a> Subject<'a> {
         }
         Some(item)
     }
+}
+
+/// The tables that an item is or holds: a table, or an array of tables in either notation.
+pub(super) fn tables(item: &Item) -> Vec<&dyn TableLike> {
+    if let Some(table) = item.as_table_like() {
+        return vec![table];
+    }
+    if let Some(tables) = item.as_array_of_tables() {
+        return tables.iter().map(|table| table as &dyn TableLike).collect();
+    }
+    let items = item.as_array().into_iter().flatten();
+    items
+        .filter_map(|item| item.as_inline_table())
+        .map(|table| table as &dyn TableLike)
+        .collect()
 }

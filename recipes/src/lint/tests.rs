@@ -93,6 +93,33 @@ fn libraries_in_place_of_others_are_known() {
 }
 
 #[test]
+fn archives_of_compilers_are_looked_at() {
+    let text = format!(
+        "schema = 1\n[compiler]\nname = \"hello\"\nversion = \"1.0.0\"\n\n[[compiler.source]]\n\
+         url = \"https://example.org/a.tar.gz\"\nsha256 = \"{}\"\n\n[[compiler.source]]\n\
+         sha256 = \"{}\"\nmirrors = [\"http://example.org/b.tar.gz\"]\n\
+         url = \"http://example.com/b.tar.gz\"\n",
+        "0".repeat(64),
+        "01".repeat(32)
+    );
+    let findings = lint("hello.toml", &text, &known()).unwrap();
+    let found: Vec<_> = findings
+        .iter()
+        .map(|finding| (finding.rule.name, finding.line, finding.column))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("placeholder", 8, 10),
+            ("key-order", 12, 1),
+            ("insecure-address", 12, 12),
+            ("key-order", 13, 1),
+            ("insecure-address", 13, 7),
+        ]
+    );
+}
+
+#[test]
 fn names_are_used_once_and_sentences_end() {
     let names: BTreeSet<_> = RULES.iter().map(|rule| rule.name).collect();
     assert_eq!(names.len(), RULES.len());

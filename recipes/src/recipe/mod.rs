@@ -1,6 +1,6 @@
 //! [`Recipe`]: how a package is built, one TOML file each.
 //!
-//! A recipe says `schema = 1` and has exactly one of five tables:
+//! A recipe says `schema = 1` and has exactly one of six tables:
 //!
 //! | table | type | says |
 //! |---|---|---|
@@ -9,12 +9,14 @@
 //! | `[library]` | [`LibraryRecipe`] | how a native library is built by a shell script |
 //! | `[cdylib]` | [`CdylibRecipe`] | which package of the registry is a library for C |
 //! | `[plugin]` | [`PluginRecipe`] | which package is a plugin, and of which app |
+//! | `[compiler]` | [`CompilerRecipe`] | which archives are a Rust compiler |
 //!
 //! | module | holds |
 //! |---|---|
 //! | `mod` | the types |
 //! | `read` | text to [`Recipe`] |
 //! | [`cdylib`] | [`CdylibRecipe`]: libraries for C out of crates |
+//! | [`compiler`] | [`CompilerRecipe`]: Rust compilers out of archives |
 //! | [`set`] | [`RecipeSet`]: recipes by name |
 //! | [`build`] | [`BuildSystem`]: native libraries that need no script |
 //! | [`share`] | [`ShareOrigin`]: man pages and completions of an app |
@@ -23,6 +25,7 @@
 
 pub mod build;
 pub mod cdylib;
+pub mod compiler;
 mod read;
 pub mod set;
 pub mod share;
@@ -33,6 +36,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use build::BuildSystem;
 pub use cdylib::CdylibRecipe;
+pub use compiler::{CompilerRecipe, CompilerSource};
 pub(crate) use read::crate_source;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -60,6 +64,8 @@ pub enum Recipe {
     Cdylib(CdylibRecipe),
     /// A plugin.
     Plugin(PluginRecipe),
+    /// A Rust compiler.
+    Compiler(CompilerRecipe),
 }
 
 choice! {
@@ -75,6 +81,8 @@ choice! {
         Cdylib = "cdylib",
         /// [`Recipe::Plugin`].
         Plugin = "plugin",
+        /// [`Recipe::Compiler`].
+        Compiler = "compiler",
     }
 }
 
@@ -301,6 +309,7 @@ impl Recipe {
             Self::Library(_) => RecipeKind::Library,
             Self::Cdylib(_) => RecipeKind::Cdylib,
             Self::Plugin(_) => RecipeKind::Plugin,
+            Self::Compiler(_) => RecipeKind::Compiler,
         }
     }
 
@@ -312,6 +321,7 @@ impl Recipe {
             Self::Library(library) => &library.name,
             Self::Cdylib(cdylib) => &cdylib.name,
             Self::Plugin(plugin) => &plugin.name,
+            Self::Compiler(compiler) => &compiler.name,
         }
     }
 }

@@ -6,7 +6,7 @@ use semver::VersionReq;
 
 use super::{
     AppRecipe, BuildSystem, CdylibRecipe, CrateOverride, CrateSource, Instead, LibraryRecipe,
-    LibrarySource, PluginRecipe, Recipe, RecipeKind, ShareOrigin, Tool, cdylib, share,
+    LibrarySource, PluginRecipe, Recipe, RecipeKind, ShareOrigin, Tool, cdylib, compiler, share,
 };
 use crate::choice::Choice as _;
 use crate::error::{RecipeError, RecipeErrorKind};
@@ -41,6 +41,7 @@ pub(super) fn recipe(file_name: &str, text: &str) -> Result<Recipe, RecipeError>
         RecipeKind::Library => library(table).map(Recipe::Library),
         RecipeKind::Cdylib => cdylib(table).map(Recipe::Cdylib),
         RecipeKind::Plugin => plugin(table).map(Recipe::Plugin),
+        RecipeKind::Compiler => compiler::read(table).map(Recipe::Compiler),
     }
 }
 
@@ -596,14 +597,14 @@ mod tests {
     fn not_exactly_one_kind() {
         assert_snapshot!(refused("schema = 1\n"), @r#"
          × read `hello.toml`: the recipe has none of the tables `app`, `crate`, `library`, `cdylib`,
-         │ `plugin`
+         │ `plugin`, `compiler`
           ╭─[hello.toml:1:1]
         1 │ schema = 1
           · ▲
           · ╰── a recipe of what?
           ╰────
          help: `[app]` is a program, `[crate]` changes how a crate is built, `[library]` is a native
-               library, `[plugin]` is loaded by an app
+               library, `[plugin]` is loaded by an app, `[compiler]` is a Rust compiler
         "#);
         assert_snapshot!(refused("schema = 1\n[aap]\nname = \"hello\"\n"), @r#"
          × read `hello.toml`: unknown key `aap`
@@ -614,7 +615,7 @@ mod tests {
           ·   ╰── has no meaning here
         3 │ name = "hello"
           ╰────
-         help: known here: `schema`, `app`, `crate`, `library`, `cdylib`, `plugin`
+         help: known here: `schema`, `app`, `crate`, `library`, `cdylib`, `plugin`, `compiler`
         "#);
         assert_snapshot!(
             refused("schema = 1\n[app]\nname = \"hello\"\n\n[library]\nname = \"hello\"\n"),

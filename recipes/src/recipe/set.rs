@@ -47,8 +47,8 @@ impl RecipeSet {
                 self.libraries.remove(&cdylib.name);
                 self.cdylibs.insert(cdylib.name.clone(), cdylib);
             }
-            // It is built by its file; no other recipe names one.
-            Recipe::Plugin(_) => {}
+            // They are built and imported by their files; no other recipe names one.
+            Recipe::Plugin(_) | Recipe::Compiler(_) => {}
         }
     }
 

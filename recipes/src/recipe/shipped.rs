@@ -201,7 +201,9 @@ mod tests {
         let set = RecipeSet::shipped();
         for (file, text) in FILES {
             let native = match Recipe::parse(file, text).unwrap() {
-                Recipe::App(_) | Recipe::Cdylib(_) | Recipe::Plugin(_) => continue,
+                Recipe::App(_) | Recipe::Cdylib(_) | Recipe::Plugin(_) | Recipe::Compiler(_) => {
+                    continue;
+                }
                 Recipe::Crate(change) => &change.native | &change.instead.into_keys().collect(),
                 Recipe::Library(library) => library.native,
             };

@@ -9,10 +9,12 @@
 //! | `lower` | variant → derivation: what goes into a key |
 //! | `codegen` | how each crate is compiled |
 //! | `native` | overrides and native libraries from recipes |
+//! | `compiler` | the archives of a compiler: [`compiler_archives`] |
 //! | `targets` | which targets of the own package are made |
 //! | `tools` | which of the machine's programs a step sees: [`tool_sets`] |
 
 mod codegen;
+mod compiler;
 mod derivations;
 mod lower;
 mod native;
@@ -30,6 +32,7 @@ use orlop_store::derivation::Tools;
 use orlop_store::{Fetcher, Plan, Store, StoreError};
 
 use crate::codegen::CodegenRules;
+pub use crate::compiler::compiler_archives;
 pub use crate::native::{cdylibs, cdylibs_of};
 pub use crate::steps::Steps;
 pub use crate::tools::{ToolSets, library_tool_sets, tool_sets};

@@ -33,7 +33,7 @@ const ROOTS: &str = "compilers/";
 /// The root of the default compiler.
 const DEFAULT: &str = "compilers/default";
 /// What the name of a compiler's object begins with; then comes the compiler's name.
-const OBJECT: &str = "rustc-";
+pub(crate) const OBJECT: &str = "rustc-";
 /// The file in a compiler's object that says what it is.
 const RECORD: &str = "compiler.json";
 
@@ -63,13 +63,22 @@ pub fn import(
         Some(path) => path,
         None => copy(&sysroot, origin, store, reporter)?,
     };
-    let name = path
-        .name()
-        .strip_prefix(OBJECT)
-        .unwrap_or(path.name())
-        .to_owned();
-    keep(store, &name, &path)?;
-    read(store, name, path)
+    keep_and_read(store, &path)
+}
+
+/// Returns the name of the compiler that an object is.
+pub(crate) fn name(path: &StorePath) -> &str {
+    path.name().strip_prefix(OBJECT).unwrap_or(path.name())
+}
+
+/// Gives the compiler that an object is its root.
+pub(crate) fn keep_and_read(
+    store: &Store,
+    path: &StorePath,
+) -> Result<ImportedCompiler, ImportError> {
+    let name = name(path).to_owned();
+    keep(store, &name, path)?;
+    read(store, name, path.clone())
 }
 
 /// Returns all compilers in the store, in the order of their names.
@@ -165,7 +174,7 @@ fn copy(
     let (name, compiler) = describe(&rustc)?;
     reported(reporter, format!("rustc {name}"), || {
         let target = sysroot.join(target(&compiler));
-        let tree = collect(sysroot, compiler)?;
+        let tree = collect(sysroot, compiler, &Loader::of_machine())?;
         let searched = ["", "lib", "bin"].map(|folder| target.join(folder));
         let searched = searched.iter().filter(|folder| folder.is_dir());
         let watched = tree
@@ -178,26 +187,37 @@ fn copy(
 
 /// Asks a compiler for its name and for what it is.
 pub fn describe(rustc: &Utf8Path) -> Result<(String, Compiler), ImportError> {
+    describe_by(rustc, &|arguments| {
+        ask(rustc, arguments, Asked::Alone, false)
+    })
+}
+
+/// The same, by whoever can ask it; `rustc` is for messages.
+pub(crate) fn describe_by(
+    rustc: &Utf8Path,
+    ask: &dyn Fn(&[&str]) -> Result<String, ImportError>,
+) -> Result<(String, Compiler), ImportError> {
     const QUESTION: &str = "-vV";
-    let version = ask(rustc, &[QUESTION], Asked::Alone, false)?;
+    let version = ask(&[QUESTION])?;
     let field = |key: &str| {
         let value = version
             .lines()
             .find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
         value.map(str::to_owned)
     };
+    // The release and the date become a name and the host a folder, and all are shown to people.
+    let plain = |text: &String| {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+');
+        !text.is_empty() && !text.starts_with('.') && text.chars().all(allowed)
+    };
+    let field = |key| field(key).filter(plain);
     let answer = |key, lack| {
         let lacking = || ImportError::Answer {
             program: rustc.to_owned(),
             question: QUESTION,
             lack,
         };
-        // The release becomes a name and the host a folder.
-        let plain = |text: &String| {
-            let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+');
-            !text.is_empty() && !text.starts_with('.') && text.chars().all(allowed)
-        };
-        field(key).filter(plain).ok_or_else(lacking)
+        field(key).ok_or_else(lacking)
     };
     let release = answer("release", "a release")?;
     let date = field("commit-date").filter(|date| date != "unknown" && release.contains('-'));
@@ -205,7 +225,7 @@ pub fn describe(rustc: &Utf8Path) -> Result<(String, Compiler), ImportError> {
         Some(date) => format!("{release}-{date}"),
         None => release.clone(),
     };
-    let cfg = ask(rustc, &["--print=cfg"], Asked::Alone, false)?;
+    let cfg = ask(&["--print=cfg"])?;
     let compiler = Compiler {
         release,
         commit: field("commit-hash").unwrap_or_else(|| "unknown".to_owned()),
@@ -217,7 +237,11 @@ pub fn describe(rustc: &Utf8Path) -> Result<(String, Compiler), ImportError> {
 }
 
 /// Decides what of a sysroot goes where.
-fn collect(sysroot: &Utf8Path, mut compiler: Compiler) -> Result<Tree, ImportError> {
+pub(crate) fn collect(
+    sysroot: &Utf8Path,
+    mut compiler: Compiler,
+    loader: &Loader,
+) -> Result<Tree, ImportError> {
     let io = ImportError::io("the compiler");
     let mut tree = Tree::default();
     let target = target(&compiler);
@@ -242,7 +266,7 @@ fn collect(sysroot: &Utf8Path, mut compiler: Compiler) -> Result<Tree, ImportErr
         .chain([rustc.clone()])
         .collect();
     let own = |name: &str| !is_c_library(name) && !C_TOOLS_LIBRARIES.contains(&name);
-    let libraries = Loader::of_machine().libraries(programs, &own);
+    let libraries = loader.libraries(programs, &own);
     if let Some((library, program)) = libraries.missing.first_key_value() {
         return Err(ImportError::Library {
             program: program.clone(),
@@ -267,7 +291,7 @@ fn collect(sysroot: &Utf8Path, mut compiler: Compiler) -> Result<Tree, ImportErr
 }
 
 /// Returns the folder of the standard library and its like, relative to the sysroot.
-fn target(compiler: &Compiler) -> Utf8PathBuf {
+pub(crate) fn target(compiler: &Compiler) -> Utf8PathBuf {
     Utf8Path::new("lib/rustlib").join(&compiler.host)
 }
 

@@ -9,11 +9,13 @@ use std::process::Command;
 use camino::{Utf8Path, Utf8PathBuf};
 use orlop_store::derivation::Isolation;
 use orlop_store::{
-    Activity, ActivityKind, Digest, Event, Registration, Reporter, Store, StoreError, StorePath,
+    Activity, ActivityKind, Digest, Event, FetchError, Registration, Reporter, Store, StoreError,
+    StorePath,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::tree::Tree;
+use crate::unpack::UnpackError;
 
 /// Why something of the machine could not be imported.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +81,74 @@ pub enum ImportError {
         /// The name.
         name: String,
     },
+    /// An archive did not arrive.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// An archive arrived as promised, and is not one that may be unpacked.
+    #[error("unpack `{archive}`")]
+    Unpack {
+        /// The archive.
+        archive: String,
+        /// What is wrong with it.
+        #[source]
+        source: UnpackError,
+    },
+    /// An archive does not have the folder that counts.
+    #[error("there is no folder `{folder}` in `{archive}`")]
+    NoFolder {
+        /// The archive.
+        archive: String,
+        /// The folder.
+        folder: String,
+        /// Those that it has, below the one on its top.
+        others: Vec<String>,
+    },
+    /// The archives of a compiler are of something else.
+    #[error("the archives of the compiler {name} have no `bin/rustc` in them")]
+    NoRustc {
+        /// Its name.
+        name: String,
+    },
+    /// The archives of a compiler lack what every crate needs.
+    #[error("the archives of the compiler {name} have no standard library for `{host}` in them")]
+    NoStandardLibrary {
+        /// Its name.
+        name: String,
+        /// What it runs on.
+        host: String,
+    },
+    /// A compiler is made for another kind of machine.
+    #[error("`{program}` is for machines of the kind {found}, and this one is {own}")]
+    OtherMachine {
+        /// The program.
+        program: Utf8PathBuf,
+        /// The kind of machine it is for.
+        found: &'static str,
+        /// The kind that this one is.
+        own: &'static str,
+    },
+    /// A compiler is another one than was promised.
+    #[error("the compiler {promised} was promised, but in its archives is {actual}")]
+    OtherCompiler {
+        /// The name that was promised.
+        promised: String,
+        /// The name it has.
+        actual: String,
+    },
+    /// A compiler out of archives needs a shared library that is not in them.
+    #[error("`{program}` needs `{library}`, which is in none of the archives")]
+    NotInArchives {
+        /// The program or library that needs it.
+        program: Utf8PathBuf,
+        /// The file name by which it is needed.
+        library: String,
+    },
+    /// A compiler out of archives would take a file of the machine along.
+    #[error("the compiler loads `{path}`, which did not come out of its archives")]
+    Outside {
+        /// The file.
+        path: Utf8PathBuf,
+    },
     /// A file could not be used.
     #[error("import {what}")]
     Io {
@@ -106,6 +176,21 @@ impl ImportError {
             Self::DefaultCompiler { .. } => {
                 Some("choose another one: `orlop compiler default NAME`".to_owned())
             }
+            Self::NoFolder { others, .. } if !others.is_empty() => {
+                Some(format!("below its top it has: {}", others.join(", ")))
+            }
+            Self::NoRustc { .. } => Some(
+                "a component lies in a folder of its own, which the recipe names: \
+                 `folder = \"rustc\"`"
+                    .to_owned(),
+            ),
+            Self::NoStandardLibrary { host, .. } => Some(format!(
+                "it is a component of its own: add its archive, with \
+                 `folder = \"rust-std-{host}\"`"
+            )),
+            Self::OtherCompiler { actual, .. } => Some(format!(
+                "if that is the one you want, write it into the recipe: `version = \"{actual}\"`"
+            )),
             _ => None,
         }
     }
@@ -162,6 +247,12 @@ pub(crate) fn ask(
         text.extend(output.stderr);
     }
     String::from_utf8(text).map_err(|_| failed("the answer is not UTF-8".to_owned()))
+}
+
+/// Returns an error and its causes in one line.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// Tells a reporter how long an import takes and how it ends.

@@ -22,14 +22,16 @@
 //! | [`error`] | [`BuildError`] |
 //! | [`sandbox`] | [`Sandbox`](sandbox::Sandbox): how a process is shut off from the machine |
 //! | [`compiler`] | imports of Rust compilers |
+//! | [`archived`] | imports of Rust compilers out of archives |
 //! | [`c_tools`] | the import of the host's C compiler, linker, shell and libc |
-//! | `tree`, `libraries`, `imported` | what both imports are made of |
+//! | `tree`, `libraries`, `imported` | what imports are made of |
 //!
 //! Nothing here knows of versions, features or registries, and nothing starts a process but
 //! through a [`Runner`](orlop_store::Runner) (imports alone ask tools about themselves).
 //!
 //! [`Plan`]: orlop_store::Plan
 
+pub mod archived;
 pub mod c_tools;
 pub mod check;
 pub mod compiler;

@@ -77,6 +77,13 @@ impl Loader {
         Self { folders }
     }
 
+    /// A loader that looks only where files say themselves.
+    pub(crate) fn of_nothing() -> Self {
+        Self {
+            folders: Vec::new(),
+        }
+    }
+
     /// Finds the libraries of `files`, going into those for which `wanted` holds.
     pub(crate) fn libraries(
         &self,
@@ -162,7 +169,7 @@ impl Needs {
 }
 
 /// Reads the start of a file and tells for what machine it is made; none if it is not ELF.
-fn machine(file: &Utf8Path) -> Option<(u8, u8, u16)> {
+pub(crate) fn machine(file: &Utf8Path) -> Option<(u8, u8, u16)> {
     use std::io::Read as _;
     // A header of the larger kind; every file that can be loaded is longer.
     let mut start = [0; 64];

@@ -350,7 +350,7 @@ fn kind(entry: &mut Entry<'_, impl Read>, rules: &Rules) -> Result<Kind, Fault> 
             let target = String::from_utf8(target).map_err(|_| "is a link to what is not text")?;
             Ok(Kind::Link { target })
         }
-        EntryType::Symlink => Err("is a symbolic link, which a crate may not hold".into()),
+        EntryType::Symlink => Err("is a symbolic link, which may not be in it".into()),
         EntryType::Link => Err("is a hard link".into()),
         EntryType::Char | EntryType::Block | EntryType::Fifo => Err("is a device".into()),
         EntryType::GNUSparse => Err("is a sparse file".into()),
@@ -671,7 +671,7 @@ mod tests {
         });
         assert_snapshot!(refusals.join("\n"), @"
         its entry `evil-1.0.0/x` is a hard link
-        its entry `evil-1.0.0/x` is a symbolic link, which a crate may not hold
+        its entry `evil-1.0.0/x` is a symbolic link, which may not be in it
         its entry `evil-1.0.0/x` is a device
         its entry `evil-1.0.0/x` is a device
         its entry `evil-1.0.0/x` is a device
