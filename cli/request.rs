@@ -89,15 +89,25 @@ pub(crate) fn plain_request(
         requirement,
         features: Vec::new(),
         default_features: true,
-        platform: Platform {
-            triple: compiler.host.clone(),
-            cfg: compiler.cfg.clone(),
-        },
+        platform: platform(compiler),
         rust_version: release(&compiler.release)?,
         allow_newer_compiler: false,
         snapshot,
         preferred: BTreeMap::new(),
     })
+}
+
+fn platform(compiler: &Compiler) -> Platform {
+    Platform {
+        triple: compiler.host.clone(),
+        cfg: compiler.cfg.clone(),
+    }
+}
+
+/// The recipes as they are for what a compiler compiles for.
+pub(crate) fn on_platform(recipes: &RecipeSet, compiler: &Compiler) -> RecipeSet {
+    let platform = platform(compiler);
+    recipes.on_platform(&|condition| platform.is(condition))
 }
 
 /// The release of a compiler without `-nightly` and the like: a nightly can do what its release
@@ -127,13 +137,13 @@ pub(crate) fn line(manifest: &str, app: &PackageName) -> Option<usize> {
 pub(crate) fn recipes(context: &Context, manifest: &Manifest) -> Result<RecipeSet, CommandError> {
     let mut recipes = RecipeSet::shipped();
     for source in manifest.recipe_sources.values() {
-        for file in recipe_files(context, source)? {
-            recipes.add(read_recipe(context, file.as_str())?);
-        }
+        let files = recipe_files(context, source)?.into_iter();
+        let read = files.map(|file| read_recipe(context, file.as_str()));
+        recipes.add_all(read.collect::<Result<_, _>>()?);
     }
-    for path in manifest.recipes.values() {
-        recipes.add(read_recipe(context, path)?);
-    }
+    let files = manifest.recipes.values();
+    let read = files.map(|path| read_recipe(context, path));
+    recipes.add_all(read.collect::<Result<_, _>>()?);
     Ok(recipes)
 }
 

@@ -26,6 +26,7 @@ mod linking;
 mod manifest;
 mod native_choice;
 mod natives;
+mod needs;
 mod network;
 mod network_natives;
 mod oracle;

@@ -3,7 +3,7 @@
 use orlop_index::Registry;
 use orlop_link::View;
 use orlop_plan::{Product, Steps, Surroundings};
-use orlop_recipes::PackageName;
+use orlop_recipes::{Need, PackageName};
 use orlop_store::Plan;
 
 use super::{Borders, Change, Renew, Resolved, Work, with_work};
@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::fetch::{Archives, Fetching};
 use crate::progress::Progress;
-use crate::request::Wanted;
+use crate::request::{self, Wanted};
 use crate::toolchain;
 
 /// What is to be made.
@@ -35,8 +35,8 @@ pub(crate) enum Goal {
     App(PackageName),
     /// The crate of one of its packages, as others use it.
     Crate(PackageName),
-    /// A native library of its recipes.
-    Library(PackageName),
+    /// A native library of its recipes, by name and version.
+    Library(PackageName, String),
 }
 
 /// What a command has in hand while it makes things.
@@ -89,7 +89,9 @@ pub(crate) fn make<T>(
         &profile,
         &change,
         |work, wanted| match &order.goal {
-            Goal::Library(name) => work.make_library(name, order.keep_failed, act),
+            Goal::Library(name, version) => {
+                work.make_library((name, version), order.keep_failed, act)
+            }
             goal => work.make_packages(wanted, goal, order.keep_failed, act),
         },
     )
@@ -102,7 +104,7 @@ impl Goal {
             Self::Apps => Some(wanted.product()),
             Self::App(name) => (*name == wanted.name).then(|| wanted.product()),
             Self::Crate(name) => (*name == wanted.name).then_some(Product::Crate),
-            Self::Library(_) => None,
+            Self::Library(..) => None,
         }
     }
 }
@@ -144,7 +146,7 @@ impl Work<'_> {
 
     fn make_library<T>(
         &self,
-        name: &PackageName,
+        (name, version): (&PackageName, &str),
         keep_failed: bool,
         act: impl FnOnce(&Making<'_>) -> Result<T, CommandError>,
     ) -> Result<T, CommandError> {
@@ -160,17 +162,14 @@ impl Work<'_> {
         let archives = Archives::new(&registry);
         let compiler = toolchain::compiler(context, store, progress, None)?;
         let tools = toolchain::tools(context, store, progress, self.runner, &compiler)?;
-        let needed = orlop_plan::cdylibs_of(std::iter::once(name), self.recipes);
-        let cdylibs = cdylibs::resolved(
-            needed,
-            &compiler.compiler,
-            snapshot,
-            self.recipes,
-            &registry,
-        )?;
-        let mut sets = orlop_plan::library_tool_sets(name, self.recipes);
+        let recipes = request::on_platform(self.recipes, &compiler.compiler);
+        let recipes = &recipes.preferring(name, version);
+        let any = Need::any();
+        let needed = orlop_plan::cdylibs_of(std::iter::once((name, &any)), recipes);
+        let cdylibs = cdylibs::resolved(needed, &compiler.compiler, snapshot, recipes, &registry)?;
+        let mut sets = orlop_plan::library_tool_sets(name, recipes);
         for resolution in cdylibs.values() {
-            sets.extend(orlop_plan::tool_sets(resolution, self.recipes));
+            sets.extend(orlop_plan::tool_sets(resolution, recipes));
         }
         let tool_sets = toolchain::import_sets(context, store, progress, sets.into_iter())?;
         let around = Surroundings {
@@ -179,7 +178,7 @@ impl Work<'_> {
             fetcher: &archives,
         };
         act(&Making {
-            steps: &Steps::of_library(name, (self.recipes, &cdylibs), &tools, around)?,
+            steps: &Steps::of_library(name, (recipes, &cdylibs), &tools, around)?,
             executor: self.executor(&archives, keep_failed),
             progress,
             work: self,

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use camino::Utf8Path;
 use jiff::Timestamp;
 use orlop_recipes::{
-    AppSpec, FeatureName, LinkageChoice, Manifest, ManifestEditor, PackageName, PackageRequest,
-    Recipe, VersionReq,
+    AppSpec, FeatureName, LinkageChoice, Manifest, ManifestEditor, NameError, NativeRecipe,
+    PackageName, PackageRequest, Recipe, VersionReq,
 };
 use orlop_store::{Generation, Plan, Profile, Store};
 use serde::Serialize;
@@ -157,8 +157,16 @@ fn add_recipe(
             request.recipe = Some(path);
             editor.set(&recipe.name, &request);
         }
-        recipe @ (Recipe::Crate(_) | Recipe::Library(_) | Recipe::Cdylib(_)) => {
-            editor.set_recipe(recipe.name(), &path);
+        Recipe::Crate(recipe) => editor.set_recipe(&recipe.name, &path),
+        Recipe::Library(recipe) => {
+            let recipe = NativeRecipe::Library(recipe);
+            let key = native_key(context, editor.manifest(), &recipe)?;
+            editor.set_recipe(&key, &path);
+        }
+        Recipe::Cdylib(recipe) => {
+            let recipe = NativeRecipe::Cdylib(recipe);
+            let key = native_key(context, editor.manifest(), &recipe)?;
+            editor.set_recipe(&key, &path);
         }
         Recipe::Plugin(_) => {
             return Err(CommandError::usage(format!(
@@ -168,6 +176,32 @@ fn add_recipe(
         }
     }
     Ok(())
+}
+
+/// The key in the manifest for the recipe of a native library: its name. Where that stands for
+/// another version, which stays beside it, the key names the version, too.
+fn native_key(
+    context: &Context,
+    manifest: &Manifest,
+    recipe: &NativeRecipe,
+) -> Result<PackageName, CommandError> {
+    let name = recipe.name();
+    let version = recipe.version();
+    let Some(known) = manifest.recipes.get(name) else {
+        return Ok(name.clone());
+    };
+    let same = match request::read_recipe(context, known)? {
+        Recipe::Library(known) => known.version == version,
+        Recipe::Cdylib(known) => known.version.to_string() == version,
+        _ => true,
+    };
+    if same {
+        return Ok(name.clone());
+    }
+    let version = version.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    format!("{name}-{version}")
+        .parse()
+        .map_err(|error: NameError| CommandError::new(Kind::Usage, error))
 }
 
 /// What the command line says, over what the manifest says already.

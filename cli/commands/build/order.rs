@@ -50,11 +50,11 @@ pub(crate) fn order(
                 }
                 Recipe::Library(recipe) => {
                     editor.set_recipe(&recipe.name, &file);
-                    Goal::Library(recipe.name)
+                    Goal::Library(recipe.name, recipe.version)
                 }
                 Recipe::Cdylib(recipe) => {
                     editor.set_recipe(&recipe.name, &file);
-                    Goal::Library(recipe.name)
+                    Goal::Library(recipe.name, recipe.version.to_string())
                 }
                 Recipe::Plugin(_) => {
                     return Err(CommandError::usage(format!(

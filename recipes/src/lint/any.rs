@@ -7,8 +7,7 @@ use toml_edit::{Item, TableLike};
 use super::subject::Subject;
 use super::{Report, fixes};
 use crate::format::rank;
-use crate::name::PackageName;
-use crate::recipe::{CrateSource, LibrarySource};
+use crate::recipe::{CrateSource, LibrarySource, Need, Recipe, Unmet};
 
 pub(super) fn key_order(subject: &Subject<'_>, report: &mut Report<'_>) {
     if let Some(root) = subject.root() {
@@ -78,6 +77,19 @@ pub(super) fn file_name(subject: &Subject<'_>, report: &mut Report<'_>) {
     let expected = format!("{name}.toml");
     // What the crate of an app needs to be built lies beside the recipe of the app.
     let beside = subject.change().is_some() && file == format!("{name}-build.toml");
+    // Several versions of a native library lie side by side.
+    let version = match subject.recipe {
+        Recipe::Library(library) => Some(library.version.clone()),
+        Recipe::Cdylib(cdylib) => Some(cdylib.version.to_string()),
+        _ => None,
+    };
+    let named = file
+        .strip_prefix(&format!("{name}-"))
+        .and_then(|rest| rest.strip_suffix(".toml"));
+    let beside = beside
+        || version.zip(named).is_some_and(|(version, start)| {
+            version == start || version.starts_with(&format!("{start}."))
+        });
     if file != expected && !beside {
         report.add(
             &subject.head(),
@@ -137,13 +149,13 @@ pub(super) fn placeholder(subject: &Subject<'_>, report: &mut Report<'_>) {
 }
 
 pub(super) fn unknown_library(subject: &Subject<'_>, report: &mut Report<'_>) {
-    let native: Option<&BTreeSet<PackageName>> = subject
+    let native = subject
         .change()
         .map(|change| &change.native)
         .or_else(|| subject.library().map(|library| &library.native));
     let instead = subject.change().map(|change| change.instead.keys());
     for name in instead.into_iter().flatten() {
-        if !subject.known.libraries.contains(name) {
+        if subject.known.recipes.native(name, &Need::any()).is_err() {
             report.add(
                 &subject.value(&format!("instead.{name}")),
                 format!("there is no recipe of a native library `{name}`"),
@@ -151,13 +163,15 @@ pub(super) fn unknown_library(subject: &Subject<'_>, report: &mut Report<'_>) {
         }
     }
     let own = subject.library().map(|library| &library.name);
-    for name in native.into_iter().flatten() {
-        if !subject.known.libraries.contains(name) && own != Some(name) {
-            report.add(
-                &subject.item_of("native", name.as_str()),
-                format!("there is no recipe of a native library `{name}`"),
-            );
-        }
+    for (name, need) in native.into_iter().flatten() {
+        let message = match subject.known.recipes.native(name, need) {
+            Err(Unmet::NoRecipe { .. }) if own != Some(name) => {
+                format!("there is no recipe of a native library `{name}`")
+            }
+            Err(unmet) if own != Some(name) => format!("it needs {unmet}"),
+            _ => continue,
+        };
+        report.add(&subject.named("native", name.as_str()), message);
     }
 }
 

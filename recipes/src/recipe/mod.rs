@@ -15,6 +15,8 @@
 //! | `mod` | the types |
 //! | `read` | text to [`Recipe`] |
 //! | [`cdylib`] | [`CdylibRecipe`]: libraries for C out of crates |
+//! | [`natives`] | [`NativeRecipe`]: what goes by the name of a native library |
+//! | [`needs`] | [`Need`]: what a recipe asks of another |
 //! | [`set`] | [`RecipeSet`]: recipes by name |
 //! | [`build`] | [`BuildSystem`]: native libraries that need no script |
 //! | [`share`] | [`ShareOrigin`]: man pages and completions of an app |
@@ -23,6 +25,8 @@
 
 pub mod build;
 pub mod cdylib;
+pub mod natives;
+pub mod needs;
 mod read;
 pub mod set;
 pub mod share;
@@ -33,6 +37,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use build::BuildSystem;
 pub use cdylib::CdylibRecipe;
+pub use natives::{NativeRecipe, Unmet};
+pub use needs::{Condition, Need, Needs};
 pub(crate) use read::crate_source;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -184,7 +190,8 @@ pub struct CrateOverride {
     #[schemars(with = "String")]
     pub versions: VersionReq,
     /// The native libraries it needs, by the names of their recipes.
-    pub native: BTreeSet<PackageName>,
+    #[schemars(schema_with = "needs::schema")]
+    pub native: Needs,
     /// The programs of the machine that its build script calls.
     pub tools: BTreeSet<Tool>,
     /// The programs of the machine that the build scripts of others call through it.
@@ -246,7 +253,8 @@ pub struct LibraryRecipe {
     /// Run by `sh -eu` in the source; what it puts into `$out` is the library.
     pub script: Option<String>,
     /// The native libraries it needs, by the names of their recipes.
-    pub native: BTreeSet<PackageName>,
+    #[schemars(schema_with = "needs::schema")]
+    pub native: Needs,
     /// The programs of the machine that the script calls.
     pub tools: BTreeSet<Tool>,
     /// Environment for the script.
@@ -368,7 +376,7 @@ impl CrateOverride {
             .comparators
             .extend(instead.versions.comparators.iter().cloned());
         let mut native = self.native.clone();
-        native.insert(library.clone());
+        native.entry(library.clone()).or_insert_with(Need::any);
         Self {
             name: self.name.clone(),
             versions,

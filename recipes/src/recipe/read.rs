@@ -6,7 +6,7 @@ use semver::VersionReq;
 
 use super::{
     AppRecipe, BuildSystem, CdylibRecipe, CrateOverride, CrateSource, Instead, LibraryRecipe,
-    LibrarySource, PluginRecipe, Recipe, RecipeKind, ShareOrigin, Tool, cdylib, share,
+    LibrarySource, PluginRecipe, Recipe, RecipeKind, ShareOrigin, Tool, cdylib, needs, share,
 };
 use crate::choice::Choice as _;
 use crate::error::{RecipeError, RecipeErrorKind};
@@ -198,7 +198,7 @@ fn crate_override(mut table: Table<'_>) -> Result<CrateOverride, RecipeError> {
         versions: table
             .text("versions", text::requirement)?
             .unwrap_or(VersionReq::STAR),
-        native: packages(&mut table, "native")?,
+        native: needs::read(&mut table, "native")?,
         tools: tools(&mut table, "tools")?,
         through: tools(&mut table, "through")?,
         unused_tools: tools(&mut table, "unused-tools")?,
@@ -284,7 +284,7 @@ fn library(mut table: Table<'_>) -> Result<LibraryRecipe, RecipeError> {
         version,
         update: table.text("update", text::requirement)?,
         source,
-        native: packages(&mut table, "native")?,
+        native: needs::read(&mut table, "native")?,
         tools: tools(&mut table, "tools")?,
         environment: environment(&mut table)?,
         patch: table.text("patch", text::script)?,
@@ -355,6 +355,7 @@ mod tests {
     use super::*;
     use crate::Version;
     use crate::error::rendered;
+    use crate::recipe::{Need, Needs};
 
     const CHECKSUM: &str = "ff20308ecabd635a2dc1dd5834a86c462cca20efba1d5d3ddab1f8aea3455cb2";
 
@@ -370,6 +371,11 @@ mod tests {
 
     fn names(names: &[&str]) -> BTreeSet<PackageName> {
         names.iter().map(|name| name.parse().unwrap()).collect()
+    }
+
+    fn any(names: &[&str]) -> Needs {
+        let names = names.iter().map(|name| name.parse().unwrap());
+        names.map(|name| (name, Need::any())).collect()
     }
 
     #[test]
@@ -536,7 +542,7 @@ mod tests {
         let expected = CrateOverride {
             name: "hello-sys".parse().unwrap(),
             versions: VersionReq::parse(">=1, <3").unwrap(),
-            native: names(&["zlib"]),
+            native: any(&["zlib"]),
             tools: [Tool::Cmake, Tool::Libclang].into(),
             through: [Tool::Make].into(),
             unused_tools: [Tool::Perl].into(),
@@ -565,7 +571,7 @@ mod tests {
                 build: None,
                 arguments: Vec::new(),
                 patch: None,
-                native: names(&["y"]),
+                native: any(&["y"]),
                 tools: [Tool::Make].into(),
                 environment: BTreeMap::from([("A".to_owned(), "b".to_owned())]),
             })

@@ -24,7 +24,9 @@ mod tools;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orlop_recipes::{Choice as _, CodegenChoice, PackageName, RecipeSet, Tool};
+use orlop_recipes::{
+    CdylibRecipe, Choice as _, CodegenChoice, PackageName, RecipeSet, Tool, Unmet,
+};
 use orlop_resolver::{Resolution, distinct_variants_by};
 use orlop_store::derivation::Tools;
 use orlop_store::{Fetcher, Plan, Store, StoreError};
@@ -53,8 +55,8 @@ pub struct AppRequest<'a> {
     pub cdylibs: &'a Cdylibs,
 }
 
-/// What libraries for C are compiled from, by the names of their recipes.
-pub type Cdylibs = BTreeMap<PackageName, Resolution>;
+/// What libraries for C are compiled from, by their recipes.
+pub type Cdylibs = BTreeMap<CdylibRecipe, Resolution>;
 
 /// What is made of a package.
 #[derive(Debug, Clone, Copy)]
@@ -144,15 +146,26 @@ pub enum PlanError {
         /// What it has.
         known: BTreeSet<String>,
     },
-    /// A recipe names a native library for which there is no recipe.
-    #[error(
-        "the recipe of {user} needs the native library `{library}`, for which there is no recipe"
-    )]
-    NoNativeRecipe {
+    /// No recipe is what another one needs.
+    #[error("the recipe of {user} needs {unmet}")]
+    Unmet {
         /// Who needs it.
         user: String,
-        /// The name in the recipe.
+        /// What it needs.
+        unmet: Unmet,
+    },
+    /// Two versions of a native library would be at one place.
+    #[error(
+        "{user} would be built against the versions {} of the native library `{library}` at once",
+        .versions.join(" and ")
+    )]
+    NativeTwice {
+        /// Who is built against both.
+        user: String,
+        /// The library.
         library: String,
+        /// Its versions.
+        versions: [String; 2],
     },
     /// Recipes of native libraries need each other in a circle.
     #[error("the native library `{library}` needs itself")]

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orlop_recipes::{CrateOverride, PackageName, RecipeSet, Tool};
+use orlop_recipes::{CrateOverride, NativeRecipe, Need, PackageName, RecipeSet, Tool};
 use orlop_resolver::{DependencyKind, Resolution};
 use orlop_store::StorePath;
 use orlop_store::derivation::Tools;
@@ -22,33 +22,32 @@ pub type ToolSets = BTreeMap<BTreeSet<Tool>, StorePath>;
 pub fn tool_sets(resolution: &Resolution, recipes: &RecipeSet) -> BTreeSet<BTreeSet<Tool>> {
     let scripts = of_scripts(resolution, recipes).into_values();
     let mut sets: BTreeSet<_> = scripts.map(|called| extras(&called.seen)).collect();
-    let natives = resolution
+    let changes = resolution
         .graph
         .node_weights()
-        .filter_map(|variant| recipes.override_for(&variant.name, &variant.version))
-        .flat_map(|change| &change.native);
-    sets.extend(of_libraries(natives.collect(), recipes));
+        .filter_map(|variant| recipes.override_for(&variant.name, &variant.version));
+    sets.extend(of_libraries(
+        changes.flat_map(|change| &change.native),
+        recipes,
+    ));
     sets
 }
 
 /// Returns the same for a native library and those that it needs.
 pub fn library_tool_sets(name: &PackageName, recipes: &RecipeSet) -> BTreeSet<BTreeSet<Tool>> {
-    of_libraries(vec![name], recipes)
+    of_libraries([(name, &Need::any())].into_iter(), recipes)
 }
 
 fn of_libraries<'a>(
-    mut open: Vec<&'a PackageName>,
+    needs: impl Iterator<Item = (&'a PackageName, &'a Need)>,
     recipes: &'a RecipeSet,
 ) -> BTreeSet<BTreeSet<Tool>> {
-    let mut sets = BTreeSet::new();
-    let mut seen = BTreeSet::new();
-    while let Some(library) = open.pop().and_then(|name| recipes.library(name)) {
-        if seen.insert(&library.name) {
-            sets.insert(extras(&library.called()));
-            open.extend(&library.native);
-        }
-    }
-    sets
+    let natives = recipes.natives(needs);
+    let called = natives.iter().filter_map(|native| match &**native {
+        NativeRecipe::Library(library) => Some(library.called()),
+        NativeRecipe::Cdylib(_) => None,
+    });
+    called.map(|called| extras(&called)).collect()
 }
 
 /// Returns the tools that are only in C tools that are asked for them.
