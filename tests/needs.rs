@@ -1,15 +1,20 @@
 //! What recipes need of each other: versions side by side, conditions on the platform.
 
 use crate::natives::{NUMBER, Recipes, number};
-use crate::support::Env;
+use crate::support::{Env, Package};
 
-/// A script that makes `libnumber.so` with a description for pkg-config.
-fn number_script() -> String {
+/// A script with these lines, and with a description for pkg-config.
+fn described(name: &str, lines: &str) -> String {
     format!(
-        "script = '''\nmkdir -p \"$out/lib/pkgconfig\"\n{NUMBER}\n\
-         printf 'Name: number\\nDescription: number\\nVersion: 1\\nLibs: -L%s/lib\\n' \"$out\" \
-         > \"$out/lib/pkgconfig/number.pc\"\n'''\n"
+        "script = '''\nmkdir -p \"$out/lib/pkgconfig\"\n{lines}\n\
+         printf 'Name: {name}\\nDescription: {name}\\nVersion: 1\\nLibs: -L%s/lib\\n' \"$out\" \
+         > \"$out/lib/pkgconfig/{name}.pc\"\n'''\n"
     )
+}
+
+/// A script that makes `libnumber.so`.
+fn number_script() -> String {
+    described("number", NUMBER)
 }
 
 /// Three versions of a library by one name, and crates that need one or any of them.
@@ -113,4 +118,104 @@ fn what_is_needed_elsewhere_is_not_built() {
     recipes.publish_user("number-sys", "number", "number", "number");
     recipes.app("here", &["number-sys"]);
     recipes.check(&[("here", "1")]);
+}
+
+/// A library with a program that adds what a library of its own says to its words.
+fn adder(recipes: &mut Recipes<'_>) {
+    recipes.release(
+        "number",
+        "1.0.0",
+        &[("number.c", &number(5))],
+        &number_script(),
+    );
+    let main = "#include <stdio.h>\n#include <stdlib.h>\nint number(void);\n\
+                int main(int count, char **words) {\n  \
+                printf(\"%d\", atoi(words[1]) + number());\n  return 0;\n}\n";
+    let script =
+        "script = '''\nmkdir -p \"$out/bin\"\ncc main.c -lnumber -o \"$out/bin/adder\"\n'''\n";
+    let how = format!("native = [\"number\"]\n{script}");
+    recipes.release("adder", "1.2.0", &[("main.c", main)], &how);
+}
+
+#[test]
+fn programs_that_were_built_before_run_in_builds() {
+    let env = Env::new();
+    let mut recipes = Recipes::new(&env);
+    adder(&mut recipes);
+    // In the build of a library, which then is not linked to anything of it.
+    let script = described(
+        "x",
+        "test \"$ADDER\" -ef \"$(command -v adder)\"\ntest -z \"${LIBRARY_PATH-}\"\n\
+         echo \"int x(void) { return $(adder 2); }\" > x.c\n\
+         cc -shared -fPIC x.c -o \"$out/lib/libx.so\"",
+    );
+    let how = format!(
+        "needs.build = {{ adder = \"1.2\" }}\nenvironment = {{ ADDER = \"{{adder}}/bin/adder\" }}\n\
+         {script}"
+    );
+    recipes.release("x", "1.0.0", &[("x.c", "")], &how);
+    // And in a build script.
+    recipes.add(
+        "made",
+        "[crate]\nname = \"made\"\nneeds.build = [\"adder\"]\n",
+    );
+    env.registry.publish(
+        Package::new("made", "1.0.0")
+            .file(
+                "build.rs",
+                "fn main() {\n    let out = std::process::Command::new(\"adder\").arg(\"37\")\
+                 .output().unwrap();\n    println!(\"cargo:rustc-env=MADE={}\", \
+                 String::from_utf8(out.stdout).unwrap());\n}",
+            )
+            .lib("pub fn get() -> &'static str { env!(\"MADE\") }"),
+    );
+    recipes.user("x", "x", "x");
+    recipes.app("app", &["x-sys", "made"]);
+    recipes.check(&[("app", "7 42")]);
+    assert_eq!(recipes.loaded("app", "libnumber"), [""; 0]);
+    env.run("gc").success();
+    assert_eq!(env.objects("-adder-1.2.0"), [""; 0]);
+    assert_eq!(env.program("app").success().stdout.trim(), "7 42");
+    // They are a part of the key.
+    let other = "#include <stdio.h>\nint main(void) { return !printf(\"9\"); }\n";
+    let script = "script = '''\nmkdir -p \"$out/bin\"\ncc main.c -o \"$out/bin/adder\"\n'''\n";
+    recipes.release("adder", "1.2.1", &[("main.c", other)], script);
+    recipes.check(&[("app", "9 9")]);
+    assert_eq!(env.objects("-x-1.0.0").len(), 2);
+}
+
+#[test]
+fn programs_of_a_library_for_c_and_circles_are_refused() {
+    let env = Env::new();
+    let mut recipes = Recipes::new(&env);
+    recipes.add("tiny", "[cdylib]\nname = \"tiny\"\nversion = \"1.0.0\"\n");
+    env.registry.publish(
+        Package::new("tiny", "1.0.0")
+            .tables("[lib]\nname = \"tiny\"\ncrate-type = [\"cdylib\"]")
+            .lib("#[unsafe(no_mangle)] pub extern \"C\" fn tiny() -> i32 { 1 }"),
+    );
+    recipes.add(
+        "one-sys",
+        "[crate]\nname = \"one-sys\"\nneeds.build = [\"tiny\"]\n",
+    );
+    recipes.publish_user("one-sys", "x", "x", "x");
+    recipes.app("one", &["one-sys"]);
+    recipes.install("one").fails(4).says(
+        "the recipe of one-sys 1.0.0 needs programs of `tiny`, which is a library for C out of a crate",
+    );
+    let script = "script = '''\ntouch \"$out/x\"\n'''\n";
+    for (name, needs) in [("left", "right"), ("right", "left")] {
+        let how = format!("needs.build = [\"{needs}\"]\n{script}");
+        recipes.release(name, "1.0.0", &[("x.c", "")], &how);
+    }
+    recipes.add(
+        "two-sys",
+        "[crate]\nname = \"two-sys\"\nnative = [\"left\"]\n",
+    );
+    recipes.publish_user("two-sys", "x", "x", "x");
+    recipes.app("two", &["two-sys"]);
+    recipes
+        .install("two")
+        .fails(4)
+        .says("the native library `left` needs itself");
 }

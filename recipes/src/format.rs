@@ -59,6 +59,7 @@ pub(crate) fn order(table: &str) -> &'static [&'static str] {
             "name",
             "versions",
             "native",
+            "needs",
             "tools",
             "through",
             "unused-tools",
@@ -90,6 +91,7 @@ pub(crate) fn order(table: &str) -> &'static [&'static str] {
             "update",
             "source",
             "native",
+            "needs",
             "tools",
             "environment",
             "patch",
@@ -97,6 +99,7 @@ pub(crate) fn order(table: &str) -> &'static [&'static str] {
             "arguments",
             "script",
         ],
+        "needs" => &["build"],
         "source" => &[
             "crate", "version", "url", "mirrors", "git", "rev", "path", "checksum", "sha256",
             "folder",

@@ -151,8 +151,11 @@ pub(super) fn placeholder(subject: &Subject<'_>, report: &mut Report<'_>) {
 pub(super) fn unknown_library(subject: &Subject<'_>, report: &mut Report<'_>) {
     let native = subject
         .change()
-        .map(|change| &change.native)
-        .or_else(|| subject.library().map(|library| &library.native));
+        .map(|change| (&change.native, &change.needs.build))
+        .or_else(|| {
+            let library = subject.library()?;
+            Some((&library.native, &library.needs.build))
+        });
     let instead = subject.change().map(|change| change.instead.keys());
     for name in instead.into_iter().flatten() {
         if subject.known.recipes.native(name, &Need::any()).is_err() {
@@ -163,7 +166,11 @@ pub(super) fn unknown_library(subject: &Subject<'_>, report: &mut Report<'_>) {
         }
     }
     let own = subject.library().map(|library| &library.name);
-    for (name, need) in native.into_iter().flatten() {
+    let places = native.map(|(native, build)| [("native", native), ("needs.build", build)]);
+    let needs = places.iter().flatten();
+    for (key, (name, need)) in
+        needs.flat_map(|(key, needs)| needs.iter().map(move |one| (key, one)))
+    {
         let message = match subject.known.recipes.native(name, need) {
             Err(Unmet::NoRecipe { .. }) if own != Some(name) => {
                 format!("there is no recipe of a native library `{name}`")
@@ -171,7 +178,7 @@ pub(super) fn unknown_library(subject: &Subject<'_>, report: &mut Report<'_>) {
             Err(unmet) if own != Some(name) => format!("it needs {unmet}"),
             _ => continue,
         };
-        report.add(&subject.named("native", name.as_str()), message);
+        report.add(&subject.named(key, name.as_str()), message);
     }
 }
 

@@ -38,7 +38,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use build::BuildSystem;
 pub use cdylib::CdylibRecipe;
 pub use natives::{NativeRecipe, Unmet};
-pub use needs::{Condition, Need, Needs};
+pub use needs::{BuildNeeds, Condition, Need, Needs};
 pub(crate) use read::crate_source;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -192,6 +192,8 @@ pub struct CrateOverride {
     /// The native libraries it needs, by the names of their recipes.
     #[schemars(schema_with = "needs::schema")]
     pub native: Needs,
+    /// What else it needs.
+    pub needs: BuildNeeds,
     /// The programs of the machine that its build script calls.
     pub tools: BTreeSet<Tool>,
     /// The programs of the machine that the build scripts of others call through it.
@@ -255,6 +257,8 @@ pub struct LibraryRecipe {
     /// The native libraries it needs, by the names of their recipes.
     #[schemars(schema_with = "needs::schema")]
     pub native: Needs,
+    /// What else it needs.
+    pub needs: BuildNeeds,
     /// The programs of the machine that the script calls.
     pub tools: BTreeSet<Tool>,
     /// Environment for the script.
@@ -381,6 +385,7 @@ impl CrateOverride {
             name: self.name.clone(),
             versions,
             native,
+            needs: self.needs.clone(),
             tools: instead.tools.clone(),
             through: self.through.clone(),
             unused_tools: instead.unused_tools.clone(),

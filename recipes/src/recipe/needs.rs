@@ -3,6 +3,7 @@
 //!
 //! ```toml
 //! native = ["zlib"]
+//! needs.build = { bison = "3.8" }
 //! native = { zlib = "1.3", openssl = { version = "3", when = 'cfg(target_os = "linux")' } }
 //! ```
 
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use cfg_expr::Expression;
-use schemars::{Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
 use crate::error::{RecipeError, RecipeErrorKind, literal};
@@ -98,6 +99,30 @@ pub(crate) fn comparable(version: &str) -> Option<Version> {
         found.pre = semver::Prerelease::new(&rest.replace(['_', '+'], "-")).ok()?;
     }
     Some(found)
+}
+
+/// The programs that a build starts and that Orlop has built before.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(deny_unknown_fields)]
+pub struct BuildNeeds {
+    /// The native libraries whose programs are in `PATH` while it is built. They are a part of the
+    /// key, and nothing is linked to them.
+    #[schemars(schema_with = "self::schema")]
+    pub build: Needs,
+}
+
+impl BuildNeeds {
+    pub(super) fn read(table: &mut Table<'_>) -> Result<Self, RecipeError> {
+        let Some(mut table) = table.table("needs")? else {
+            return Ok(Self::default());
+        };
+        let needs = Self {
+            build: read(&mut table, "build")?,
+        };
+        table.finish()?;
+        Ok(needs)
+    }
 }
 
 /// Reads what is needed: an array of names, or a table.

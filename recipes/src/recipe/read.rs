@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use semver::VersionReq;
 
 use super::{
-    AppRecipe, BuildSystem, CdylibRecipe, CrateOverride, CrateSource, Instead, LibraryRecipe,
-    LibrarySource, PluginRecipe, Recipe, RecipeKind, ShareOrigin, Tool, cdylib, needs, share,
+    AppRecipe, BuildNeeds, BuildSystem, CdylibRecipe, CrateOverride, CrateSource, Instead,
+    LibraryRecipe, LibrarySource, PluginRecipe, Recipe, RecipeKind, ShareOrigin, Tool, cdylib,
+    needs, share,
 };
 use crate::choice::Choice as _;
 use crate::error::{RecipeError, RecipeErrorKind};
@@ -199,6 +200,7 @@ fn crate_override(mut table: Table<'_>) -> Result<CrateOverride, RecipeError> {
             .text("versions", text::requirement)?
             .unwrap_or(VersionReq::STAR),
         native: needs::read(&mut table, "native")?,
+        needs: BuildNeeds::read(&mut table)?,
         tools: tools(&mut table, "tools")?,
         through: tools(&mut table, "through")?,
         unused_tools: tools(&mut table, "unused-tools")?,
@@ -285,6 +287,7 @@ fn library(mut table: Table<'_>) -> Result<LibraryRecipe, RecipeError> {
         update: table.text("update", text::requirement)?,
         source,
         native: needs::read(&mut table, "native")?,
+        needs: BuildNeeds::read(&mut table)?,
         tools: tools(&mut table, "tools")?,
         environment: environment(&mut table)?,
         patch: table.text("patch", text::script)?,
@@ -523,6 +526,7 @@ mod tests {
             name = "hello-sys"
             versions = ">=1, <3"
             native = ["zlib"]
+            needs.build = ["bison"]
             tools = ["cmake", "libclang"]
             through = ["make"]
             unused-tools = ["perl"]
@@ -543,6 +547,9 @@ mod tests {
             name: "hello-sys".parse().unwrap(),
             versions: VersionReq::parse(">=1, <3").unwrap(),
             native: any(&["zlib"]),
+            needs: BuildNeeds {
+                build: any(&["bison"]),
+            },
             tools: [Tool::Cmake, Tool::Libclang].into(),
             through: [Tool::Make].into(),
             unused_tools: [Tool::Perl].into(),
@@ -557,7 +564,7 @@ mod tests {
         let text = |source: &str| {
             format!(
                 "schema = 1\n[library]\nname = \"z\"\nversion = \"1.3\"\nsource = {source}\n\
-                 script = \"make\"\nnative = [\"y\"]\ntools = [\"make\"]\n\
+                 script = \"make\"\nnative = [\"y\"]\nneeds.build = [\"bison\"]\ntools = [\"make\"]\n\
                  environment = {{ A = \"b\" }}\n"
             )
         };
@@ -572,6 +579,9 @@ mod tests {
                 arguments: Vec::new(),
                 patch: None,
                 native: any(&["y"]),
+                needs: BuildNeeds {
+                    build: any(&["bison"]),
+                },
                 tools: [Tool::Make].into(),
                 environment: BTreeMap::from([("A".to_owned(), "b".to_owned())]),
             })

@@ -127,8 +127,8 @@ impl RecipeSet {
         self.natives.find(name, need)
     }
 
-    /// Returns the native libraries that recipes need, and those that these need, as far as there
-    /// are recipes of them.
+    /// Returns the native libraries that recipes need, and those that these need to be built, as far
+    /// as there are recipes of them.
     pub fn natives<'a>(
         &'a self,
         needs: impl Iterator<Item = (&'a PackageName, &'a Need)>,
@@ -144,6 +144,7 @@ impl RecipeSet {
             }
             if let Cow::Borrowed(NativeRecipe::Library(library)) = &recipe {
                 open.extend(&library.native);
+                open.extend(&library.needs.build);
             }
             found.push(recipe);
         }
@@ -181,10 +182,12 @@ impl RecipeSet {
         };
         for change in set.overrides.values_mut().flatten() {
             here(&mut change.native);
+            here(&mut change.needs.build);
         }
         for native in set.natives.all_mut() {
             if let NativeRecipe::Library(library) = native {
                 here(&mut library.native);
+                here(&mut library.needs.build);
             }
         }
         set

@@ -167,6 +167,16 @@ pub enum PlanError {
         /// Its versions.
         versions: [String; 2],
     },
+    /// Programs are asked of a library for C.
+    #[error(
+        "the recipe of {user} needs programs of `{library}`, which is a library for C out of a crate"
+    )]
+    NoHelpers {
+        /// Who needs them.
+        user: String,
+        /// The library.
+        library: String,
+    },
     /// Recipes of native libraries need each other in a circle.
     #[error("the native library `{library}` needs itself")]
     NativeCycle {

@@ -9,7 +9,7 @@ use orlop_recipes::{
 };
 use orlop_resolver::{Resolution, Variant};
 use orlop_store::StorePath;
-use orlop_store::derivation::{NativeBuild, Origin, Source, Step, Tools};
+use orlop_store::derivation::{Helpers, NativeBuild, Origin, Source, Step, Tools};
 
 use crate::derivations::Derivations;
 use crate::lower::lower_cdylib;
@@ -51,6 +51,7 @@ struct Found {
 pub(crate) struct Needs {
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) libraries: BTreeSet<StorePath>,
+    pub(crate) helpers: Helpers,
 }
 
 impl<'a> Natives<'a> {
@@ -82,9 +83,12 @@ impl<'a> Natives<'a> {
             derivations,
         };
         let found = self.libraries(&recipe.native, &[&user], &mut place)?;
+        let (_, helpers) = self.helpers(&recipe.needs.build, &[&user], &mut place)?;
         Ok(Needs {
-            environment: located(&recipe.environment, &found.named),
+            // It is also that of rustc, which does not see the programs.
+            environment: located(&recipe.environment, &found.named, &BTreeMap::new()),
             libraries: found.all,
+            helpers,
         })
     }
 
@@ -128,6 +132,30 @@ impl<'a> Natives<'a> {
         Ok(found)
     }
 
+    /// Lowers native libraries whose programs are started; returns them by name, and with what each
+    /// of them loads.
+    fn helpers(
+        &mut self,
+        needs: &Wants,
+        above: &[&str],
+        place: &mut Place<'_>,
+    ) -> Result<(BTreeMap<PackageName, StorePath>, Helpers), PlanError> {
+        let mut named = BTreeMap::new();
+        let mut helpers = Helpers::new();
+        for (name, need) in needs {
+            let path = self.library((name, need), above, place)?;
+            let Some(Step::Native(build)) = place.derivations.step(&path) else {
+                return Err(PlanError::NoHelpers {
+                    user: above[above.len() - 1].to_owned(),
+                    library: name.to_string(),
+                });
+            };
+            helpers.insert(path.clone(), build.natives.clone());
+            named.insert(name.clone(), path);
+        }
+        Ok((named, helpers))
+    }
+
     /// Two versions of a library have the same files: headers, `libz.so`, `zlib.pc`. Who is built
     /// against both would get the one or the other by chance.
     fn check_one_of_each(&self, found: &Found, user: &str) -> Result<(), PlanError> {
@@ -154,16 +182,18 @@ impl<'a> Natives<'a> {
         above: &[&str],
         place: &mut Place<'_>,
     ) -> Result<StorePath, PlanError> {
-        if above[1..].contains(&name.as_str()) || self.open.contains(name) {
-            return Err(PlanError::NativeCycle {
-                library: name.to_string(),
-            });
-        }
         let recipe = place.recipes.native(name, need);
         let recipe = recipe.map_err(|unmet| PlanError::Unmet {
             user: above[above.len() - 1].to_owned(),
             unmet,
         })?;
+        // One may be built with an older version of itself.
+        let label = format!("{name} {}", recipe.version());
+        if above[1..].contains(&label.as_str()) || self.open.contains(name) {
+            return Err(PlanError::NativeCycle {
+                library: name.to_string(),
+            });
+        }
         let known = Known {
             name: name.clone(),
             version: recipe.version().into_owned(),
@@ -178,7 +208,7 @@ impl<'a> Natives<'a> {
         }
         let path = match &*recipe {
             NativeRecipe::Library(recipe) => {
-                let chain: Vec<&str> = above.iter().copied().chain([name.as_str()]).collect();
+                let chain: Vec<&str> = above.iter().copied().chain([label.as_str()]).collect();
                 self.built(recipe, &chain, place)?
             }
             NativeRecipe::Cdylib(recipe) => self.cdylib(recipe, place)?,
@@ -197,13 +227,15 @@ impl<'a> Natives<'a> {
         place: &mut Place<'_>,
     ) -> Result<StorePath, PlanError> {
         let found = self.libraries(&recipe.native, chain, place)?;
+        let (named, helpers) = self.helpers(&recipe.needs.build, chain, place)?;
         let tools = tools::with(place.tools, &recipe.called(), self.tool_sets);
         let build = NativeBuild {
             tools,
             source: place.derivations.insert_source(source(recipe)),
             script: recipe.lines(),
-            environment: located(&recipe.environment, &found.named),
+            environment: located(&recipe.environment, &found.named, &named),
             natives: found.all,
+            helpers,
         };
         let name = format!("{}-{}", recipe.name, recipe.version);
         let step = Step::Native(Box::new(build));
@@ -213,15 +245,20 @@ impl<'a> Natives<'a> {
     }
 }
 
-/// Puts the objects of native libraries in place of their names in braces.
+/// Puts the objects of native libraries, or else of those whose programs are started, in place of
+/// their names in braces.
 fn located(
     environment: &BTreeMap<String, String>,
     natives: &BTreeMap<PackageName, StorePath>,
+    helpers: &BTreeMap<PackageName, StorePath>,
 ) -> BTreeMap<String, String> {
     let located = |value: &String| {
-        natives.iter().fold(value.clone(), |value, (name, path)| {
-            value.replace(&format!("{{{name}}}"), &format!("{{{path}}}"))
-        })
+        natives
+            .iter()
+            .chain(helpers)
+            .fold(value.clone(), |value, (name, path)| {
+                value.replace(&format!("{{{name}}}"), &format!("{{{path}}}"))
+            })
     };
     let environment = environment.iter();
     environment
@@ -251,7 +288,8 @@ pub fn cdylibs(resolution: &Resolution, recipes: &RecipeSet) -> Vec<CdylibRecipe
     let variants = resolution.graph.node_weights();
     let changes =
         variants.filter_map(|variant| recipes.override_for(&variant.name, &variant.version));
-    cdylibs_of(changes.flat_map(|change| &change.native), recipes)
+    let needs = changes.flat_map(|change| change.native.iter().chain(&change.needs.build));
+    cdylibs_of(needs, recipes)
 }
 
 /// Returns the recipes of the libraries for C among some native libraries and what these need.

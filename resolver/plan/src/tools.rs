@@ -26,10 +26,8 @@ pub fn tool_sets(resolution: &Resolution, recipes: &RecipeSet) -> BTreeSet<BTree
         .graph
         .node_weights()
         .filter_map(|variant| recipes.override_for(&variant.name, &variant.version));
-    sets.extend(of_libraries(
-        changes.flat_map(|change| &change.native),
-        recipes,
-    ));
+    let needs = changes.flat_map(|change| change.native.iter().chain(&change.needs.build));
+    sets.extend(of_libraries(needs, recipes));
     sets
 }
 

@@ -794,6 +794,7 @@ mod tests {
             source: unpacked.path(),
             script: "make DESTDIR=$out".into(),
             natives: [].into(),
+            helpers: [].into(),
             environment: [("CFLAGS".into(), "-O2".into())].into(),
         };
         let zlib = Derivation {

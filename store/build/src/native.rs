@@ -93,7 +93,9 @@ fn environment(build: &NativeBuild, seen: &Seen) -> Environment {
             environment.insert(name.into(), list(&build.natives, folder, seen));
         }
     }
-    environment::add_recipe(&mut environment, &build.environment, &build.natives, seen);
+    environment::add_helpers(&mut environment, &build.helpers, seen);
+    let objects = build.natives.iter().chain(build.helpers.keys());
+    environment::add_recipe(&mut environment, &build.environment, objects, seen);
     environment
 }
 

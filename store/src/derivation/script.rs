@@ -38,9 +38,15 @@ pub struct ScriptRun {
     pub codegen: Codegen,
     /// Native libraries from recipes.
     pub natives: BTreeSet<StorePath>,
+    /// Programs that were built before.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub helpers: Helpers,
     /// Extra environment from a recipe. One of `natives` in braces stands for its folder.
     pub environment: BTreeMap<String, String>,
 }
+
+/// Objects whose programs a step starts, each with the native libraries that these load.
+pub type Helpers = BTreeMap<StorePath, BTreeSet<StorePath>>;
 
 /// A build-script run whose metadata another script sees.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +68,9 @@ pub struct NativeBuild {
     pub script: String,
     /// Native libraries it uses.
     pub natives: BTreeSet<StorePath>,
+    /// Programs that were built before.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub helpers: Helpers,
     /// Its environment beside the standard one.
     pub environment: BTreeMap<String, String>,
 }
@@ -81,6 +90,7 @@ impl ScriptRun {
                 .map(|dependency| dependency.run.clone()),
         );
         inputs.extend(self.natives.iter().cloned());
+        inputs.extend(of_helpers(&self.helpers));
         inputs
     }
 }
@@ -89,7 +99,23 @@ impl NativeBuild {
     pub(super) fn inputs(&self) -> BTreeSet<StorePath> {
         let mut inputs = BTreeSet::from([self.tools.c_tools.clone(), self.source.clone()]);
         inputs.extend(self.natives.iter().cloned());
+        inputs.extend(of_helpers(&self.helpers));
         inputs
+    }
+}
+
+fn of_helpers(helpers: &Helpers) -> impl Iterator<Item = StorePath> {
+    let all = helpers
+        .iter()
+        .flat_map(|(object, loaded)| std::iter::once(object).chain(loaded));
+    all.cloned()
+}
+
+/// Hashed last, and only where there are any: others keep the keys that they had before there were
+/// any at all.
+fn hash_helpers(helpers: &Helpers, hasher: &mut Hasher) {
+    if !helpers.is_empty() {
+        helpers.hash(hasher);
     }
 }
 
@@ -107,6 +133,7 @@ impl ContentHash for ScriptRun {
             dependencies,
             codegen,
             natives,
+            helpers,
             environment,
         } = self;
         tools.hash(hasher);
@@ -120,6 +147,7 @@ impl ContentHash for ScriptRun {
         codegen.hash(hasher);
         natives.hash(hasher);
         environment.hash(hasher);
+        hash_helpers(helpers, hasher);
     }
 }
 
@@ -132,6 +160,7 @@ impl ContentHash for NativeBuild {
             source,
             script,
             natives,
+            helpers,
             environment,
         } = self;
         NATIVE_NAMES.hash(hasher);
@@ -140,5 +169,6 @@ impl ContentHash for NativeBuild {
         script.hash(hasher);
         natives.hash(hasher);
         environment.hash(hasher);
+        hash_helpers(helpers, hasher);
     }
 }
