@@ -16,6 +16,7 @@ use orlop_store::{Compiler, PlannedApp};
 
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
+use crate::needed;
 
 /// One app that a manifest asks for.
 #[derive(Debug, Clone)]
@@ -63,6 +64,12 @@ impl Wanted {
         }
     }
 
+    /// Whether it starts programs of another app.
+    pub(crate) fn starts(&self, app: &PackageName) -> bool {
+        let mut recipe = self.recipe.iter();
+        recipe.any(|recipe| recipe.needs.run.contains_key(app))
+    }
+
     /// The question to the resolver.
     pub(crate) fn request(
         &self,
@@ -97,7 +104,7 @@ pub(crate) fn plain_request(
     })
 }
 
-fn platform(compiler: &Compiler) -> Platform {
+pub(crate) fn platform(compiler: &Compiler) -> Platform {
     Platform {
         triple: compiler.host.clone(),
         cfg: compiler.cfg.clone(),
@@ -189,12 +196,13 @@ pub(crate) fn read_recipe(context: &Context, path: &str) -> Result<Recipe, Comma
     Ok(recipe)
 }
 
-/// The apps of a manifest.
+/// The apps of a manifest, and those that they start.
 pub(crate) fn wanted(
     context: &Context,
     manifest: &Manifest,
     recipes: &RecipeSet,
 ) -> Result<Vec<Wanted>, CommandError> {
+    let manifest = &needed::with_needed(context, manifest, recipes)?;
     manifest
         .packages
         .keys()
@@ -211,7 +219,10 @@ fn one(
     let asked = manifest
         .request(name)
         .expect("the name comes from the manifest");
-    let recipe = app_recipe(context, &asked, recipes, name)?;
+    let mut recipe = app_recipe(context, &asked, recipes, name)?;
+    if let Some(recipe) = &mut recipe {
+        needed::keep_needed_here(context, recipe, asked.compiler.as_deref())?;
+    }
     let request = recipe
         .as_ref()
         .map_or_else(|| asked.clone(), |recipe| recipe.request(&asked));

@@ -219,3 +219,73 @@ fn programs_of_a_library_for_c_and_circles_are_refused() {
         .fails(4)
         .says("the native library `left` needs itself");
 }
+
+/// A pager in two versions, and an app that starts it.
+fn kit(env: &Env, needs: &str) {
+    for version in ["1.0.0", "1.2.0", "2.0.0"] {
+        env.registry.publish(
+            Package::new("pager", version)
+                .feature("loud", &[])
+                .main("fn main() { print!(\"{} {}\", env!(\"CARGO_PKG_VERSION\"), cfg!(feature = \"loud\")); }"),
+        );
+    }
+    env.registry.publish(Package::new("kit", "1.0.0").main(
+        "fn main() { let status = std::process::Command::new(\"pager\").status(); \
+         std::process::exit(if status.is_ok() { 0 } else { 9 }) }",
+    ));
+    let text = format!(
+        "schema = 1\n[app]\nname = \"kit\"\nneeds.run = {needs}\ntest = \"kit | grep 1.2\"\n"
+    );
+    env.write("kit.toml", &text);
+}
+
+#[test]
+fn an_app_comes_with_what_it_starts() {
+    let env = Env::new();
+    kit(
+        &env,
+        "{ pager = { version = \"1\", features = [\"loud\"] }, absent = { when = 'cfg(windows)' } }",
+    );
+    env.run("install ./kit.toml")
+        .success()
+        .says("Installed kit 1.0.0")
+        .says("Installed pager 1.2.0");
+    assert_eq!(env.programs("current"), ["kit", "pager"]);
+    assert_eq!(env.run("run kit").success().stdout, "1.2.0 true");
+    env.run("recipe test kit").success().prints("kit 1.0.0 ok");
+    env.run("info kit").success().prints("starts     pager");
+    env.run("info pager").success().prints("started by kit");
+    env.run("sync --locked").success().says("Nothing to do");
+    env.run("upgrade pager").success();
+    env.run("export kit --format tar")
+        .success()
+        .says("`kit` starts programs of `pager`, which is not in it: export that, too");
+    env.run("remove pager")
+        .fails(1)
+        .says("hint: `kit` starts it: `orlop remove kit`");
+    env.run("remove kit")
+        .success()
+        .says("Removed kit 1.0.0")
+        .says("Removed pager 1.2.0");
+}
+
+#[test]
+fn what_is_started_and_asked_for_is_there_once() {
+    let env = Env::new();
+    kit(&env, "{ pager = \"<2\" }");
+    env.run("install pager@=1.0.0").success();
+    env.run("install ./kit.toml").success();
+    assert_eq!(env.run("run kit").success().stdout, "1.0.0 false");
+    env.run("remove kit").success();
+    assert_eq!(env.programs("current"), ["pager"]);
+    env.run("install pager@2").success();
+    env.run("install ./kit.toml")
+        .fails(4)
+        .says("asks for `pager ^2, <2`, which cannot be had");
+    let text = std::fs::read_to_string(env.path("kit.toml")).unwrap();
+    env.write("kit.toml", &text.replace("<2", "7"));
+    env.run("remove pager").success();
+    env.run("install ./kit.toml")
+        .fails(4)
+        .says("the recipe of `kit` asks for `pager ^7`, which cannot be had");
+}

@@ -261,8 +261,8 @@ impl Work<'_> {
         let registry = self.context.registry(snapshot, self.recipes, &fetching)?;
         let mut apps = Vec::new();
         let mut questions = Vec::new();
-        for wanted in wanted {
-            let (app, question) = self.prepare(wanted, before, &registry, snapshot)?;
+        for one in wanted {
+            let (app, question) = self.prepare((one, wanted), before, &registry, snapshot)?;
             apps.push(app);
             questions.extend(question);
         }
@@ -300,7 +300,7 @@ impl Work<'_> {
     /// Gets an app's tools, and its answer from the lock or the question for one.
     fn prepare<'w>(
         &self,
-        wanted: &'w Wanted,
+        (wanted, all): (&'w Wanted, &[Wanted]),
         before: &Lock,
         index: &dyn Index,
         snapshot: Timestamp,
@@ -350,7 +350,7 @@ impl Work<'_> {
                 policy: wanted.policy,
                 request,
                 locals: wanted.locals.clone(),
-                origin: self.origin(name),
+                origin: self.origin(name, all),
             }
         });
         let app = Prepared {
@@ -362,8 +362,15 @@ impl Work<'_> {
         Ok((app, question))
     }
 
-    /// The line of a file that asks for an app, unless only the command line does.
-    fn origin(&self, app: &PackageName) -> Option<String> {
+    /// Who asks for an app, unless only the command line does: a line of a file, or the recipe of
+    /// another app.
+    fn origin(&self, app: &PackageName, all: &[Wanted]) -> Option<String> {
+        if !self.manifest.packages.contains_key(app) {
+            let mut users = all.iter().filter(|other| other.starts(app));
+            return users
+                .next()
+                .map(|user| format!("the recipe of `{}`", user.name));
+        }
         let file = &self.change.file;
         let text = fs_err::read_to_string(file).ok()?;
         let written = Manifest::parse(file.as_str(), &text).ok()?;
@@ -493,6 +500,9 @@ fn generation_app(
             .iter()
             .map(|program| program.link_set.clone())
             .collect(),
+        starts: recipe
+            .map(|recipe| recipe.needs.run.keys().map(ToString::to_string).collect())
+            .unwrap_or_default(),
         test: recipe.and_then(|recipe| recipe.test.clone()),
         caveats: recipe.and_then(|recipe| recipe.caveats.clone()),
     })

@@ -65,14 +65,26 @@ impl Session {
     pub(super) fn renew(&self, apps: &[String]) -> Result<Renew, CommandError> {
         let manifest = Manifest::parse(self.profile.manifest_path().as_str(), &self.text)?;
         let mut names = BTreeSet::new();
+        let current = self.profile.current()?;
+        // One that others start is not in the manifest.
+        let is_started = |name: &PackageName| {
+            let current = current.iter();
+            current
+                .flat_map(|current| super::users(current, name.as_str()))
+                .next()
+                .is_some()
+        };
         for app in apps {
-            let Some((name, _)) = manifest.packages.get_key_value(app.as_str()) else {
+            let name = app.parse::<PackageName>().ok();
+            let known =
+                |name: &PackageName| manifest.packages.contains_key(name) || is_started(name);
+            let Some(name) = name.filter(known) else {
                 return Err(
                     CommandError::failed(format!("`{app}` is not in the manifest"))
                         .hint("see what is installed: `orlop list`"),
                 );
             };
-            names.insert(name.clone());
+            names.insert(name);
         }
         Ok(if names.is_empty() {
             Renew::Everything
@@ -279,14 +291,20 @@ pub(super) fn remove(context: &Context, arguments: &Remove) -> Result<(), Comman
             continue;
         }
         let error = CommandError::failed(format!("`{name}` is not in the manifest"));
+        let current = current.as_ref();
+        let users = current.map(|current| super::users(current, name.as_str()));
         let owner = current
-            .as_ref()
             .and_then(|current| super::installed(current, name.as_str()).ok())
-            .map(|app| {
-                format!(
+            .map(|app| match users.unwrap_or_default().as_slice() {
+                [] => format!(
                     "`{name}` is a program of `{0}`: `orlop remove {0}`",
                     app.name
-                )
+                ),
+                users => format!(
+                    "`{}` starts it: `orlop remove {}`",
+                    users.join("`, `"),
+                    users.join(" ")
+                ),
             });
         return Err(
             error.hint(owner.unwrap_or_else(|| "see what is installed: `orlop list`".to_owned()))

@@ -49,6 +49,7 @@ pub(crate) fn order(table: &str) -> &'static [&'static str] {
             "binaries",
             "aliases",
             "plugins",
+            "needs",
             "share-versions",
             "share",
             "test",
@@ -99,7 +100,7 @@ pub(crate) fn order(table: &str) -> &'static [&'static str] {
             "arguments",
             "script",
         ],
-        "needs" => &["build"],
+        "needs" => &["build", "run"],
         "source" => &[
             "crate", "version", "url", "mirrors", "git", "rev", "path", "checksum", "sha256",
             "folder",

@@ -111,6 +111,7 @@ pub(crate) fn new_generation(apps: &[(&str, &StorePath, &[&str])]) -> NewGenerat
         binaries: binaries.iter().map(|&name| name.to_owned()).collect(),
         libraries: BTreeSet::new(),
         link_sets: BTreeSet::new(),
+        starts: Vec::new(),
         test: None,
         caveats: None,
     };

@@ -140,6 +140,7 @@ fn app(name: &str, view: &StorePath, binaries: Vec<String>) -> GenerationApp {
         binaries,
         libraries: BTreeSet::new(),
         link_sets: BTreeSet::new(),
+        starts: Vec::new(),
         test: None,
         caveats: None,
     }

@@ -207,6 +207,7 @@ pub(crate) fn install(store: &Store, profile: &str, version: &str) -> Result<(),
         binaries: vec!["app".to_owned()],
         libraries: BTreeSet::from([path(&library)]),
         link_sets: BTreeSet::from([path(&crated)]),
+        starts: Vec::new(),
         test: None,
         caveats: None,
     };

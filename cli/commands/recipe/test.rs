@@ -29,7 +29,7 @@ pub(super) fn test(context: &Context, arguments: &TestRecipes) -> Result<(), Com
     let generation = crate::commands::current(&profile)?;
     let mut reports = Vec::new();
     for (app, line) in tests(context, &generation, &arguments.apps)? {
-        let report = run(context, &store, app, &line)?;
+        let report = run(context, &store, (&generation, app), &line)?;
         if !context.global.json {
             show(context, &report);
         }
@@ -95,15 +95,13 @@ fn tests<'g>(
 fn run(
     context: &Context,
     store: &Store,
-    app: &GenerationApp,
+    (generation, app): (&Generation, &GenerationApp),
     line: &str,
 ) -> Result<Report, CommandError> {
     let scratch = store.scratch()?;
-    let mut path = store.object(&app.view).join("bin").into_string();
-    for folder in &context.search_path {
-        path.push(':');
-        path.push_str(folder.as_str());
-    }
+    let own = store.object(&app.view).join("bin");
+    let others = crate::commands::search_path(context, store, generation, app);
+    let path = format!("{own}:{others}");
     let folder: &Utf8Path = scratch.folder();
     let output = Command::new("/bin/sh")
         .args(["-eu", "-c", line])

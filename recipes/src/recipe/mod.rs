@@ -38,7 +38,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use build::BuildSystem;
 pub use cdylib::CdylibRecipe;
 pub use natives::{NativeRecipe, Unmet};
-pub use needs::{BuildNeeds, Condition, Need, Needs};
+pub use needs::{AppNeeds, BuildNeeds, Condition, Need, Needs};
 pub(crate) use read::crate_source;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -108,6 +108,8 @@ pub struct AppRecipe {
     pub aliases: BTreeSet<PackageName>,
     /// The packages whose crates it has in common with its plugins; none if it takes no plugins.
     pub plugins: BTreeSet<PackageName>,
+    /// What else it needs.
+    pub needs: AppNeeds,
     /// Where the package comes from, if not from the registry.
     pub source: Option<CrateSource>,
     /// Packages that come from elsewhere than the registry wherever the app needs them.

@@ -112,6 +112,29 @@ pub struct BuildNeeds {
     pub build: Needs,
 }
 
+/// What an app needs beside what it is compiled from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(deny_unknown_fields)]
+pub struct AppNeeds {
+    /// The apps whose programs it starts. They are installed with it.
+    #[schemars(schema_with = "self::schema")]
+    pub run: Needs,
+}
+
+impl AppNeeds {
+    pub(super) fn read(table: &mut Table<'_>) -> Result<Self, RecipeError> {
+        let Some(mut table) = table.table("needs")? else {
+            return Ok(Self::default());
+        };
+        let needs = Self {
+            run: read(&mut table, "run")?,
+        };
+        table.finish()?;
+        Ok(needs)
+    }
+}
+
 impl BuildNeeds {
     pub(super) fn read(table: &mut Table<'_>) -> Result<Self, RecipeError> {
         let Some(mut table) = table.table("needs")? else {

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use semver::VersionReq;
 
 use super::{
-    AppRecipe, BuildNeeds, BuildSystem, CdylibRecipe, CrateOverride, CrateSource, Instead,
-    LibraryRecipe, LibrarySource, PluginRecipe, Recipe, RecipeKind, ShareOrigin, Tool, cdylib,
-    needs, share,
+    AppNeeds, AppRecipe, BuildNeeds, BuildSystem, CdylibRecipe, CrateOverride, CrateSource,
+    Instead, LibraryRecipe, LibrarySource, PluginRecipe, Recipe, RecipeKind, ShareOrigin, Tool,
+    cdylib, needs, share,
 };
 use crate::choice::Choice as _;
 use crate::error::{RecipeError, RecipeErrorKind};
@@ -63,6 +63,7 @@ fn app(mut table: Table<'_>) -> Result<AppRecipe, RecipeError> {
             .collect(),
         aliases: packages(&mut table, "aliases")?,
         plugins: packages(&mut table, "plugins")?,
+        needs: AppNeeds::read(&mut table)?,
         source: table.table("source")?.map(crate_source).transpose()?,
         patch: patch(&mut table)?,
         summary: table.text("summary", text::line)?,
@@ -394,6 +395,7 @@ mod tests {
             binaries = ["hello"]
             aliases = ["hi"]
             plugins = ["hello-api"]
+            needs.run = ["less"]
             summary = "Says hello"
             test = "hello --version"
             license = "MIT"
@@ -412,6 +414,9 @@ mod tests {
             binaries: BTreeSet::from(["hello".to_owned()]),
             aliases: names(&["hi"]),
             plugins: names(&["hello-api"]),
+            needs: AppNeeds {
+                run: any(&["less"]),
+            },
             source: None,
             patch: BTreeMap::new(),
             summary: Some("Says hello".to_owned()),

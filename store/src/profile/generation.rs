@@ -54,6 +54,9 @@ pub struct GenerationApp {
     pub libraries: BTreeSet<StorePath>,
     /// The link sets of its programs.
     pub link_sets: BTreeSet<StorePath>,
+    /// The apps whose programs it starts, which are installed with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub starts: Vec<String>,
     /// A shell line that succeeds if it works.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<String>,
@@ -81,6 +84,22 @@ pub struct Generation {
 }
 
 impl Generation {
+    /// Returns the apps that an app starts, and those that these start.
+    pub fn started(&self, app: &GenerationApp) -> Vec<&GenerationApp> {
+        let mut found: Vec<&GenerationApp> = Vec::new();
+        let mut open: Vec<&String> = app.starts.iter().collect();
+        while let Some(name) = open.pop() {
+            let known = found.iter().any(|one| one.name == *name) || *name == app.name;
+            let one = self.apps.iter().find(|one| one.name == *name);
+            if let Some(one) = one.filter(|_| !known) {
+                open.extend(&one.starts);
+                found.push(one);
+            }
+        }
+        found.sort_by(|left, right| left.name.cmp(&right.name));
+        found
+    }
+
     /// Returns its folder: `<home>/profiles/<profile>/<number>`.
     pub fn folder(&self) -> &Utf8Path {
         &self.folder
