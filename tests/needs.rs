@@ -289,3 +289,90 @@ fn what_is_started_and_asked_for_is_there_once() {
         .fails(4)
         .says("the recipe of `kit` asks for `pager ^7`, which cannot be had");
 }
+
+/// A library with a header and a test, which asks for a program of another library.
+fn tested(recipes: &mut Recipes<'_>, expected: i32) {
+    let script = described(
+        "number",
+        &format!(
+            "{NUMBER}\nmkdir \"$out/include\"\necho 'int number(void);' > \"$out/include/number.h\""
+        ),
+    );
+    let how = format!(
+        "needs.test = {{ asker = \"1\" }}\n{script}test = '''\n\
+         printf '#include <number.h>\\nint main(void) {{ return number() != {expected}; }}' > t.c\n\
+         cc t.c $(pkg-config --libs number) -lnumber -o t\ntest -e \"$out/include/number.h\"\n\
+         echo asking; asker ./t\n'''\n"
+    );
+    recipes.release("number", "1.0.0", &[("number.c", &number(5))], &how);
+    let script = "script = '''\nmkdir -p \"$out/bin\"\nprintf '#!/bin/sh\\n\"$@\"' > \"$out/bin/asker\"\n\
+                  chmod +x \"$out/bin/asker\"\n'''\n";
+    recipes.release("asker", "1.0.1", &[("x", "")], script);
+    recipes.user("number", "number", "number");
+    recipes.app("app", &["number-sys"]);
+}
+
+#[test]
+fn a_library_keeps_its_test() {
+    let env = Env::new();
+    let mut recipes = Recipes::new(&env);
+    tested(&mut recipes, 5);
+    env.run("recipe test ./number.toml").fails(4).says("asker");
+    recipes.install("app").success();
+    assert_eq!(env.objects("-asker-1.0.1"), [""; 0], "only tests need it");
+    env.run("recipe test number")
+        .success()
+        .prints("number 1.0.0 ok");
+    assert_eq!(env.objects("-asker-1.0.1").len(), 1);
+    let report = env.run("recipe test --json").success().json();
+    assert_eq!(report[0]["kind"], "library");
+    // What is installed keeps the test that it came with.
+    let mut other = Recipes::new(&env);
+    tested(&mut other, 6);
+    env.run("recipe test number").success();
+    env.run("recipe test ./number.toml")
+        .fails(1)
+        .prints("number 1.0.0 FAILED")
+        .says("asking")
+        .says("1 of 1 tests failed");
+    env.run("sync").success();
+    env.run("recipe test number").fails(1);
+    env.run("rollback").success();
+    // What is gone is made again.
+    env.run("remove app").success();
+    env.run("gc --dev").success();
+    assert_eq!(env.objects("-number-1.0.0"), [""; 0]);
+    env.run("rollback").success();
+    env.run("recipe test number").success();
+    env.run("recipe test absent").fails(1).says("not installed");
+}
+
+#[test]
+fn a_test_of_an_app_starts_what_it_needs() {
+    let env = Env::new();
+    let mut recipes = Recipes::new(&env);
+    adder(&mut recipes);
+    env.registry
+        .publish(Package::new("app", "1.0.0").main("fn main() { print!(\"3\"); }"));
+    for version in ["1.0.0", "2.0.0"] {
+        let main = "fn main() { let mut text = String::new(); \
+                    std::io::stdin().read_line(&mut text).unwrap(); \
+                    println!(\"{text}-{}\", env!(\"CARGO_PKG_VERSION\")); }";
+        env.registry
+            .publish(Package::new("after", version).main(main));
+    }
+    recipes.add(
+        "app",
+        "[app]\nname = \"app\"\ntest = 'adder \"$(app)\" | after | grep 8-1.0.0'\n\
+         needs.test = { adder = {}, after = \"1\" }\n",
+    );
+    env.run("install ./number.toml ./adder-1.2.0.toml ./app.toml")
+        .success();
+    assert_eq!(env.programs("current"), ["app"]);
+    env.run("recipe test").success().prints("app 1.0.0 ok");
+    assert_eq!(env.programs("current"), ["app"]);
+    let text = std::fs::read_to_string(env.path("app.toml")).unwrap();
+    env.write("app.toml", &text.replace("\"1\" }", "\"2\" }"));
+    env.run("recipe test app").success();
+    env.run("recipe test ./app.toml").fails(1).prints("FAILED");
+}

@@ -3,8 +3,9 @@
 use orlop_index::Registry;
 use orlop_link::View;
 use orlop_plan::{Product, Steps, Surroundings};
-use orlop_recipes::{Need, PackageName};
+use orlop_recipes::{Need, Needs, PackageName};
 use orlop_store::Plan;
+use orlop_store::derivation::{Helpers, Tools};
 
 use super::{Borders, Change, Renew, Resolved, Work, with_work};
 use crate::cdylibs;
@@ -37,6 +38,8 @@ pub(crate) enum Goal {
     Crate(PackageName),
     /// A native library of its recipes, by name and version.
     Library(PackageName, String),
+    /// Native libraries whose programs somebody starts.
+    Helpers(Needs, String),
 }
 
 /// What a command has in hand while it makes things.
@@ -52,6 +55,10 @@ pub(crate) struct Making<'a> {
     registry: &'a Registry<'a>,
     packages: &'a [Resolved<'a>],
     keep_failed: bool,
+    /// What native libraries are built with, if they are what is wanted.
+    pub(crate) tools: Option<&'a Tools>,
+    /// The programs that somebody starts, if they are what is wanted.
+    pub(crate) helpers: Helpers,
 }
 
 impl Making<'_> {
@@ -89,8 +96,8 @@ pub(crate) fn make<T>(
         &profile,
         &change,
         |work, wanted| match &order.goal {
-            Goal::Library(name, version) => {
-                work.make_library((name, version), order.keep_failed, act)
+            Goal::Library(..) | Goal::Helpers(..) => {
+                work.make_natives(&order.goal, order.keep_failed, act)
             }
             goal => work.make_packages(wanted, goal, order.keep_failed, act),
         },
@@ -104,7 +111,7 @@ impl Goal {
             Self::Apps => Some(wanted.product()),
             Self::App(name) => (*name == wanted.name).then(|| wanted.product()),
             Self::Crate(name) => (*name == wanted.name).then_some(Product::Crate),
-            Self::Library(..) => None,
+            Self::Library(..) | Self::Helpers(..) => None,
         }
     }
 }
@@ -140,13 +147,15 @@ impl Work<'_> {
                 registry: &registry,
                 packages: &packages,
                 keep_failed,
+                tools: None,
+                helpers: Helpers::new(),
             })
         })
     }
 
-    fn make_library<T>(
+    fn make_natives<T>(
         &self,
-        (name, version): (&PackageName, &str),
+        goal: &Goal,
         keep_failed: bool,
         act: impl FnOnce(&Making<'_>) -> Result<T, CommandError>,
     ) -> Result<T, CommandError> {
@@ -163,11 +172,18 @@ impl Work<'_> {
         let compiler = toolchain::compiler(context, store, progress, None)?;
         let tools = toolchain::tools(context, store, progress, self.runner, &compiler)?;
         let recipes = request::on_platform(self.recipes, &compiler.compiler);
-        let recipes = &recipes.preferring(name, version);
-        let any = Need::any();
-        let needed = orlop_plan::cdylibs_of(std::iter::once((name, &any)), recipes);
+        let (recipes, needs) = match goal {
+            Goal::Library(name, version) => (
+                recipes.preferring(name, version),
+                Needs::from([(name.clone(), Need::any())]),
+            ),
+            Goal::Helpers(needs, _) => (recipes, needs.clone()),
+            Goal::Apps | Goal::App(_) | Goal::Crate(_) => (recipes, Needs::new()),
+        };
+        let recipes = &recipes;
+        let needed = orlop_plan::cdylibs_of(needs.iter(), recipes);
         let cdylibs = cdylibs::resolved(needed, &compiler.compiler, snapshot, recipes, &registry)?;
-        let mut sets = orlop_plan::library_tool_sets(name, recipes);
+        let mut sets = orlop_plan::library_tool_sets(&needs, recipes);
         for resolution in cdylibs.values() {
             sets.extend(orlop_plan::tool_sets(resolution, recipes));
         }
@@ -177,8 +193,19 @@ impl Work<'_> {
             store,
             fetcher: &archives,
         };
+        let with = (recipes, &cdylibs);
+        let (steps, helpers) = match goal {
+            Goal::Library(name, _) => (
+                Steps::of_library(name, with, &tools, around)?,
+                Helpers::new(),
+            ),
+            Goal::Helpers(_, user) => Steps::of_helpers((&needs, user), with, &tools, around)?,
+            Goal::Apps | Goal::App(_) | Goal::Crate(_) => {
+                unreachable!("`make` knows what native libraries are")
+            }
+        };
         act(&Making {
-            steps: &Steps::of_library(name, (recipes, &cdylibs), &tools, around)?,
+            steps: &steps,
             executor: self.executor(&archives, keep_failed),
             progress,
             work: self,
@@ -186,6 +213,8 @@ impl Work<'_> {
             registry: &registry,
             packages: &[],
             keep_failed,
+            tools: Some(&tools),
+            helpers,
         })
     }
 }

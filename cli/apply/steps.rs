@@ -100,7 +100,7 @@ impl Work<'_> {
     }
 
     /// Returns the compiler of an app.
-    fn compiler(&self, app: &Resolved<'_>) -> Result<Compiler, CommandError> {
+    pub(super) fn compiler(&self, app: &Resolved<'_>) -> Result<Compiler, CommandError> {
         let name = Some(app.compiler.as_str());
         let compiler = toolchain::compiler(self.context, self.store, self.progress, name)?;
         Ok(compiler.compiler)

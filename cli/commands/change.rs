@@ -171,7 +171,7 @@ fn add_recipe(
         }
         Recipe::Crate(recipe) => editor.set_recipe(&recipe.name, &path),
         Recipe::Library(recipe) => {
-            let recipe = NativeRecipe::Library(recipe);
+            let recipe = NativeRecipe::Library(Box::new(recipe));
             let key = native_key(context, editor.manifest(), &recipe)?;
             editor.set_recipe(&key, &path);
         }

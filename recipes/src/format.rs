@@ -99,8 +99,9 @@ pub(crate) fn order(table: &str) -> &'static [&'static str] {
             "build",
             "arguments",
             "script",
+            "test",
         ],
-        "needs" => &["build", "run"],
+        "needs" => &["build", "run", "test"],
         "source" => &[
             "crate", "version", "url", "mirrors", "git", "rev", "path", "checksum", "sha256",
             "folder",

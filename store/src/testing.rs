@@ -113,6 +113,8 @@ pub(crate) fn new_generation(apps: &[(&str, &StorePath, &[&str])]) -> NewGenerat
         link_sets: BTreeSet::new(),
         starts: Vec::new(),
         test: None,
+        test_needs: [].into(),
+        library_tests: Vec::new(),
         caveats: None,
     };
     NewGeneration {

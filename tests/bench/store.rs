@@ -142,6 +142,8 @@ fn app(name: &str, view: &StorePath, binaries: Vec<String>) -> GenerationApp {
         link_sets: BTreeSet::new(),
         starts: Vec::new(),
         test: None,
+        test_needs: [].into(),
+        library_tests: Vec::new(),
         caveats: None,
     }
 }

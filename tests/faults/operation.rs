@@ -209,6 +209,8 @@ pub(crate) fn install(store: &Store, profile: &str, version: &str) -> Result<(),
         link_sets: BTreeSet::from([path(&crated)]),
         starts: Vec::new(),
         test: None,
+        test_needs: [].into(),
+        library_tests: Vec::new(),
         caveats: None,
     };
     let new = NewGeneration {

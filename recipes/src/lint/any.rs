@@ -7,7 +7,7 @@ use toml_edit::{Item, TableLike};
 use super::subject::Subject;
 use super::{Report, fixes};
 use crate::format::rank;
-use crate::recipe::{CrateSource, LibrarySource, Need, Recipe, Unmet};
+use crate::recipe::{CrateSource, LibrarySource, Need, Needs, Recipe, Unmet};
 
 pub(super) fn key_order(subject: &Subject<'_>, report: &mut Report<'_>) {
     if let Some(root) = subject.root() {
@@ -149,13 +149,6 @@ pub(super) fn placeholder(subject: &Subject<'_>, report: &mut Report<'_>) {
 }
 
 pub(super) fn unknown_library(subject: &Subject<'_>, report: &mut Report<'_>) {
-    let native = subject
-        .change()
-        .map(|change| (&change.native, &change.needs.build))
-        .or_else(|| {
-            let library = subject.library()?;
-            Some((&library.native, &library.needs.build))
-        });
     let instead = subject.change().map(|change| change.instead.keys());
     for name in instead.into_iter().flatten() {
         if subject.known.recipes.native(name, &Need::any()).is_err() {
@@ -166,19 +159,29 @@ pub(super) fn unknown_library(subject: &Subject<'_>, report: &mut Report<'_>) {
         }
     }
     let own = subject.library().map(|library| &library.name);
-    let places = native.map(|(native, build)| [("native", native), ("needs.build", build)]);
-    let needs = places.iter().flatten();
-    for (key, (name, need)) in
-        needs.flat_map(|(key, needs)| needs.iter().map(move |one| (key, one)))
-    {
-        let message = match subject.known.recipes.native(name, need) {
-            Err(Unmet::NoRecipe { .. }) if own != Some(name) => {
-                format!("there is no recipe of a native library `{name}`")
-            }
-            Err(unmet) if own != Some(name) => format!("it needs {unmet}"),
-            _ => continue,
-        };
-        report.add(&subject.named(key, name.as_str()), message);
+    let needs: Vec<(&str, &Needs)> = match subject.recipe {
+        Recipe::Crate(change) => vec![
+            ("native", &change.native),
+            ("needs.build", &change.needs.build),
+        ],
+        Recipe::Library(library) => vec![
+            ("native", &library.native),
+            ("needs.build", &library.needs.build),
+            ("needs.test", &library.needs.test),
+        ],
+        _ => Vec::new(),
+    };
+    for (key, needs) in needs {
+        for (name, need) in needs {
+            let message = match subject.known.recipes.native(name, need) {
+                Err(Unmet::NoRecipe { .. }) if own != Some(name) => {
+                    format!("there is no recipe of a native library `{name}`")
+                }
+                Err(unmet) if own != Some(name) => format!("it needs {unmet}"),
+                _ => continue,
+            };
+            report.add(&subject.named(key, name.as_str()), message);
+        }
     }
 }
 

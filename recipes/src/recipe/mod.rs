@@ -38,7 +38,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use build::BuildSystem;
 pub use cdylib::CdylibRecipe;
 pub use natives::{NativeRecipe, Unmet};
-pub use needs::{AppNeeds, BuildNeeds, Condition, Need, Needs};
+pub use needs::{AppNeeds, BuildNeeds, Condition, LibraryNeeds, Need, Needs};
 pub(crate) use read::crate_source;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -260,7 +260,10 @@ pub struct LibraryRecipe {
     #[schemars(schema_with = "needs::schema")]
     pub native: Needs,
     /// What else it needs.
-    pub needs: BuildNeeds,
+    pub needs: LibraryNeeds,
+    /// Run by `sh -eu` against what was built, with the library in reach as for those who use it; it
+    /// succeeds if the library works.
+    pub test: Option<String>,
     /// The programs of the machine that the script calls.
     pub tools: BTreeSet<Tool>,
     /// Environment for the script.

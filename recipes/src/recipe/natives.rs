@@ -13,7 +13,7 @@ use crate::text::requirement_text;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NativeRecipe {
     /// It is built by a script or a build system.
-    Library(LibraryRecipe),
+    Library(Box<LibraryRecipe>),
     /// It is compiled from a crate.
     Cdylib(CdylibRecipe),
 }

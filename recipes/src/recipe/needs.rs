@@ -120,6 +120,9 @@ pub struct AppNeeds {
     /// The apps whose programs it starts. They are installed with it.
     #[schemars(schema_with = "self::schema")]
     pub run: Needs,
+    /// The apps and native libraries whose programs its test starts. Nobody else sees them.
+    #[schemars(schema_with = "self::schema")]
+    pub test: Needs,
 }
 
 impl AppNeeds {
@@ -129,6 +132,35 @@ impl AppNeeds {
         };
         let needs = Self {
             run: read(&mut table, "run")?,
+            test: read(&mut table, "test")?,
+        };
+        table.finish()?;
+        Ok(needs)
+    }
+}
+
+/// What a native library needs beside those that it is linked to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(deny_unknown_fields)]
+pub struct LibraryNeeds {
+    /// The native libraries whose programs are in `PATH` while it is built. They are a part of the
+    /// key, and nothing is linked to them.
+    #[schemars(schema_with = "self::schema")]
+    pub build: Needs,
+    /// The native libraries whose programs its test starts. Nobody else sees them.
+    #[schemars(schema_with = "self::schema")]
+    pub test: Needs,
+}
+
+impl LibraryNeeds {
+    pub(super) fn read(table: &mut Table<'_>) -> Result<Self, RecipeError> {
+        let Some(mut table) = table.table("needs")? else {
+            return Ok(Self::default());
+        };
+        let needs = Self {
+            build: read(&mut table, "build")?,
+            test: read(&mut table, "test")?,
         };
         table.finish()?;
         Ok(needs)

@@ -6,8 +6,8 @@ use semver::VersionReq;
 
 use super::{
     AppNeeds, AppRecipe, BuildNeeds, BuildSystem, CdylibRecipe, CrateOverride, CrateSource,
-    Instead, LibraryRecipe, LibrarySource, PluginRecipe, Recipe, RecipeKind, ShareOrigin, Tool,
-    cdylib, needs, share,
+    Instead, LibraryNeeds, LibraryRecipe, LibrarySource, PluginRecipe, Recipe, RecipeKind,
+    ShareOrigin, Tool, cdylib, needs, share,
 };
 use crate::choice::Choice as _;
 use crate::error::{RecipeError, RecipeErrorKind};
@@ -288,13 +288,14 @@ fn library(mut table: Table<'_>) -> Result<LibraryRecipe, RecipeError> {
         update: table.text("update", text::requirement)?,
         source,
         native: needs::read(&mut table, "native")?,
-        needs: BuildNeeds::read(&mut table)?,
+        needs: LibraryNeeds::read(&mut table)?,
         tools: tools(&mut table, "tools")?,
         environment: environment(&mut table)?,
         patch: table.text("patch", text::script)?,
         build,
         arguments,
         script,
+        test: table.text("test", text::script)?,
     };
     table.finish()?;
     Ok(library)
@@ -396,6 +397,7 @@ mod tests {
             aliases = ["hi"]
             plugins = ["hello-api"]
             needs.run = ["less"]
+            needs.test = ["jq"]
             summary = "Says hello"
             test = "hello --version"
             license = "MIT"
@@ -416,6 +418,7 @@ mod tests {
             plugins: names(&["hello-api"]),
             needs: AppNeeds {
                 run: any(&["less"]),
+                test: any(&["jq"]),
             },
             source: None,
             patch: BTreeMap::new(),
@@ -569,7 +572,8 @@ mod tests {
         let text = |source: &str| {
             format!(
                 "schema = 1\n[library]\nname = \"z\"\nversion = \"1.3\"\nsource = {source}\n\
-                 script = \"make\"\nnative = [\"y\"]\nneeds.build = [\"bison\"]\ntools = [\"make\"]\n\
+                 script = \"make\"\nnative = [\"y\"]\nneeds.build = [\"bison\"]\nneeds.test = [\"jq\"]\n\
+                 test = \"cc x.c\"\ntools = [\"make\"]\n\
                  environment = {{ A = \"b\" }}\n"
             )
         };
@@ -584,9 +588,11 @@ mod tests {
                 arguments: Vec::new(),
                 patch: None,
                 native: any(&["y"]),
-                needs: BuildNeeds {
+                needs: LibraryNeeds {
                     build: any(&["bison"]),
+                    test: any(&["jq"]),
                 },
+                test: Some("cc x.c".to_owned()),
                 tools: [Tool::Make].into(),
                 environment: BTreeMap::from([("A".to_owned(), "b".to_owned())]),
             })

@@ -53,7 +53,7 @@ impl RecipeSet {
                     .or_default()
                     .push(change);
             }
-            Recipe::Library(library) => self.natives.add(NativeRecipe::Library(library)),
+            Recipe::Library(library) => self.natives.add(NativeRecipe::Library(Box::new(library))),
             Recipe::Cdylib(cdylib) => self.natives.add(NativeRecipe::Cdylib(cdylib)),
             // It is built by its file; no other recipe names one.
             Recipe::Plugin(_) => {}
@@ -159,7 +159,7 @@ impl RecipeSet {
     /// Returns the recipes of all native libraries that are not compiled from crates, by name.
     pub fn libraries(&self) -> impl Iterator<Item = &LibraryRecipe> {
         self.natives.all().filter_map(|native| match native {
-            NativeRecipe::Library(library) => Some(library),
+            NativeRecipe::Library(library) => Some(&**library),
             NativeRecipe::Cdylib(_) => None,
         })
     }
@@ -188,6 +188,7 @@ impl RecipeSet {
             if let NativeRecipe::Library(library) = native {
                 here(&mut library.native);
                 here(&mut library.needs.build);
+                here(&mut library.needs.test);
             }
         }
         set

@@ -22,7 +22,7 @@ pub(crate) struct Natives<'a> {
     pub(crate) cdylibs: &'a Cdylibs,
     done: BTreeMap<Known, StorePath>,
     /// Name and version of what is done.
-    names: BTreeMap<StorePath, (PackageName, String)>,
+    pub(crate) names: BTreeMap<StorePath, (PackageName, String)>,
     /// Libraries for C that are being lowered.
     open: BTreeSet<PackageName>,
 }
@@ -106,6 +106,23 @@ impl<'a> Natives<'a> {
             derivations,
         };
         self.library((name, &Need::any()), &[""], &mut place)
+    }
+
+    /// Lowers native libraries whose programs `user` starts.
+    pub(crate) fn started(
+        &mut self,
+        (needs, user): (&Wants, &str),
+        recipes: &RecipeSet,
+        tools: &Tools,
+        derivations: &mut Derivations,
+    ) -> Result<Helpers, PlanError> {
+        let mut place = Place {
+            recipes,
+            tools,
+            derivations,
+        };
+        let (_, helpers) = self.helpers(needs, &[user], &mut place)?;
+        Ok(helpers)
     }
 
     /// Lowers native libraries; returns them and all that they need. `above` leads from the crate

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orlop_recipes::{CrateOverride, NativeRecipe, Need, PackageName, RecipeSet, Tool};
+use orlop_recipes::{CrateOverride, NativeRecipe, Need, Needs, PackageName, RecipeSet, Tool};
 use orlop_resolver::{DependencyKind, Resolution};
 use orlop_store::StorePath;
 use orlop_store::derivation::Tools;
@@ -31,9 +31,9 @@ pub fn tool_sets(resolution: &Resolution, recipes: &RecipeSet) -> BTreeSet<BTree
     sets
 }
 
-/// Returns the same for a native library and those that it needs.
-pub fn library_tool_sets(name: &PackageName, recipes: &RecipeSet) -> BTreeSet<BTreeSet<Tool>> {
-    of_libraries([(name, &Need::any())].into_iter(), recipes)
+/// Returns the same for native libraries and those that they need.
+pub fn library_tool_sets(needs: &Needs, recipes: &RecipeSet) -> BTreeSet<BTreeSet<Tool>> {
+    of_libraries(needs.iter(), recipes)
 }
 
 fn of_libraries<'a>(

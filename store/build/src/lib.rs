@@ -13,6 +13,7 @@
 //! | `unfinished` | what dependents read of libraries that are still being made |
 //! | `workplace` | where one derivation is made: staged output, scratch folder, log |
 //! | `visit` | the same place, for people: [`visit()`], [`describe()`] |
+//! | `trial` | tests of native libraries: [`try_library()`] |
 //! | [`unpack`] | archives of strangers to trees |
 //! | `rustc` | a `RustcCall` to a command line and an environment |
 //! | [`script`] | runs of build scripts and what they say: [`script::Directives`] |
@@ -49,6 +50,7 @@ mod slots;
 #[cfg(test)]
 mod testing;
 mod tree;
+mod trial;
 mod unfinished;
 pub mod unpack;
 mod visit;
@@ -57,4 +59,5 @@ mod workplace;
 pub use check::{Rebuilt, check};
 pub use error::BuildError;
 pub use execute::{Context, execute};
+pub use trial::{LibraryTest, Tried, try_library};
 pub use visit::{Description, describe, visit};

@@ -96,7 +96,8 @@ impl ScriptRun {
 }
 
 impl NativeBuild {
-    pub(super) fn inputs(&self) -> BTreeSet<StorePath> {
+    /// Returns all store objects that it reads.
+    pub fn inputs(&self) -> BTreeSet<StorePath> {
         let mut inputs = BTreeSet::from([self.tools.c_tools.clone(), self.source.clone()]);
         inputs.extend(self.natives.iter().cloned());
         inputs.extend(of_helpers(&self.helpers));

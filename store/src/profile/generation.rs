@@ -1,6 +1,6 @@
 //! [`Generation`]: one state of a profile; [`NewGeneration`]: one that is about to be.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -60,9 +60,43 @@ pub struct GenerationApp {
     /// A shell line that succeeds if it works.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<String>,
+    /// The programs that the test starts, by the names of their recipes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub test_needs: BTreeMap<String, TestNeed>,
+    /// The tests of the native libraries that it is built against.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub library_tests: Vec<GenerationTest>,
     /// What people should know of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caveats: Option<String>,
+}
+
+/// What a test needs of one recipe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestNeed {
+    /// The accepted versions.
+    pub version: String,
+    /// Features beside those of its recipe.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<String>,
+    /// Whether the default features may be on.
+    pub default_features: bool,
+}
+
+/// The test of a native library.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GenerationTest {
+    /// The library.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its object.
+    pub object: StorePath,
+    /// A shell script that succeeds if it works.
+    pub test: String,
+    /// The programs that the test starts, by the names of their recipes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub needs: BTreeMap<String, TestNeed>,
 }
 
 /// One complete state of a profile.
