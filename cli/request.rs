@@ -8,7 +8,7 @@ use orlop_index::Locals;
 use orlop_link::Role;
 use orlop_plan::Product;
 use orlop_recipes::{
-    AppRecipe, CodegenChoice, CrateSource, FeatureName, LinkageChoice, Manifest, PackageName,
+    AppRecipe, CodegenChoice, CrateSource, FeatureName, LinkageChoice, Manifest, Need, PackageName,
     PackageRequest, Policy, Recipe, RecipeSet, Version, VersionReq,
 };
 use orlop_resolver::{Platform, Request};
@@ -188,12 +188,30 @@ pub(crate) fn read_recipe(context: &Context, path: &str) -> Result<Recipe, Comma
             .chain(app.patch.values_mut())
             .collect(),
         Recipe::Plugin(plugin) => plugin.source.iter_mut().collect(),
-        Recipe::Crate(_) | Recipe::Library(_) | Recipe::Cdylib(_) => Vec::new(),
+        Recipe::Library(library) => {
+            library.source.move_to(folder);
+            Vec::new()
+        }
+        Recipe::Crate(_) | Recipe::Cdylib(_) => Vec::new(),
     };
     for source in sources {
         *source = source.seen_from(folder);
     }
     Ok(recipe)
+}
+
+/// The recipes with archives in place of the folders and commits that are the sources of native
+/// libraries, of those that are needed.
+pub(crate) fn packed<'a>(
+    context: &Context,
+    recipes: &'a RecipeSet,
+    needs: impl Iterator<Item = (&'a PackageName, &'a Need)>,
+) -> Result<RecipeSet, CommandError> {
+    let workshop = context.workshop();
+    recipes.packed(needs, &|library| {
+        let (source, filter) = library.source.unpacked().expect("others are not packed");
+        Ok(workshop.pack_files((&library.name, &library.version), &source, filter)?)
+    })
 }
 
 /// The apps of a manifest, and those that they start.

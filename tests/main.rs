@@ -22,6 +22,7 @@ mod errors;
 mod exports;
 mod generations;
 mod install;
+mod library_sources;
 mod linking;
 mod manifest;
 mod native_choice;

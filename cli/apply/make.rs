@@ -183,6 +183,9 @@ impl Work<'_> {
         let recipes = &recipes;
         let needed = orlop_plan::cdylibs_of(needs.iter(), recipes);
         let cdylibs = cdylibs::resolved(needed, &compiler.compiler, snapshot, recipes, &registry)?;
+        let resolutions = cdylibs.values();
+        let others = resolutions.flat_map(|one| orlop_plan::native_needs(one, recipes));
+        let recipes = &request::packed(context, recipes, needs.iter().chain(others))?;
         let mut sets = orlop_plan::library_tool_sets(&needs, recipes);
         for resolution in cdylibs.values() {
             sets.extend(orlop_plan::tool_sets(resolution, recipes));

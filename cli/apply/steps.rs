@@ -12,7 +12,7 @@ use orlop_store::Compiler;
 use super::{Resolved, Work};
 use crate::error::CommandError;
 use crate::fetch::Archives;
-use crate::request::on_platform;
+use crate::request::{self, on_platform};
 use crate::{cdylibs, toolchain};
 
 impl Work<'_> {
@@ -28,6 +28,13 @@ impl Work<'_> {
         let cdylibs =
             apps.map(|((app, _), recipes)| self.cdylibs(app, recipes, snapshot, registry));
         let cdylibs = cdylibs.collect::<Result<Vec<_>, _>>()?;
+        let recipes = packages.iter().zip(&recipes).zip(&cdylibs);
+        let recipes = recipes.map(|(((app, _), recipes), cdylibs)| {
+            let resolutions = std::iter::once(&app.resolution).chain(cdylibs.values());
+            let needs = resolutions.flat_map(|one| orlop_plan::native_needs(one, recipes));
+            request::packed(self.context, recipes, needs)
+        });
+        let recipes = recipes.collect::<Result<Vec<_>, _>>()?;
         let requests: Vec<_> = packages
             .iter()
             .zip(&recipes)

@@ -291,6 +291,10 @@ impl Work<'_> {
         )?;
         // What both have in common must be built against the same libraries.
         let recipes = self.host.chosen_recipes();
+        let both = [host, plugin].into_iter();
+        let all = both.flat_map(|(one, cdylibs)| std::iter::once(one).chain(cdylibs.values()));
+        let needs = all.flat_map(|one| orlop_plan::native_needs(one, &recipes));
+        let recipes = request::packed(context, &recipes, needs)?;
         let asked = [host, plugin].into_iter();
         let asked = asked
             .flat_map(|(resolution, cdylibs)| std::iter::once(resolution).chain(cdylibs.values()));

@@ -104,8 +104,9 @@ pub(crate) fn order(table: &str) -> &'static [&'static str] {
         "needs" => &["build", "run", "test"],
         "source" => &[
             "crate", "version", "url", "mirrors", "git", "rev", "path", "checksum", "sha256",
-            "folder",
+            "folder", "filter",
         ],
+        "filter" => &["include", "exclude"],
         _ => &[],
     }
 }

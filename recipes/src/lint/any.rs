@@ -122,7 +122,9 @@ pub(super) fn insecure_address(subject: &Subject<'_>, report: &mut Report<'_>) {
             }
             ("source.url", url)
         }
-        (_, Some(CrateSource::Git { git, .. })) => ("source.git", git),
+        (Some(LibrarySource::Git { git, .. }), _) | (_, Some(CrateSource::Git { git, .. })) => {
+            ("source.git", git)
+        }
         _ => return,
     };
     if is_insecure(address) {
@@ -135,7 +137,9 @@ pub(super) fn placeholder(subject: &Subject<'_>, report: &mut Report<'_>) {
     let (key, digits) = match (library, subject.app().and_then(|app| app.source.as_ref())) {
         (Some(LibrarySource::Url { sha256, .. }), _) => ("source.sha256", sha256),
         (Some(LibrarySource::Crate { checksum, .. }), _) => ("source.checksum", checksum),
-        (_, Some(CrateSource::Git { rev, .. })) => ("source.rev", rev),
+        (Some(LibrarySource::Git { rev, .. }), _) | (_, Some(CrateSource::Git { rev, .. })) => {
+            ("source.rev", rev)
+        }
         _ => return,
     };
     let mut distinct = digits.bytes().collect::<BTreeSet<_>>();

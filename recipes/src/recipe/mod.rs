@@ -15,6 +15,7 @@
 //! | `mod` | the types |
 //! | `read` | text to [`Recipe`] |
 //! | [`cdylib`] | [`CdylibRecipe`]: libraries for C out of crates |
+//! | [`filter`] | [`Filter`]: which files are the source of a native library |
 //! | [`natives`] | [`NativeRecipe`]: what goes by the name of a native library |
 //! | [`needs`] | [`Need`]: what a recipe asks of another |
 //! | [`set`] | [`RecipeSet`]: recipes by name |
@@ -25,6 +26,7 @@
 
 pub mod build;
 pub mod cdylib;
+pub mod filter;
 pub mod natives;
 pub mod needs;
 mod read;
@@ -37,6 +39,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use build::BuildSystem;
 pub use cdylib::CdylibRecipe;
+pub use filter::Filter;
 pub use natives::{NativeRecipe, Unmet};
 pub use needs::{AppNeeds, BuildNeeds, Condition, LibraryNeeds, Need, Needs};
 pub(crate) use read::crate_source;
@@ -302,6 +305,38 @@ pub enum LibrarySource {
         /// needs quotes for it.
         folder: Option<String>,
     },
+    /// A commit of a Git repository.
+    Git {
+        /// The address of the repository.
+        git: String,
+        /// The commit: all 40 digits, as names move.
+        rev: String,
+        /// The folder in it where the script starts. Letters, digits and `/.+-_` only: no shell
+        /// needs quotes for it.
+        folder: Option<String>,
+        /// Which files are taken.
+        #[serde(default)]
+        filter: Filter,
+    },
+    /// A folder.
+    Path {
+        /// Its path; a relative one begins at the folder of the recipe.
+        path: String,
+        /// The folder in it where the script starts. Letters, digits and `/.+-_` only: no shell
+        /// needs quotes for it.
+        folder: Option<String>,
+        /// Which files are taken.
+        #[serde(default)]
+        filter: Filter,
+    },
+    /// A folder or a commit that was packed into an archive. No recipe says so.
+    #[schemars(skip)]
+    Packed {
+        /// SHA-256 of the archive, in hexadecimal.
+        checksum: String,
+        /// The folder in it where the script starts.
+        folder: Option<String>,
+    },
 }
 
 impl Recipe {
@@ -428,7 +463,41 @@ impl LibrarySource {
     /// Returns the folder in the source where the script starts, if that is not the top.
     pub fn folder(&self) -> Option<&str> {
         match self {
-            Self::Crate { folder, .. } | Self::Url { folder, .. } => folder.as_deref(),
+            Self::Crate { folder, .. }
+            | Self::Url { folder, .. }
+            | Self::Git { folder, .. }
+            | Self::Path { folder, .. }
+            | Self::Packed { folder, .. } => folder.as_deref(),
+        }
+    }
+
+    /// Returns the folder or the commit that is to be packed, if it is one.
+    pub fn unpacked(&self) -> Option<(CrateSource, &Filter)> {
+        match self {
+            Self::Git {
+                git, rev, filter, ..
+            } => {
+                let source = CrateSource::Git {
+                    git: git.clone(),
+                    rev: rev.clone(),
+                    folder: None,
+                };
+                Some((source, filter))
+            }
+            Self::Path { path, filter, .. } => {
+                let source = CrateSource::Path { path: path.clone() };
+                Some((source, filter))
+            }
+            Self::Crate { .. } | Self::Url { .. } | Self::Packed { .. } => None,
+        }
+    }
+
+    /// Lets a relative path begin at `base`.
+    pub fn move_to(&mut self, base: &str) {
+        if let Self::Path { path, .. } = self
+            && !path.starts_with('/')
+        {
+            *path = format!("{base}/{path}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use semver::VersionReq;
 
 use super::{
-    AppNeeds, AppRecipe, BuildNeeds, BuildSystem, CdylibRecipe, CrateOverride, CrateSource,
+    AppNeeds, AppRecipe, BuildNeeds, BuildSystem, CdylibRecipe, CrateOverride, CrateSource, Filter,
     Instead, LibraryNeeds, LibraryRecipe, LibrarySource, PluginRecipe, Recipe, RecipeKind,
     ShareOrigin, Tool, cdylib, needs, share,
 };
@@ -313,6 +313,21 @@ fn source(mut table: Table<'_>) -> Result<LibrarySource, RecipeError> {
                 .text(text::checksum)?,
             folder: table.text("folder", text::folder)?,
         }
+    } else if let Some(git) = table.text("git", text::repository)? {
+        LibrarySource::Git {
+            git,
+            rev: table
+                .required("rev", "rev = \"0123456789abcdef0123456789abcdef01234567\"")?
+                .text(text::commit)?,
+            folder: table.text("folder", text::folder)?,
+            filter: Filter::read(&mut table)?,
+        }
+    } else if let Some(path) = table.text("path", text::line)? {
+        LibrarySource::Path {
+            path,
+            folder: table.text("folder", text::folder)?,
+            filter: Filter::read(&mut table)?,
+        }
     } else {
         LibrarySource::Url {
             url: table.required("url", "url = \"…\"")?.text(text::address)?,
@@ -617,6 +632,25 @@ mod tests {
             folder: None,
         };
         assert_eq!(parsed(&text(&source)), expected(published));
+        let source = r#"{ path = "../z", folder = "lib", filter = { include = ["lib"], exclude = ["**/*.md"] } }"#;
+        let beside = LibrarySource::Path {
+            path: "../z".to_owned(),
+            folder: Some("lib".to_owned()),
+            filter: Filter {
+                include: vec!["lib".to_owned()],
+                exclude: vec!["**/*.md".to_owned()],
+            },
+        };
+        assert_eq!(parsed(&text(source)), expected(beside));
+        let rev = &CHECKSUM[..40];
+        let source = format!(r#"{{ git = "https://example.com/z", rev = "{rev}" }}"#);
+        let commit = LibrarySource::Git {
+            git: "https://example.com/z".to_owned(),
+            rev: rev.to_owned(),
+            folder: None,
+            filter: Filter::default(),
+        };
+        assert_eq!(parsed(&text(&source)), expected(commit));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::natives::{NativeRecipe, Natives, Unmet};
 use super::needs::{Condition, Need, Needs, comparable};
-use super::{AppRecipe, CrateOverride, LibraryRecipe, Recipe, shipped};
+use super::{AppRecipe, CrateOverride, LibraryRecipe, LibrarySource, Recipe, shipped};
 use crate::name::PackageName;
 use crate::{Version, closest};
 
@@ -149,6 +149,34 @@ impl RecipeSet {
             found.push(recipe);
         }
         found
+    }
+
+    /// Returns the recipes with archives in place of the folders and commits that are the sources of
+    /// native libraries, of those that are needed. `pack` returns the checksum of the archive.
+    pub fn packed<'a, E>(
+        &'a self,
+        needs: impl Iterator<Item = (&'a PackageName, &'a Need)>,
+        pack: &dyn Fn(&LibraryRecipe) -> Result<String, E>,
+    ) -> Result<Self, E> {
+        let mut packed = Vec::new();
+        for native in self.natives(needs) {
+            if let NativeRecipe::Library(library) = &*native
+                && library.source.unpacked().is_some()
+            {
+                packed.push((native.clone(), pack(library)?));
+            }
+        }
+        let mut set = self.clone();
+        for native in set.natives.all_mut() {
+            let known = packed.iter().find(|(one, _)| **one == *native);
+            if let (NativeRecipe::Library(library), Some((_, checksum))) = (native, known) {
+                library.source = LibrarySource::Packed {
+                    checksum: checksum.clone(),
+                    folder: library.source.folder().map(str::to_owned),
+                };
+            }
+        }
+        Ok(set)
     }
 
     /// Returns the names of all that crates can ask for as native libraries.

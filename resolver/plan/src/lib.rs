@@ -32,7 +32,7 @@ use orlop_store::derivation::Tools;
 use orlop_store::{Fetcher, Plan, Store, StoreError};
 
 use crate::codegen::CodegenRules;
-pub use crate::native::{cdylibs, cdylibs_of};
+pub use crate::native::{cdylibs, cdylibs_of, native_needs};
 pub use crate::steps::Steps;
 pub use crate::tools::{ToolSets, library_tool_sets, tool_sets};
 
@@ -42,6 +42,7 @@ pub struct AppRequest<'a> {
     /// What the app is compiled from.
     pub resolution: &'a Resolution,
     /// Overrides, as the app chooses them, and native libraries, which are the same for all apps.
+    /// What is needed of them is [packed](RecipeSet::packed).
     pub recipes: &'a RecipeSet,
     /// What is made of it.
     pub product: Product<'a>,

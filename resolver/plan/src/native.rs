@@ -299,14 +299,21 @@ impl Natives<'_> {
     }
 }
 
-/// Returns the recipes of the libraries for C that recipes give to crates of a resolution,
-/// directly or through native libraries: what must be resolved before it can be planned.
-pub fn cdylibs(resolution: &Resolution, recipes: &RecipeSet) -> Vec<CdylibRecipe> {
+/// Returns the native libraries that recipes give to crates of a resolution.
+pub fn native_needs<'a>(
+    resolution: &'a Resolution,
+    recipes: &'a RecipeSet,
+) -> impl Iterator<Item = (&'a PackageName, &'a Need)> {
     let variants = resolution.graph.node_weights();
     let changes =
         variants.filter_map(|variant| recipes.override_for(&variant.name, &variant.version));
-    let needs = changes.flat_map(|change| change.native.iter().chain(&change.needs.build));
-    cdylibs_of(needs, recipes)
+    changes.flat_map(|change| change.native.iter().chain(&change.needs.build))
+}
+
+/// Returns the recipes of the libraries for C that recipes give to crates of a resolution,
+/// directly or through native libraries: what must be resolved before it can be planned.
+pub fn cdylibs(resolution: &Resolution, recipes: &RecipeSet) -> Vec<CdylibRecipe> {
+    cdylibs_of(native_needs(resolution, recipes), recipes)
 }
 
 /// Returns the recipes of the libraries for C among some native libraries and what these need.
@@ -342,6 +349,15 @@ fn source(recipe: &LibraryRecipe) -> Source {
             checksum: checksum.clone(),
             origin: Origin::Registry,
         },
+        LibrarySource::Packed { checksum, .. } => Source {
+            name: recipe.name.to_string(),
+            version: recipe.version.clone(),
+            checksum: checksum.clone(),
+            origin: Origin::Packed,
+        },
+        LibrarySource::Git { .. } | LibrarySource::Path { .. } => {
+            unreachable!("`RecipeSet::packed` comes before a plan")
+        }
         LibrarySource::Url {
             url,
             mirrors,

@@ -14,6 +14,8 @@ use petgraph::Direction;
 use petgraph::graph::NodeIndex;
 use petgraph::visit::EdgeRef as _;
 
+use crate::native::native_needs;
+
 /// The C tools of the machine, by the [extra](Tool::is_extra) ones that are in them.
 pub type ToolSets = BTreeMap<BTreeSet<Tool>, StorePath>;
 
@@ -22,12 +24,7 @@ pub type ToolSets = BTreeMap<BTreeSet<Tool>, StorePath>;
 pub fn tool_sets(resolution: &Resolution, recipes: &RecipeSet) -> BTreeSet<BTreeSet<Tool>> {
     let scripts = of_scripts(resolution, recipes).into_values();
     let mut sets: BTreeSet<_> = scripts.map(|called| extras(&called.seen)).collect();
-    let changes = resolution
-        .graph
-        .node_weights()
-        .filter_map(|variant| recipes.override_for(&variant.name, &variant.version));
-    let needs = changes.flat_map(|change| change.native.iter().chain(&change.needs.build));
-    sets.extend(of_libraries(needs, recipes));
+    sets.extend(of_libraries(native_needs(resolution, recipes), recipes));
     sets
 }
 

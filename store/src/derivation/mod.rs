@@ -80,6 +80,8 @@ pub enum Origin {
         /// The others, in the order in which they are asked.
         mirrors: Vec<String>,
     },
+    /// Packed on this machine, out of a folder or a commit that a recipe names.
+    Packed,
 }
 
 /// The programs a step runs with.
