@@ -31,6 +31,7 @@ mod needs;
 mod network;
 mod network_natives;
 mod oracle;
+mod outputs;
 mod parity;
 mod pipelining;
 mod plugins;

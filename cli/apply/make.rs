@@ -3,7 +3,7 @@
 use orlop_index::Registry;
 use orlop_link::View;
 use orlop_plan::{Product, Steps, Surroundings};
-use orlop_recipes::{Need, Needs, PackageName};
+use orlop_recipes::{LibraryOutput, Need, Needs, PackageName};
 use orlop_store::Plan;
 use orlop_store::derivation::{Helpers, Tools};
 
@@ -36,8 +36,8 @@ pub(crate) enum Goal {
     App(PackageName),
     /// The crate of one of its packages, as others use it.
     Crate(PackageName),
-    /// A native library of its recipes, by name and version.
-    Library(PackageName, String),
+    /// A native library of its recipes, by name and version, or a part of it.
+    Library(PackageName, String, LibraryOutput),
     /// Native libraries whose programs somebody starts.
     Helpers(Needs, String),
 }
@@ -173,7 +173,7 @@ impl Work<'_> {
         let tools = toolchain::tools(context, store, progress, self.runner, &compiler)?;
         let recipes = request::on_platform(self.recipes, &compiler.compiler);
         let (recipes, needs) = match goal {
-            Goal::Library(name, version) => (
+            Goal::Library(name, version, _) => (
                 recipes.preferring(name, version),
                 Needs::from([(name.clone(), Need::any())]),
             ),
@@ -198,8 +198,8 @@ impl Work<'_> {
         };
         let with = (recipes, &cdylibs);
         let (steps, helpers) = match goal {
-            Goal::Library(name, _) => (
-                Steps::of_library(name, with, &tools, around)?,
+            Goal::Library(name, _, output) => (
+                Steps::of_library((name, *output), with, &tools, around)?,
                 Helpers::new(),
             ),
             Goal::Helpers(_, user) => Steps::of_helpers((&needs, user), with, &tools, around)?,

@@ -237,6 +237,7 @@ impl Parts {
                 parts.input("source", &build.source);
                 parts.natives(&build.natives);
                 parts.helpers(&build.helpers);
+                parts.value("outputs", &format!("{:?}", build.outputs));
             }
         }
         parts

@@ -99,6 +99,7 @@ pub(crate) fn order(table: &str) -> &'static [&'static str] {
             "build",
             "arguments",
             "script",
+            "outputs",
             "test",
         ],
         "needs" => &["build", "run", "test"],
@@ -106,6 +107,7 @@ pub(crate) fn order(table: &str) -> &'static [&'static str] {
             "crate", "version", "url", "mirrors", "git", "rev", "path", "checksum", "sha256",
             "folder", "filter",
         ],
+        "outputs" => &["doc", "man"],
         "filter" => &["include", "exclude"],
         _ => &[],
     }

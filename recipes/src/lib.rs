@@ -48,8 +48,9 @@ pub use manifest::{
 pub use name::{FeatureName, NameError, PackageName};
 pub use recipe::{
     AppNeeds, AppRecipe, BuildNeeds, BuildSystem, CdylibRecipe, Condition, CrateOverride,
-    CrateSource, Filter, Instead, LibraryNeeds, LibraryRecipe, LibrarySource, NativeRecipe, Need,
-    Needs, PluginRecipe, Recipe, RecipeKind, RecipeSet, ShareOrigin, Tool, Unmet,
+    CrateSource, Filter, Instead, LibraryNeeds, LibraryOutput, LibraryRecipe, LibrarySource,
+    NativeRecipe, Need, Needs, OutputGlobs, PluginRecipe, Recipe, RecipeKind, RecipeSet,
+    ShareOrigin, Tool, Unmet,
 };
 pub use schema::recipe_schema;
 pub use semver::{Version, VersionReq};

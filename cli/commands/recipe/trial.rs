@@ -2,7 +2,7 @@
 
 use camino::Utf8PathBuf;
 use orlop_build::{LibraryTest, Tried, try_library};
-use orlop_recipes::{ManifestEditor, Needs, PackageName, RecipeSet};
+use orlop_recipes::{LibraryOutput, ManifestEditor, Needs, PackageName, RecipeSet};
 use orlop_store::job::LOADED_FOLDER;
 use orlop_store::{GenerationTest, Store};
 
@@ -96,7 +96,7 @@ impl World<'_> {
             .name
             .parse()
             .map_err(|error| CommandError::new(crate::error::Kind::Failed, error))?;
-        let goal = Goal::Library(name, test.version.clone());
+        let goal = Goal::Library(name, test.version.clone(), LibraryOutput::Dev);
         self.make(self.manifest.to_owned(), goal, |making| {
             if !making.steps.wanted().contains(&test.object) {
                 return Err(CommandError::failed(format!(

@@ -72,10 +72,10 @@ fn compiled(text: &str) -> Result<globset::Glob, globset::Error> {
     GlobBuilder::new(text).literal_separator(true).build()
 }
 
-fn glob(text: &str) -> Result<String, RecipeErrorKind> {
+pub(super) fn glob(text: &str) -> Result<String, RecipeErrorKind> {
     let reason = match compiled(text) {
         Ok(_) if text.is_empty() => "it is empty".to_owned(),
-        Ok(_) if text.starts_with('/') => "it begins at the top of the source".to_owned(),
+        Ok(_) if text.starts_with('/') => "it begins at the top anyway".to_owned(),
         Ok(_) => return Ok(text.to_owned()),
         Err(error) => reason(error.kind()),
     };

@@ -18,6 +18,7 @@
 //! | [`filter`] | [`Filter`]: which files are the source of a native library |
 //! | [`natives`] | [`NativeRecipe`]: what goes by the name of a native library |
 //! | [`needs`] | [`Need`]: what a recipe asks of another |
+//! | [`outputs`] | [`OutputGlobs`]: which files of a native library are objects of their own |
 //! | [`set`] | [`RecipeSet`]: recipes by name |
 //! | [`build`] | [`BuildSystem`]: native libraries that need no script |
 //! | [`share`] | [`ShareOrigin`]: man pages and completions of an app |
@@ -29,6 +30,7 @@ pub mod cdylib;
 pub mod filter;
 pub mod natives;
 pub mod needs;
+pub mod outputs;
 mod read;
 pub mod set;
 pub mod share;
@@ -42,6 +44,7 @@ pub use cdylib::CdylibRecipe;
 pub use filter::Filter;
 pub use natives::{NativeRecipe, Unmet};
 pub use needs::{AppNeeds, BuildNeeds, Condition, LibraryNeeds, Need, Needs};
+pub use outputs::{LibraryOutput, OutputGlobs};
 pub(crate) use read::crate_source;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -267,6 +270,8 @@ pub struct LibraryRecipe {
     /// Run by `sh -eu` against what was built, with the library in reach as for those who use it; it
     /// succeeds if the library works.
     pub test: Option<String>,
+    /// Which of its files are objects of their own.
+    pub outputs: OutputGlobs,
     /// The programs of the machine that the script calls.
     pub tools: BTreeSet<Tool>,
     /// Environment for the script.

@@ -6,8 +6,8 @@ use semver::VersionReq;
 
 use super::{
     AppNeeds, AppRecipe, BuildNeeds, BuildSystem, CdylibRecipe, CrateOverride, CrateSource, Filter,
-    Instead, LibraryNeeds, LibraryRecipe, LibrarySource, PluginRecipe, Recipe, RecipeKind,
-    ShareOrigin, Tool, cdylib, needs, share,
+    Instead, LibraryNeeds, LibraryRecipe, LibrarySource, OutputGlobs, PluginRecipe, Recipe,
+    RecipeKind, ShareOrigin, Tool, cdylib, needs, share,
 };
 use crate::choice::Choice as _;
 use crate::error::{RecipeError, RecipeErrorKind};
@@ -296,6 +296,7 @@ fn library(mut table: Table<'_>) -> Result<LibraryRecipe, RecipeError> {
         arguments,
         script,
         test: table.text("test", text::script)?,
+        outputs: OutputGlobs::read(&mut table)?,
     };
     table.finish()?;
     Ok(library)
@@ -588,7 +589,7 @@ mod tests {
             format!(
                 "schema = 1\n[library]\nname = \"z\"\nversion = \"1.3\"\nsource = {source}\n\
                  script = \"make\"\nnative = [\"y\"]\nneeds.build = [\"bison\"]\nneeds.test = [\"jq\"]\n\
-                 test = \"cc x.c\"\ntools = [\"make\"]\n\
+                 test = \"cc x.c\"\noutputs.doc = [\"share/doc/**/*.txt\"]\ntools = [\"make\"]\n\
                  environment = {{ A = \"b\" }}\n"
             )
         };
@@ -608,6 +609,10 @@ mod tests {
                     test: any(&["jq"]),
                 },
                 test: Some("cc x.c".to_owned()),
+                outputs: OutputGlobs {
+                    doc: vec!["share/doc/**/*.txt".to_owned()],
+                    ..OutputGlobs::default()
+                },
                 tools: [Tool::Make].into(),
                 environment: BTreeMap::from([("A".to_owned(), "b".to_owned())]),
             })

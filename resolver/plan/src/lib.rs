@@ -168,6 +168,14 @@ pub enum PlanError {
         /// Its versions.
         versions: [String; 2],
     },
+    /// A library for C has no parts.
+    #[error("`{library}` is a library for C out of a crate, which has no `{output}`")]
+    NoOutput {
+        /// The library.
+        library: String,
+        /// The part.
+        output: String,
+    },
     /// Programs are asked of a library for C.
     #[error(
         "the recipe of {user} needs programs of `{library}`, which is a library for C out of a crate"

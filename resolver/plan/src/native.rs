@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use orlop_recipes::{
-    CdylibRecipe, LibraryRecipe, LibrarySource, NativeRecipe, Need, Needs as Wants, PackageName,
-    RecipeSet,
+    CdylibRecipe, LibraryOutput, LibraryRecipe, LibrarySource, NativeRecipe, Need, Needs as Wants,
+    PackageName, RecipeSet,
 };
 use orlop_resolver::{Resolution, Variant};
 use orlop_store::StorePath;
-use orlop_store::derivation::{Helpers, NativeBuild, Origin, Source, Step, Tools};
+use orlop_store::derivation::{Helpers, NativeBuild, Origin, Output, Outputs, Source, Step, Tools};
 
 use crate::derivations::Derivations;
 use crate::lower::lower_cdylib;
@@ -92,10 +92,10 @@ impl<'a> Natives<'a> {
         })
     }
 
-    /// Lowers one native library that no crate asks for.
+    /// Lowers one native library that no crate asks for, or a part of it.
     pub(crate) fn alone(
         &mut self,
-        name: &PackageName,
+        (name, output): (&PackageName, LibraryOutput),
         recipes: &RecipeSet,
         tools: &Tools,
         derivations: &mut Derivations,
@@ -105,7 +105,23 @@ impl<'a> Natives<'a> {
             tools,
             derivations,
         };
-        self.library((name, &Need::any()), &[""], &mut place)
+        let path = self.library((name, &Need::any()), &[""], &mut place)?;
+        let kept = match output {
+            LibraryOutput::Dev => return Ok(path),
+            LibraryOutput::Doc => Output::Doc,
+            LibraryOutput::Man => Output::Man,
+        };
+        let called = derivations.called.get(&path).cloned();
+        let Some(Step::Native(build)) = derivations.step(&path) else {
+            return Err(PlanError::NoOutput {
+                library: name.to_string(),
+                output: output.to_string(),
+            });
+        };
+        let mut build = build.clone();
+        build.outputs.kept = kept;
+        let label = format!("{}-{output}", path.name());
+        Ok(derivations.insert_calling(label, Step::Native(build), called.unwrap_or_default()))
     }
 
     /// Lowers native libraries whose programs `user` starts.
@@ -253,6 +269,11 @@ impl<'a> Natives<'a> {
             environment: located(&recipe.environment, &found.named, &named),
             natives: found.all,
             helpers,
+            outputs: Outputs {
+                doc: recipe.outputs.doc.clone(),
+                man: recipe.outputs.man.clone(),
+                kept: Output::Dev,
+            },
         };
         let name = format!("{}-{}", recipe.name, recipe.version);
         let step = Step::Native(Box::new(build));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orlop_recipes::{Needs, PackageName, RecipeSet};
+use orlop_recipes::{LibraryOutput, Needs, PackageName, RecipeSet};
 use orlop_store::derivation::{Helpers, Step, Tools};
 use orlop_store::{Derivation, Plan, PlannedApp, StorePath};
 
@@ -42,16 +42,16 @@ impl<'a> Steps<'a> {
         Ok(steps)
     }
 
-    /// Lowers a native library; `cdylibs` are the libraries for C that it is or needs. Its [`library_tool_sets`](crate::library_tool_sets) must be there.
+    /// Lowers a native library, or a part of it; `cdylibs` are the libraries for C that it is or needs. Its [`library_tool_sets`](crate::library_tool_sets) must be there.
     pub fn of_library(
-        name: &PackageName,
+        (name, output): (&PackageName, LibraryOutput),
         (recipes, cdylibs): (&RecipeSet, &Cdylibs),
         tools: &Tools,
         around: Surroundings<'a>,
     ) -> Result<Self, PlanError> {
         let mut steps = Self::new(around);
         let mut natives = Natives::new(around.tool_sets, cdylibs);
-        let path = natives.alone(name, recipes, tools, &mut steps.derivations)?;
+        let path = natives.alone((name, output), recipes, tools, &mut steps.derivations)?;
         steps.wanted.push(path);
         Ok(steps)
     }

@@ -796,6 +796,7 @@ mod tests {
             natives: [].into(),
             helpers: [].into(),
             environment: [("CFLAGS".into(), "-O2".into())].into(),
+            outputs: orlop_store::derivation::Outputs::default(),
         };
         let zlib = Derivation {
             name: "zlib-1.3".into(),

@@ -18,6 +18,7 @@
 //! | `rustc` | a `RustcCall` to a command line and an environment |
 //! | [`script`] | runs of build scripts and what they say: [`script::Directives`] |
 //! | `native` | a recipe's shell script |
+//! | `outputs` | the parts of what it makes |
 //! | `environment` | the variables that all processes get |
 //! | [`log`] | one file per build |
 //! | [`error`] | [`BuildError`] |
@@ -42,6 +43,7 @@ mod imported;
 mod libraries;
 pub mod log;
 mod native;
+mod outputs;
 mod rustc;
 pub mod sandbox;
 mod schedule;

@@ -14,6 +14,7 @@ use orlop_store::{JobSlots, StorePath};
 
 use crate::environment::{self, Environment, folders, joined};
 use crate::error::BuildError;
+use crate::outputs;
 use crate::script::NUM_JOBS;
 use crate::workplace::{Command, Seen, Workplace};
 
@@ -29,7 +30,7 @@ pub(crate) fn build(build: &NativeBuild, place: &Workplace<'_>) -> Result<(), Bu
     let completer = place.seen.view.linkers.join(COMPLETER);
     let args = completed(&build.natives, place);
     place.run(in_source(completer, args, build, place), &build.tools)?;
-    Ok(())
+    outputs::keep(&build.outputs, place)
 }
 
 /// Returns what the completer is told: what was made, where, and with which libraries.

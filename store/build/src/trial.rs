@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use orlop_store::derivation::{Helpers, NativeBuild, Tools};
+use orlop_store::derivation::{Helpers, NativeBuild, Outputs, Tools};
 use orlop_store::{Digest, Step, StorePath};
 
 use crate::error::BuildError;
@@ -50,6 +50,7 @@ pub fn try_library(test: &LibraryTest, context: &Context<'_>) -> Result<Tried, B
         natives,
         helpers: test.helpers.clone(),
         environment: [].into(),
+        outputs: Outputs::default(),
     };
     let site = Site::for_visits(context)?;
     let staged = context.store.stage()?;

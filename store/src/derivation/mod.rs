@@ -15,7 +15,7 @@ pub mod script;
 use std::collections::BTreeSet;
 
 pub use rustc::{CLibrary, Codegen, CrateKind, Extern, Library, Lto, PackageTexts, RustcCall};
-pub use script::{DependencyScript, Helpers, NativeBuild, ScriptRun};
+pub use script::{DependencyScript, Helpers, NativeBuild, Output, Outputs, ScriptRun};
 use serde::{Deserialize, Serialize};
 
 use crate::content_hash;

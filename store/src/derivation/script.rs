@@ -45,6 +45,30 @@ pub struct ScriptRun {
     pub environment: BTreeMap<String, String>,
 }
 
+/// Which part of what a native build makes is its object. The parts are built apart from each other,
+/// so that none keeps another, and each can be made again by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outputs {
+    /// The files that are documentation, by globs; a folder stands for all that is in it.
+    pub doc: Vec<String>,
+    /// The files that are man pages.
+    pub man: Vec<String>,
+    /// The part that stays.
+    pub kept: Output,
+}
+
+/// A part of what a native build makes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Output {
+    /// What others are built against: all but the other parts.
+    #[default]
+    Dev,
+    /// Documentation.
+    Doc,
+    /// Man pages.
+    Man,
+}
+
 /// Objects whose programs a step starts, each with the native libraries that these load.
 pub type Helpers = BTreeMap<StorePath, BTreeSet<StorePath>>;
 
@@ -73,6 +97,9 @@ pub struct NativeBuild {
     pub helpers: Helpers,
     /// Its environment beside the standard one.
     pub environment: BTreeMap<String, String>,
+    /// What of it is the object.
+    #[serde(default)]
+    pub outputs: Outputs,
 }
 
 impl ScriptRun {
@@ -154,6 +181,26 @@ impl ContentHash for ScriptRun {
 
 content_hash!(DependencyScript { links, run });
 
+/// Hashed behind what may have no helpers, whose number is never this.
+const OUTPUTS: u64 = u64::MAX;
+
+impl Outputs {
+    fn hash_some(&self, hasher: &mut Hasher) {
+        let Self { doc, man, kept } = self;
+        if *self == Self::default() {
+            return;
+        }
+        hasher.integer(OUTPUTS);
+        doc.hash(hasher);
+        man.hash(hasher);
+        hasher.integer(match kept {
+            Output::Dev => 0,
+            Output::Doc => 1,
+            Output::Man => 2,
+        });
+    }
+}
+
 impl ContentHash for NativeBuild {
     fn hash(&self, hasher: &mut Hasher) {
         let Self {
@@ -163,6 +210,7 @@ impl ContentHash for NativeBuild {
             natives,
             helpers,
             environment,
+            outputs,
         } = self;
         NATIVE_NAMES.hash(hasher);
         tools.hash(hasher);
@@ -171,5 +219,6 @@ impl ContentHash for NativeBuild {
         natives.hash(hasher);
         environment.hash(hasher);
         hash_helpers(helpers, hasher);
+        outputs.hash_some(hasher);
     }
 }
