@@ -2,7 +2,7 @@
 
 use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
-use orlop_recipes::AppSpec;
+use orlop_recipes::{AppSpec, LibraryOutput};
 
 /// Arguments of `build`.
 #[derive(Debug, Args)]
@@ -16,6 +16,9 @@ pub(crate) struct Build {
     /// Put a copy of the plugin here
     #[arg(long, value_name = "FILE", requires = "plugin")]
     pub(crate) out: Option<Utf8PathBuf>,
+    /// The part of a native library that is built: dev, doc or man
+    #[arg(long, value_name = "PART", conflicts_with = "plugin")]
+    pub(crate) output: Option<LibraryOutput>,
     /// Build all of it again, and compare bit for bit with what is in the store
     #[arg(long)]
     pub(crate) check: bool,

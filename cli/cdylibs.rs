@@ -16,20 +16,21 @@ use crate::error::{CommandError, Kind};
 use crate::request::plain_request;
 
 /// Resolves libraries for C, and those that these need.
-pub(crate) fn resolved<'r>(
-    mut open: Vec<&'r CdylibRecipe>,
+pub(crate) fn resolved(
+    mut open: Vec<CdylibRecipe>,
     compiler: &Compiler,
     snapshot: Timestamp,
-    recipes: &'r RecipeSet,
+    recipes: &RecipeSet,
     index: &dyn Index,
 ) -> Result<Cdylibs, CommandError> {
     let mut found = Cdylibs::new();
     while let Some(recipe) = open.pop() {
-        if !found.contains_key(&recipe.name) {
-            let resolution = one(recipe, compiler, snapshot, index)?;
-            open.extend(orlop_plan::cdylibs(&resolution, recipes));
-            found.insert(recipe.name.clone(), resolution);
+        if found.contains_key(&recipe) {
+            continue;
         }
+        let resolution = one(&recipe, compiler, snapshot, index)?;
+        open.extend(orlop_plan::cdylibs(&resolution, recipes));
+        found.insert(recipe, resolution);
     }
     Ok(found)
 }

@@ -56,6 +56,18 @@ impl<'a> Archives<'a> {
         Self { registry }
     }
 
+    /// What was packed for a plan is there, unless somebody took it away since.
+    fn packed(&self, source: &Source) -> Result<Result<Utf8PathBuf, DownloadError>, FetchError> {
+        let archive = archive(source);
+        match self.registry.cached(&archive) {
+            Ok(Some(path)) => Ok(Ok(path)),
+            Ok(None) => Err(FetchError::Offline {
+                name: archive.title(),
+            }),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
     /// Asks one address after the other. If none has the archive, what went wrong at the first is
     /// told.
     fn download_mirrored(
@@ -96,6 +108,7 @@ impl Fetcher for Archives<'_> {
         let archive = archive(source);
         let fetched = match &source.origin {
             Origin::Registry => self.registry.download(&archive),
+            Origin::Packed => self.packed(source)?,
             Origin::Url(url) => self.registry.download_from(&archive, url),
             Origin::Mirrored { url, mirrors } => self.download_mirrored(&archive, url, mirrors),
         };

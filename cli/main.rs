@@ -9,6 +9,7 @@
 //! | [`apply`] | the one way through: resolve, plan, execute, link, commit |
 //! | [`request`] | from a manifest to questions for the resolver |
 //! | [`solve`] | questions to the resolver, by policy |
+//! | [`needed`] | apps that apps start |
 //! | [`cdylibs`] | what libraries for C are compiled from |
 //! | [`toolchain`] | which compiler, which C tools |
 //! | [`share`] | what recipes say of an app beside how it is built |
@@ -27,6 +28,7 @@ mod context;
 mod error;
 mod fetch;
 mod linker;
+mod needed;
 mod progress;
 mod recipe_args;
 mod request;

@@ -141,7 +141,8 @@ pub(crate) struct FormatRecipes {
 /// Arguments of `recipe test`.
 #[derive(Debug, Args)]
 pub(crate) struct TestRecipes {
-    /// Installed apps, or recipes of installed apps; none means all apps that have a test
+    /// Installed apps, native libraries that these are built against, or recipes of such; none
+    /// means all that have a test
     #[arg(value_name = "APP|FILE")]
     pub(crate) apps: Vec<String>,
 }

@@ -8,7 +8,7 @@ use orlop_index::Locals;
 use orlop_link::Role;
 use orlop_plan::Product;
 use orlop_recipes::{
-    AppRecipe, CodegenChoice, CrateSource, FeatureName, LinkageChoice, Manifest, PackageName,
+    AppRecipe, CodegenChoice, CrateSource, FeatureName, LinkageChoice, Manifest, Need, PackageName,
     PackageRequest, Policy, Recipe, RecipeSet, Version, VersionReq,
 };
 use orlop_resolver::{Platform, Request};
@@ -16,6 +16,7 @@ use orlop_store::{Compiler, PlannedApp};
 
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
+use crate::needed;
 
 /// One app that a manifest asks for.
 #[derive(Debug, Clone)]
@@ -63,6 +64,12 @@ impl Wanted {
         }
     }
 
+    /// Whether it starts programs of another app.
+    pub(crate) fn starts(&self, app: &PackageName) -> bool {
+        let mut recipe = self.recipe.iter();
+        recipe.any(|recipe| recipe.needs.run.contains_key(app))
+    }
+
     /// The question to the resolver.
     pub(crate) fn request(
         &self,
@@ -89,15 +96,25 @@ pub(crate) fn plain_request(
         requirement,
         features: Vec::new(),
         default_features: true,
-        platform: Platform {
-            triple: compiler.host.clone(),
-            cfg: compiler.cfg.clone(),
-        },
+        platform: platform(compiler),
         rust_version: release(&compiler.release)?,
         allow_newer_compiler: false,
         snapshot,
         preferred: BTreeMap::new(),
     })
+}
+
+pub(crate) fn platform(compiler: &Compiler) -> Platform {
+    Platform {
+        triple: compiler.host.clone(),
+        cfg: compiler.cfg.clone(),
+    }
+}
+
+/// The recipes as they are for what a compiler compiles for.
+pub(crate) fn on_platform(recipes: &RecipeSet, compiler: &Compiler) -> RecipeSet {
+    let platform = platform(compiler);
+    recipes.on_platform(&|condition| platform.is(condition))
 }
 
 /// The release of a compiler without `-nightly` and the like: a nightly can do what its release
@@ -127,13 +144,13 @@ pub(crate) fn line(manifest: &str, app: &PackageName) -> Option<usize> {
 pub(crate) fn recipes(context: &Context, manifest: &Manifest) -> Result<RecipeSet, CommandError> {
     let mut recipes = RecipeSet::shipped();
     for source in manifest.recipe_sources.values() {
-        for file in recipe_files(context, source)? {
-            recipes.add(read_recipe(context, file.as_str())?);
-        }
+        let files = recipe_files(context, source)?.into_iter();
+        let read = files.map(|file| read_recipe(context, file.as_str()));
+        recipes.add_all(read.collect::<Result<_, _>>()?);
     }
-    for path in manifest.recipes.values() {
-        recipes.add(read_recipe(context, path)?);
-    }
+    let files = manifest.recipes.values();
+    let read = files.map(|path| read_recipe(context, path));
+    recipes.add_all(read.collect::<Result<_, _>>()?);
     Ok(recipes)
 }
 
@@ -171,9 +188,11 @@ pub(crate) fn read_recipe(context: &Context, path: &str) -> Result<Recipe, Comma
             .chain(app.patch.values_mut())
             .collect(),
         Recipe::Plugin(plugin) => plugin.source.iter_mut().collect(),
-        Recipe::Crate(_) | Recipe::Library(_) | Recipe::Cdylib(_) | Recipe::Compiler(_) => {
+        Recipe::Library(library) => {
+            library.source.move_to(folder);
             Vec::new()
         }
+        Recipe::Crate(_) | Recipe::Cdylib(_) | Recipe::Compiler(_) => Vec::new(),
     };
     for source in sources {
         *source = source.seen_from(folder);
@@ -181,12 +200,27 @@ pub(crate) fn read_recipe(context: &Context, path: &str) -> Result<Recipe, Comma
     Ok(recipe)
 }
 
-/// The apps of a manifest.
+/// The recipes with archives in place of the folders and commits that are the sources of native
+/// libraries, of those that are needed.
+pub(crate) fn packed<'a>(
+    context: &Context,
+    recipes: &'a RecipeSet,
+    needs: impl Iterator<Item = (&'a PackageName, &'a Need)>,
+) -> Result<RecipeSet, CommandError> {
+    let workshop = context.workshop();
+    recipes.packed(needs, &|library| {
+        let (source, filter) = library.source.unpacked().expect("others are not packed");
+        Ok(workshop.pack_files((&library.name, &library.version), &source, filter)?)
+    })
+}
+
+/// The apps of a manifest, and those that they start.
 pub(crate) fn wanted(
     context: &Context,
     manifest: &Manifest,
     recipes: &RecipeSet,
 ) -> Result<Vec<Wanted>, CommandError> {
+    let manifest = &needed::with_needed(context, manifest, recipes)?;
     manifest
         .packages
         .keys()
@@ -203,7 +237,10 @@ fn one(
     let asked = manifest
         .request(name)
         .expect("the name comes from the manifest");
-    let recipe = app_recipe(context, &asked, recipes, name)?;
+    let mut recipe = app_recipe(context, &asked, recipes, name)?;
+    if let Some(recipe) = &mut recipe {
+        needed::keep_needed_here(context, recipe, asked.compiler.as_deref())?;
+    }
     let request = recipe
         .as_ref()
         .map_or_else(|| asked.clone(), |recipe| recipe.request(&asked));

@@ -29,11 +29,7 @@ pub(crate) fn compiler(
         return compiler::list(store)?
             .into_iter()
             .find(|known| known.name == name)
-            .ok_or_else(|| {
-                CommandError::failed(format!("there is no compiler `{name}` in the store"))
-                    .hint(format!("import it: `orlop compiler add {name}`"))
-                    .hint("see which there are: `orlop compiler list`")
-            });
+            .ok_or_else(|| unknown(name));
     }
     if let Some(default) = compiler::default(store)? {
         return Ok(default);
@@ -45,6 +41,13 @@ pub(crate) fn compiler(
     let imported = compiler::import(&rustc, store, reporter)?;
     compiler::set_default(store, &imported.name)?;
     Ok(imported)
+}
+
+/// There is no compiler of a name.
+pub(crate) fn unknown(name: &str) -> CommandError {
+    CommandError::failed(format!("there is no compiler `{name}` in the store"))
+        .hint(format!("import it: `orlop compiler add {name}`"))
+        .hint("see which there are: `orlop compiler list`")
 }
 
 /// Returns what is known of the compiler that apps are compiled with, without importing one.

@@ -49,22 +49,33 @@ impl<'a> Recipes<'a> {
         how: &str,
         native: &[&str],
     ) {
+        let how = format!("native = {native:?}\n{how}");
+        self.release(name, "1.0.0", files, &how);
+    }
+
+    /// Writes the recipe of one version of a library out of these files.
+    pub(crate) fn release(&mut self, name: &str, version: &str, files: &[(&str, &str)], how: &str) {
         let carrier = format!("{name}-source");
         let package = files
             .iter()
-            .fold(Package::new(&carrier, "1.0.0").lib(""), |package, file| {
+            .fold(Package::new(&carrier, version).lib(""), |package, file| {
                 package.file(&format!("c/{}", file.0), file.1)
             });
         self.env.registry.publish(package);
-        let archive = std::fs::read(self.env.registry.archive_path(&carrier, "1.0.0")).unwrap();
+        let archive = std::fs::read(self.env.registry.archive_path(&carrier, version)).unwrap();
         let checksum = checksum(&archive);
-        let text = format!(
-            "schema = 1\n[library]\nname = \"{name}\"\nversion = \"1.0.0\"\nnative = {native:?}\n\
-             source = {{ crate = \"{carrier}\", version = \"1.0.0\", checksum = \"{checksum}\", \
-             folder = \"c\" }}\n{how}"
+        let file = match version {
+            "1.0.0" => name.to_owned(),
+            _ => format!("{name}-{version}"),
+        };
+        self.add(
+            &file,
+            &format!(
+                "[library]\nname = \"{name}\"\nversion = \"{version}\"\n\
+                 source = {{ crate = \"{carrier}\", version = \"{version}\", \
+                 checksum = \"{checksum}\", folder = \"c\" }}\n{how}"
+            ),
         );
-        let path = self.env.write(&format!("{name}.toml"), &text);
-        self.files.push(path);
     }
 
     /// Writes a recipe without its first line.
@@ -79,6 +90,11 @@ impl<'a> Recipes<'a> {
         let name = format!("{library}-sys");
         let recipe = format!("[crate]\nname = \"{name}\"\nnative = [\"{library}\"]\n");
         self.add(&name, &recipe);
+        self.publish_user(&name, library, link, function);
+    }
+
+    /// Publishes such a crate without a recipe.
+    pub(crate) fn publish_user(&self, name: &str, library: &str, link: &str, function: &str) {
         let script = format!(
             "fn main() {{\n    let out = std::process::Command::new(\"pkg-config\")\
              .args([\"--libs-only-L\", \"{library}\"]).output().unwrap();\n    \
@@ -90,7 +106,7 @@ impl<'a> Recipes<'a> {
         self.env
             .registry
             .publish(
-                Package::new(&name, "1.0.0")
+                Package::new(name, "1.0.0")
                     .file("build.rs", &script)
                     .lib(&format!(
                         "unsafe extern \"C\" {{ fn {function}() -> i32; }}\n\

@@ -3,8 +3,9 @@
 use orlop_index::Registry;
 use orlop_link::View;
 use orlop_plan::{Product, Steps, Surroundings};
-use orlop_recipes::PackageName;
+use orlop_recipes::{LibraryOutput, Need, Needs, PackageName};
 use orlop_store::Plan;
+use orlop_store::derivation::{Helpers, Tools};
 
 use super::{Borders, Change, Renew, Resolved, Work, with_work};
 use crate::cdylibs;
@@ -12,7 +13,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::fetch::{Archives, Fetching};
 use crate::progress::Progress;
-use crate::request::Wanted;
+use crate::request::{self, Wanted};
 use crate::toolchain;
 
 /// What is to be made.
@@ -35,8 +36,10 @@ pub(crate) enum Goal {
     App(PackageName),
     /// The crate of one of its packages, as others use it.
     Crate(PackageName),
-    /// A native library of its recipes.
-    Library(PackageName),
+    /// A native library of its recipes, by name and version, or a part of it.
+    Library(PackageName, String, LibraryOutput),
+    /// Native libraries whose programs somebody starts.
+    Helpers(Needs, String),
 }
 
 /// What a command has in hand while it makes things.
@@ -52,6 +55,10 @@ pub(crate) struct Making<'a> {
     registry: &'a Registry<'a>,
     packages: &'a [Resolved<'a>],
     keep_failed: bool,
+    /// What native libraries are built with, if they are what is wanted.
+    pub(crate) tools: Option<&'a Tools>,
+    /// The programs that somebody starts, if they are what is wanted.
+    pub(crate) helpers: Helpers,
 }
 
 impl Making<'_> {
@@ -89,7 +96,9 @@ pub(crate) fn make<T>(
         &profile,
         &change,
         |work, wanted| match &order.goal {
-            Goal::Library(name) => work.make_library(name, order.keep_failed, act),
+            Goal::Library(..) | Goal::Helpers(..) => {
+                work.make_natives(&order.goal, order.keep_failed, act)
+            }
             goal => work.make_packages(wanted, goal, order.keep_failed, act),
         },
     )
@@ -102,7 +111,7 @@ impl Goal {
             Self::Apps => Some(wanted.product()),
             Self::App(name) => (*name == wanted.name).then(|| wanted.product()),
             Self::Crate(name) => (*name == wanted.name).then_some(Product::Crate),
-            Self::Library(_) => None,
+            Self::Library(..) | Self::Helpers(..) => None,
         }
     }
 }
@@ -138,13 +147,15 @@ impl Work<'_> {
                 registry: &registry,
                 packages: &packages,
                 keep_failed,
+                tools: None,
+                helpers: Helpers::new(),
             })
         })
     }
 
-    fn make_library<T>(
+    fn make_natives<T>(
         &self,
-        name: &PackageName,
+        goal: &Goal,
         keep_failed: bool,
         act: impl FnOnce(&Making<'_>) -> Result<T, CommandError>,
     ) -> Result<T, CommandError> {
@@ -160,17 +171,24 @@ impl Work<'_> {
         let archives = Archives::new(&registry);
         let compiler = toolchain::compiler(context, store, progress, None)?;
         let tools = toolchain::tools(context, store, progress, self.runner, &compiler)?;
-        let needed = orlop_plan::cdylibs_of(std::iter::once(name), self.recipes);
-        let cdylibs = cdylibs::resolved(
-            needed,
-            &compiler.compiler,
-            snapshot,
-            self.recipes,
-            &registry,
-        )?;
-        let mut sets = orlop_plan::library_tool_sets(name, self.recipes);
+        let recipes = request::on_platform(self.recipes, &compiler.compiler);
+        let (recipes, needs) = match goal {
+            Goal::Library(name, version, _) => (
+                recipes.preferring(name, version),
+                Needs::from([(name.clone(), Need::any())]),
+            ),
+            Goal::Helpers(needs, _) => (recipes, needs.clone()),
+            Goal::Apps | Goal::App(_) | Goal::Crate(_) => (recipes, Needs::new()),
+        };
+        let recipes = &recipes;
+        let needed = orlop_plan::cdylibs_of(needs.iter(), recipes);
+        let cdylibs = cdylibs::resolved(needed, &compiler.compiler, snapshot, recipes, &registry)?;
+        let resolutions = cdylibs.values();
+        let others = resolutions.flat_map(|one| orlop_plan::native_needs(one, recipes));
+        let recipes = &request::packed(context, recipes, needs.iter().chain(others))?;
+        let mut sets = orlop_plan::library_tool_sets(&needs, recipes);
         for resolution in cdylibs.values() {
-            sets.extend(orlop_plan::tool_sets(resolution, self.recipes));
+            sets.extend(orlop_plan::tool_sets(resolution, recipes));
         }
         let tool_sets = toolchain::import_sets(context, store, progress, sets.into_iter())?;
         let around = Surroundings {
@@ -178,8 +196,19 @@ impl Work<'_> {
             store,
             fetcher: &archives,
         };
+        let with = (recipes, &cdylibs);
+        let (steps, helpers) = match goal {
+            Goal::Library(name, _, output) => (
+                Steps::of_library((name, *output), with, &tools, around)?,
+                Helpers::new(),
+            ),
+            Goal::Helpers(_, user) => Steps::of_helpers((&needs, user), with, &tools, around)?,
+            Goal::Apps | Goal::App(_) | Goal::Crate(_) => {
+                unreachable!("`make` knows what native libraries are")
+            }
+        };
         act(&Making {
-            steps: &Steps::of_library(name, (self.recipes, &cdylibs), &tools, around)?,
+            steps: &steps,
             executor: self.executor(&archives, keep_failed),
             progress,
             work: self,
@@ -187,6 +216,8 @@ impl Work<'_> {
             registry: &registry,
             packages: &[],
             keep_failed,
+            tools: Some(&tools),
+            helpers,
         })
     }
 }

@@ -1,9 +1,10 @@
 //! The one way through: resolve, plan, execute, link, commit. Every command that changes a
 //! profile ends here; those that go only a part of the way begin in [`make`](mod@make). What there is
-//! to do for packages is found out in `steps`.
+//! to do for packages is found out in `steps`; the tests of libraries that stay with them, in `tests`.
 
 mod make;
 mod steps;
+mod tests;
 
 use std::collections::BTreeSet;
 
@@ -22,6 +23,7 @@ pub(crate) use crate::apply::make::{Goal, Making, Order, make};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::fetch::{Archives, Fetching};
+use crate::needed;
 use crate::progress::Progress;
 use crate::request::{self, Wanted};
 use crate::share::{self, PackageFiles};
@@ -196,13 +198,15 @@ impl Work<'_> {
         let archives = Archives::new(&registry);
         let packages: Vec<_> = apps.iter().map(|app| (app, app.wanted.product())).collect();
         let sources = (lock.snapshot(), &registry, &archives);
-        let plan = self.with_steps(&packages, sources, |steps| Ok(steps.plan()?))?;
+        let (plan, natives) = self.with_steps(&packages, sources, |steps| {
+            Ok((steps.plan()?, steps.natives().clone()))
+        })?;
         if self.context.global.dry_run {
             return Ok(Outcome::Planned(plan));
         }
         self.execute(&plan, &archives, false)?;
         let linked = self.link(&apps, &plan.apps, &registry)?;
-        self.commit(&apps, plan, &linked, &lock)
+        self.commit(&apps, (plan, &natives), &linked, &lock)
     }
 
     fn execute(
@@ -261,8 +265,8 @@ impl Work<'_> {
         let registry = self.context.registry(snapshot, self.recipes, &fetching)?;
         let mut apps = Vec::new();
         let mut questions = Vec::new();
-        for wanted in wanted {
-            let (app, question) = self.prepare(wanted, before, &registry, snapshot)?;
+        for one in wanted {
+            let (app, question) = self.prepare((one, wanted), before, &registry, snapshot)?;
             apps.push(app);
             questions.extend(question);
         }
@@ -302,7 +306,7 @@ impl Work<'_> {
     /// Gets an app's tools, and its answer from the lock or the question for one.
     fn prepare<'w>(
         &self,
-        wanted: &'w Wanted,
+        (wanted, all): (&'w Wanted, &[Wanted]),
         before: &Lock,
         index: &dyn Index,
         snapshot: Timestamp,
@@ -352,7 +356,7 @@ impl Work<'_> {
                 policy: wanted.policy,
                 request,
                 locals: wanted.locals.clone(),
-                origin: self.origin(name),
+                origin: self.origin(name, all),
             }
         });
         let app = Prepared {
@@ -364,8 +368,15 @@ impl Work<'_> {
         Ok((app, question))
     }
 
-    /// The line of a file that asks for an app, unless only the command line does.
-    fn origin(&self, app: &PackageName) -> Option<String> {
+    /// Who asks for an app, unless only the command line does: a line of a file, or the recipe of
+    /// another app.
+    fn origin(&self, app: &PackageName, all: &[Wanted]) -> Option<String> {
+        if !self.manifest.packages.contains_key(app) {
+            let mut users = all.iter().filter(|other| other.starts(app));
+            return users
+                .next()
+                .map(|user| format!("the recipe of `{}`", user.name));
+        }
         let file = &self.change.file;
         let text = fs_err::read_to_string(file).ok()?;
         let written = Manifest::parse(file.as_str(), &text).ok()?;
@@ -430,15 +441,19 @@ impl Work<'_> {
     fn commit(
         &self,
         apps: &[Resolved<'_>],
-        plan: Plan,
+        (plan, natives): (Plan, &tests::Natives),
         linked: &Linked,
         lock: &Lock,
     ) -> Result<Outcome, CommandError> {
         let apps: Vec<_> = apps
             .iter()
             .zip(&plan.apps)
-            .map(|(app, planned)| generation_app(app, planned, &linked.views))
-            .collect::<Result<_, _>>()?;
+            .map(|(app, planned)| {
+                let mut installed = generation_app(app, planned, &linked.views)?;
+                installed.library_tests = self.library_tests(app, planned, natives)?;
+                Ok(installed)
+            })
+            .collect::<Result<_, CommandError>>()?;
         let keep: BTreeSet<StorePath> = apps
             .iter()
             .flat_map(|app| app.link_sets.iter().cloned())
@@ -495,6 +510,13 @@ fn generation_app(
             .iter()
             .map(|program| program.link_set.clone())
             .collect(),
+        starts: recipe
+            .map(|recipe| recipe.needs.run.keys().map(ToString::to_string).collect())
+            .unwrap_or_default(),
+        test_needs: recipe
+            .map(|recipe| needed::recorded(&recipe.needs.test))
+            .unwrap_or_default(),
+        library_tests: Vec::new(),
         test: recipe.and_then(|recipe| recipe.test.clone()),
         caveats: recipe.and_then(|recipe| recipe.caveats.clone()),
     })

@@ -7,10 +7,12 @@ use orlop_index::Registry;
 use orlop_plan::{AppRequest, Cdylibs, Product, Steps, Surroundings};
 use orlop_recipes::{LinkageChoice, RecipeSet};
 use orlop_resolver::Index;
+use orlop_store::Compiler;
 
 use super::{Resolved, Work};
 use crate::error::CommandError;
 use crate::fetch::Archives;
+use crate::request::{self, on_platform};
 use crate::{cdylibs, toolchain};
 
 impl Work<'_> {
@@ -21,11 +23,18 @@ impl Work<'_> {
         (snapshot, registry, archives): (Timestamp, &Registry<'_>, &Archives<'_>),
         act: impl FnOnce(&Steps<'_>) -> Result<T, CommandError>,
     ) -> Result<T, CommandError> {
-        let recipes = self.chosen(packages.iter().map(|(app, _)| *app));
+        let recipes = self.chosen(packages.iter().map(|(app, _)| *app))?;
         let apps = packages.iter().zip(&recipes);
         let cdylibs =
             apps.map(|((app, _), recipes)| self.cdylibs(app, recipes, snapshot, registry));
         let cdylibs = cdylibs.collect::<Result<Vec<_>, _>>()?;
+        let recipes = packages.iter().zip(&recipes).zip(&cdylibs);
+        let recipes = recipes.map(|(((app, _), recipes), cdylibs)| {
+            let resolutions = std::iter::once(&app.resolution).chain(cdylibs.values());
+            let needs = resolutions.flat_map(|one| orlop_plan::native_needs(one, recipes));
+            request::packed(self.context, recipes, needs)
+        });
+        let recipes = recipes.collect::<Result<Vec<_>, _>>()?;
         let requests: Vec<_> = packages
             .iter()
             .zip(&recipes)
@@ -57,20 +66,24 @@ impl Work<'_> {
 
     /// Returns the recipes of each app with the native libraries that it chooses, and says what
     /// cannot be had.
-    fn chosen<'r>(&self, apps: impl Iterator<Item = &'r Resolved<'r>>) -> Vec<RecipeSet> {
+    fn chosen<'r>(
+        &self,
+        apps: impl Iterator<Item = &'r Resolved<'r>>,
+    ) -> Result<Vec<RecipeSet>, CommandError> {
         let apps: Vec<_> = apps.collect();
         let mut used = BTreeSet::new();
         let mut refused = BTreeSet::new();
         let mut sets = Vec::new();
         for app in &apps {
             let natives = &app.wanted.natives;
-            let recipes = self.recipes.with_natives(natives);
+            let compiler = self.compiler(app)?;
+            let recipes = on_platform(self.recipes, &compiler).with_natives(natives);
             for variant in app.resolution.graph.node_weights() {
                 let change = recipes.override_for(&variant.name, &variant.version);
                 let Some(change) = change else {
                     continue;
                 };
-                used.extend(change.native.iter().cloned());
+                used.extend(change.native.keys().cloned());
                 for library in change.instead.keys().filter(|name| natives.contains(*name)) {
                     used.insert(library.clone());
                     refused.insert(format!(
@@ -90,7 +103,14 @@ impl Work<'_> {
         for line in refused {
             self.context.ui.warning(line);
         }
-        sets
+        Ok(sets)
+    }
+
+    /// Returns the compiler of an app.
+    pub(super) fn compiler(&self, app: &Resolved<'_>) -> Result<Compiler, CommandError> {
+        let name = Some(app.compiler.as_str());
+        let compiler = toolchain::compiler(self.context, self.store, self.progress, name)?;
+        Ok(compiler.compiler)
     }
 
     /// Resolves the libraries for C that an app needs.
@@ -101,9 +121,7 @@ impl Work<'_> {
         snapshot: Timestamp,
         index: &dyn Index,
     ) -> Result<Cdylibs, CommandError> {
-        let name = Some(app.compiler.as_str());
-        let compiler = toolchain::compiler(self.context, self.store, self.progress, name)?;
         let needed = orlop_plan::cdylibs(&app.resolution, recipes);
-        cdylibs::resolved(needed, &compiler.compiler, snapshot, recipes, index)
+        cdylibs::resolved(needed, &self.compiler(app)?, snapshot, recipes, index)
     }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use camino::Utf8Path;
 use jiff::Timestamp;
 use orlop_recipes::{
-    AppSpec, FeatureName, LinkageChoice, Manifest, ManifestEditor, PackageName, PackageRequest,
-    Recipe, VersionReq,
+    AppSpec, FeatureName, LinkageChoice, Manifest, ManifestEditor, NameError, NativeRecipe,
+    PackageName, PackageRequest, Recipe, VersionReq,
 };
 use orlop_store::{Generation, Plan, Profile, Store};
 use serde::Serialize;
@@ -65,14 +65,26 @@ impl Session {
     pub(super) fn renew(&self, apps: &[String]) -> Result<Renew, CommandError> {
         let manifest = Manifest::parse(self.profile.manifest_path().as_str(), &self.text)?;
         let mut names = BTreeSet::new();
+        let current = self.profile.current()?;
+        // One that others start is not in the manifest.
+        let is_started = |name: &PackageName| {
+            let current = current.iter();
+            current
+                .flat_map(|current| super::users(current, name.as_str()))
+                .next()
+                .is_some()
+        };
         for app in apps {
-            let Some((name, _)) = manifest.packages.get_key_value(app.as_str()) else {
+            let name = app.parse::<PackageName>().ok();
+            let known =
+                |name: &PackageName| manifest.packages.contains_key(name) || is_started(name);
+            let Some(name) = name.filter(known) else {
                 return Err(
                     CommandError::failed(format!("`{app}` is not in the manifest"))
                         .hint("see what is installed: `orlop list`"),
                 );
             };
-            names.insert(name.clone());
+            names.insert(name);
         }
         Ok(if names.is_empty() {
             Renew::Everything
@@ -157,8 +169,16 @@ fn add_recipe(
             request.recipe = Some(path);
             editor.set(&recipe.name, &request);
         }
-        recipe @ (Recipe::Crate(_) | Recipe::Library(_) | Recipe::Cdylib(_)) => {
-            editor.set_recipe(recipe.name(), &path);
+        Recipe::Crate(recipe) => editor.set_recipe(&recipe.name, &path),
+        Recipe::Library(recipe) => {
+            let recipe = NativeRecipe::Library(Box::new(recipe));
+            let key = native_key(context, editor.manifest(), &recipe)?;
+            editor.set_recipe(&key, &path);
+        }
+        Recipe::Cdylib(recipe) => {
+            let recipe = NativeRecipe::Cdylib(recipe);
+            let key = native_key(context, editor.manifest(), &recipe)?;
+            editor.set_recipe(&key, &path);
         }
         Recipe::Plugin(_) => {
             return Err(CommandError::usage(format!(
@@ -169,6 +189,32 @@ fn add_recipe(
         Recipe::Compiler(_) => return Err(toolchain::no_app(&path)),
     }
     Ok(())
+}
+
+/// The key in the manifest for the recipe of a native library: its name. Where that stands for
+/// another version, which stays beside it, the key names the version, too.
+fn native_key(
+    context: &Context,
+    manifest: &Manifest,
+    recipe: &NativeRecipe,
+) -> Result<PackageName, CommandError> {
+    let name = recipe.name();
+    let version = recipe.version();
+    let Some(known) = manifest.recipes.get(name) else {
+        return Ok(name.clone());
+    };
+    let same = match request::read_recipe(context, known)? {
+        Recipe::Library(known) => known.version == version,
+        Recipe::Cdylib(known) => known.version.to_string() == version,
+        _ => true,
+    };
+    if same {
+        return Ok(name.clone());
+    }
+    let version = version.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    format!("{name}-{version}")
+        .parse()
+        .map_err(|error: NameError| CommandError::new(Kind::Usage, error))
 }
 
 /// What the command line says, over what the manifest says already.
@@ -246,14 +292,20 @@ pub(super) fn remove(context: &Context, arguments: &Remove) -> Result<(), Comman
             continue;
         }
         let error = CommandError::failed(format!("`{name}` is not in the manifest"));
+        let current = current.as_ref();
+        let users = current.map(|current| super::users(current, name.as_str()));
         let owner = current
-            .as_ref()
             .and_then(|current| super::installed(current, name.as_str()).ok())
-            .map(|app| {
-                format!(
+            .map(|app| match users.unwrap_or_default().as_slice() {
+                [] => format!(
                     "`{name}` is a program of `{0}`: `orlop remove {0}`",
                     app.name
-                )
+                ),
+                users => format!(
+                    "`{}` starts it: `orlop remove {}`",
+                    users.join("`, `"),
+                    users.join(" ")
+                ),
             });
         return Err(
             error.hint(owner.unwrap_or_else(|| "see what is installed: `orlop list`".to_owned()))

@@ -68,7 +68,14 @@ pub(super) fn export(context: &Context, arguments: &Export) -> Result<(), Comman
         let maintainer = arguments.maintainer.as_deref().unwrap_or(NOBODY);
         output.write(&app, &laid, maintainer)?;
     }
-    report(context, &app, &laid, format, &out)
+    report(context, &app, &laid, format, &out)?;
+    for started in generation.started(installed) {
+        context.ui.warning(format!(
+            "`{}` starts programs of `{}`, which is not in it: export that, too",
+            installed.name, started.name
+        ));
+    }
+    Ok(())
 }
 
 fn place(format: ExportFormat) -> Place {

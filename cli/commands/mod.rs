@@ -24,6 +24,7 @@ mod store;
 mod verify;
 mod versions;
 
+use camino::Utf8PathBuf;
 use clap::CommandFactory as _;
 use orlop_recipes::PackageName;
 use orlop_store::{Generation, GenerationApp, Profile, Store};
@@ -109,6 +110,28 @@ fn installed<'a>(
                 Err(_) => error.hint("see what is installed: `orlop list`"),
             }
         })
+}
+
+/// The apps that start a program of an app.
+fn users(generation: &Generation, name: &str) -> Vec<String> {
+    let users = generation.apps.iter();
+    let users = users.filter(|app| app.starts.iter().any(|started| started == name));
+    users.map(|app| app.name.clone()).collect()
+}
+
+/// Where an app finds what it starts: among the programs of the apps that are installed for that,
+/// then where its user finds programs.
+fn search_path(
+    context: &Context,
+    store: &Store,
+    generation: &Generation,
+    app: &GenerationApp,
+) -> String {
+    let started = generation.started(app).into_iter();
+    let folders = started.map(|app| store.object(&app.view).join("bin"));
+    let folders = folders.chain(context.search_path.iter().cloned());
+    let folders: Vec<_> = folders.map(Utf8PathBuf::into_string).collect();
+    folders.join(":")
 }
 
 /// Opens the store and the profile that the command is about.

@@ -124,6 +124,12 @@ struct Host {
 }
 
 impl Host {
+    /// The recipes as they are for it.
+    fn chosen_recipes(&self) -> RecipeSet {
+        request::on_platform(&self.recipes, &self.compiler.compiler)
+            .with_natives(&self.wanted.natives)
+    }
+
     fn find(
         context: &Context,
         store: &Store,
@@ -204,7 +210,7 @@ impl Work<'_> {
         let index = wanted.locals.over(&index);
         let request = wanted.request(&host.compiler.compiler, host.lock.snapshot())?;
         let resolution = resolve_plugin(&request, &host_resolution, &index)?;
-        let recipes = host.recipes.with_natives(&host.wanted.natives);
+        let recipes = host.chosen_recipes();
         let cdylibs = |resolution| {
             let needed = orlop_plan::cdylibs(resolution, &recipes);
             let compiler = &host.compiler.compiler;
@@ -284,7 +290,11 @@ impl Work<'_> {
             &self.host.compiler,
         )?;
         // What both have in common must be built against the same libraries.
-        let recipes = self.host.recipes.with_natives(&self.host.wanted.natives);
+        let recipes = self.host.chosen_recipes();
+        let both = [host, plugin].into_iter();
+        let all = both.flat_map(|(one, cdylibs)| std::iter::once(one).chain(cdylibs.values()));
+        let needs = all.flat_map(|one| orlop_plan::native_needs(one, &recipes));
+        let recipes = request::packed(context, &recipes, needs)?;
         let asked = [host, plugin].into_iter();
         let asked = asked
             .flat_map(|(resolution, cdylibs)| std::iter::once(resolution).chain(cdylibs.values()));

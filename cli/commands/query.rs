@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orlop_recipes::{AppRecipe, Manifest};
+use orlop_recipes::{AppRecipe, Manifest, PackageName};
 use orlop_resolver::{DependencyKind, Lock, LockedApp};
 use orlop_store::{Generation, GenerationApp, Store, StorePath};
 use serde::Serialize;
 
 use crate::args::AppArgument;
 use crate::context::Context;
-use crate::error::{CommandError, Message};
+use crate::error::{CommandError, Kind, Message};
 use crate::progress::bytes_text;
 use crate::request;
 
@@ -23,6 +23,9 @@ struct Entry {
     compiler: String,
     crates: usize,
     view: String,
+    /// The apps whose programs it starts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    starts: Vec<String>,
 }
 
 fn entry(app: &GenerationApp) -> Entry {
@@ -34,6 +37,7 @@ fn entry(app: &GenerationApp) -> Entry {
         compiler: app.compiler.clone(),
         crates: app.libraries.len(),
         view: app.view.to_string(),
+        starts: app.starts.clone(),
     }
 }
 
@@ -126,6 +130,8 @@ pub(super) fn info(context: &Context, arguments: &AppArgument) -> Result<(), Com
             "deprecated",
             recipe.and_then(|recipe| recipe.deprecated.clone()),
         ),
+        ("starts", several(&app.starts)),
+        ("started by", several(&super::users(&generation, &app.name))),
         ("caveats", app.caveats.clone()),
         ("test", app.test.clone()),
     ];
@@ -136,6 +142,10 @@ pub(super) fn info(context: &Context, arguments: &AppArgument) -> Result<(), Com
         context.ui.data(format!("{name:<10} {value}"));
     }
     Ok(())
+}
+
+fn several(names: &[String]) -> Option<String> {
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 fn details(
@@ -178,14 +188,10 @@ pub(super) fn recipe(
     let find = || -> Result<Option<AppRecipe>, CommandError> {
         let path = generation.folder().join("manifest.toml");
         let manifest = Manifest::parse(path.as_str(), &generation.manifest()?)?;
-        let named = manifest
-            .packages
-            .keys()
-            .find(|name| name.as_str() == app.name);
-        let Some((name, asked)) = named.and_then(|name| Some((name, manifest.request(name)?)))
-        else {
-            return Ok(None);
-        };
+        let name = app.name.parse::<PackageName>();
+        let name = &name.map_err(|error| CommandError::new(Kind::Failed, error))?;
+        // One that others start is not in the manifest.
+        let asked = manifest.request(name).unwrap_or_default();
         let recipes = request::recipes(context, &manifest)?;
         request::app_recipe(context, &asked, &recipes, name)
     };

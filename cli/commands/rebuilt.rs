@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orlop_store::derivation::{CrateKind, RustcCall, ScriptRun, Tools};
+use orlop_store::derivation::{CrateKind, Helpers, RustcCall, ScriptRun, Tools};
 use orlop_store::{Derivation, Generation, GenerationApp, Profile, Step, Store, StorePath};
 use serde::Serialize;
 
@@ -236,6 +236,8 @@ impl Parts {
                 parts.environment(&build.environment);
                 parts.input("source", &build.source);
                 parts.natives(&build.natives);
+                parts.helpers(&build.helpers);
+                parts.value("outputs", &format!("{:?}", build.outputs));
             }
         }
         parts
@@ -317,6 +319,7 @@ impl Parts {
             self.input(&format!("run for {}", dependency.links), &dependency.run);
         }
         self.natives(&run.natives);
+        self.helpers(&run.helpers);
     }
 
     fn package(&mut self, name: &str, version: &str, what: &str) {
@@ -337,6 +340,12 @@ impl Parts {
     fn natives(&mut self, natives: &BTreeSet<StorePath>) {
         for native in natives {
             self.input(&format!("native library {}", native.name()), native);
+        }
+    }
+
+    fn helpers(&mut self, helpers: &Helpers) {
+        for helper in helpers.keys() {
+            self.input(&format!("programs of {}", helper.name()), helper);
         }
     }
 

@@ -34,7 +34,14 @@ pub(super) fn run(context: &Context, arguments: &Run) -> Result<(), CommandError
         clippy::disallowed_methods,
         reason = "the user's own program, outside any sandbox"
     )]
-    let error = Command::new(&path).args(&arguments.arguments).exec();
+    let mut command = Command::new(&path);
+    if !app.starts.is_empty() {
+        command.env(
+            "PATH",
+            super::search_path(context, &store, &generation, app),
+        );
+    }
+    let error = command.args(&arguments.arguments).exec();
     let code = if error.kind() == std::io::ErrorKind::NotFound {
         127
     } else {

@@ -207,6 +207,20 @@ fn shared(app: &AppRecipe, version: &Version) -> Changes {
 }
 
 fn of_library(library: &LibraryRecipe, newest: &Newest) -> Changes {
+    if let (LibrarySource::Git { rev: old, .. }, Newest::Commit { version, rev }) =
+        (&library.source, newest)
+    {
+        let version = version.to_string();
+        if rev == old || version == library.version {
+            return Changes::None;
+        }
+        return Changes::Values {
+            values: vec![("source.rev", rev.clone()), ("version", version.clone())],
+            from: library.version.clone(),
+            to: version,
+            unsure: None,
+        };
+    }
     let (LibrarySource::Crate { version: old, .. }, Newest::Release { version, checksum }) =
         (&library.source, newest)
     else {

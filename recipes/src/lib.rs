@@ -47,9 +47,10 @@ pub use manifest::{
 };
 pub use name::{FeatureName, NameError, PackageName};
 pub use recipe::{
-    AppRecipe, BuildSystem, CdylibRecipe, CompilerRecipe, CompilerSource, CrateOverride,
-    CrateSource, Instead, LibraryRecipe, LibrarySource, PluginRecipe, Recipe, RecipeKind,
-    RecipeSet, ShareOrigin, Tool,
+    AppNeeds, AppRecipe, BuildNeeds, BuildSystem, CdylibRecipe, CompilerRecipe, CompilerSource,
+    Condition, CrateOverride, CrateSource, Filter, Instead, LibraryNeeds, LibraryOutput,
+    LibraryRecipe, LibrarySource, NativeRecipe, Need, Needs, OutputGlobs, PluginRecipe, Recipe,
+    RecipeKind, RecipeSet, ShareOrigin, Tool, Unmet,
 };
 pub use schema::recipe_schema;
 pub use semver::{Version, VersionReq};

@@ -229,6 +229,24 @@ impl<'t> Value<'t> {
         self.entry.value.is_str()
     }
 
+    /// Whether this is an array.
+    pub(crate) fn is_array(&self) -> bool {
+        self.entry.value.is_array()
+    }
+
+    /// Goes on if this is of the right type.
+    pub(crate) fn expecting(
+        self,
+        expected: &'static str,
+        is: impl FnOnce(&Self) -> bool,
+    ) -> Result<Self, RecipeError> {
+        if is(&self) {
+            Ok(self)
+        } else {
+            Err(self.wrong_type(expected))
+        }
+    }
+
     /// Whether this is a table.
     pub(crate) fn is_table(&self) -> bool {
         self.entry.value.is_table()
@@ -243,6 +261,44 @@ impl<'t> Value<'t> {
             DeValue::String(text) => parse(text).map_err(|kind| self.error(kind)),
             _ => Err(self.wrong_type("a string")),
         }
+    }
+
+    /// Reads a text with `parse`, which says where in it something is wrong.
+    pub(crate) fn text_at<T>(
+        self,
+        parse: impl FnOnce(&str) -> Result<T, (Range<usize>, RecipeErrorKind)>,
+    ) -> Result<T, RecipeError> {
+        match &self.entry.value {
+            DeValue::String(text) => parse(text).map_err(|(place, kind)| {
+                let place = self.place(text, &place).unwrap_or(self.entry.span.clone());
+                self.source.error(place, kind)
+            }),
+            _ => Err(self.wrong_type("a string")),
+        }
+    }
+
+    /// Returns where a part of a text stands in the file, if it is written in a simple way: on one
+    /// line, and with escapes of one letter at most.
+    fn place(&self, text: &str, part: &Range<usize>) -> Option<Range<usize>> {
+        let span = &self.entry.span;
+        let written = self.source.text.get(span.clone())?;
+        let quote = written.chars().next()?;
+        let inner = written.strip_prefix(quote)?.strip_suffix(quote)?;
+        let mut places = Vec::new();
+        let mut letters = inner.char_indices();
+        while let Some((place, letter)) = letters.next() {
+            let letter = match letter {
+                '\\' if quote == '"' => letters.next()?.1,
+                letter => letter,
+            };
+            places.extend(std::iter::repeat_n(place, letter.len_utf8()));
+        }
+        places.push(inner.len());
+        if places.len() != text.len() + 1 {
+            return None;
+        }
+        let place = |at: usize| Some(span.start + quote.len_utf8() + places.get(at)?);
+        Some(place(part.start)?..place(part.end)?)
     }
 
     /// Reads a text or a date, as it is written, with `parse`.

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use orlop_recipes::{FeatureName, PackageName, Version, VersionReq};
+use orlop_recipes::{Condition, FeatureName, PackageName, Version, VersionReq};
 use serde::{Deserialize, Serialize};
+
+use crate::platform::Conditions;
 
 /// A question to [`crate::resolve`]. Every app is solved alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,4 +39,12 @@ pub struct Platform {
     pub triple: String,
     /// The lines of `rustc --print=cfg`.
     pub cfg: Vec<String>,
+}
+
+impl Platform {
+    /// Whether a condition holds here: `cfg(…)` as Cargo reads it.
+    pub fn is(&self, condition: &Condition) -> bool {
+        let holds = Conditions::new(self).hold(Some(condition.as_str()));
+        holds.expect("it was read once already")
+    }
 }

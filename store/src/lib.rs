@@ -75,7 +75,9 @@ pub use live::Root;
 pub use lock::{ObjectLock, ProfileLock, UseGuard};
 pub use path::{StorePath, StorePathError};
 pub use plan::{Plan, PlannedApp, PlannedProgram};
-pub use profile::{Generation, GenerationApp, Keep, NewGeneration, Profile};
+pub use profile::{
+    Generation, GenerationApp, GenerationTest, Keep, NewGeneration, Profile, TestNeed,
+};
 pub use question::{Ledger, Reason, Usage};
 pub use share::Shared;
 pub use staging::{Scratch, Staged};

@@ -111,7 +111,10 @@ pub(crate) fn new_generation(apps: &[(&str, &StorePath, &[&str])]) -> NewGenerat
         binaries: binaries.iter().map(|&name| name.to_owned()).collect(),
         libraries: BTreeSet::new(),
         link_sets: BTreeSet::new(),
+        starts: Vec::new(),
         test: None,
+        test_needs: [].into(),
+        library_tests: Vec::new(),
         caveats: None,
     };
     NewGeneration {

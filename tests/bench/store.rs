@@ -140,7 +140,10 @@ fn app(name: &str, view: &StorePath, binaries: Vec<String>) -> GenerationApp {
         binaries,
         libraries: BTreeSet::new(),
         link_sets: BTreeSet::new(),
+        starts: Vec::new(),
         test: None,
+        test_needs: [].into(),
+        library_tests: Vec::new(),
         caveats: None,
     }
 }

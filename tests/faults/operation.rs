@@ -207,7 +207,10 @@ pub(crate) fn install(store: &Store, profile: &str, version: &str) -> Result<(),
         binaries: vec!["app".to_owned()],
         libraries: BTreeSet::from([path(&library)]),
         link_sets: BTreeSet::from([path(&crated)]),
+        starts: Vec::new(),
         test: None,
+        test_needs: [].into(),
+        library_tests: Vec::new(),
         caveats: None,
     };
     let new = NewGeneration {

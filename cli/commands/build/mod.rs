@@ -13,7 +13,7 @@ use orlop_store::Plan;
 use serde::Serialize;
 
 pub(super) use self::order::order;
-use crate::apply::{self, Making};
+use crate::apply::{self, Goal, Making};
 use crate::build_args::Build;
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
@@ -31,7 +31,16 @@ pub(super) fn build(context: &Context, arguments: &Build) -> Result<(), CommandE
     if arguments.plugin {
         return super::plugin::build(context, arguments);
     }
-    let order = order(context, Some(&arguments.app), arguments.keep_failed)?;
+    let mut order = order(context, Some(&arguments.app), arguments.keep_failed)?;
+    match (&mut order.goal, arguments.output) {
+        (Goal::Library(_, _, output), Some(wanted)) => *output = wanted,
+        (_, Some(_)) => {
+            return Err(CommandError::usage(
+                "`--output` is for the recipe of a native library",
+            ));
+        }
+        (_, None) => {}
+    }
     apply::make(context, &order, |making| run(context, arguments, making))
 }
 

@@ -1,7 +1,9 @@
 //! What is to be made when somebody names an app, or the file of a recipe.
 
 use camino::Utf8Path;
-use orlop_recipes::{AppSpec, Manifest, ManifestEditor, PackageRequest, Recipe, VersionReq};
+use orlop_recipes::{
+    AppSpec, LibraryOutput, Manifest, ManifestEditor, PackageRequest, Recipe, VersionReq,
+};
 
 use crate::apply::{Goal, Order};
 use crate::commands::change;
@@ -50,11 +52,11 @@ pub(crate) fn order(
                 }
                 Recipe::Library(recipe) => {
                     editor.set_recipe(&recipe.name, &file);
-                    Goal::Library(recipe.name)
+                    Goal::Library(recipe.name, recipe.version, LibraryOutput::Dev)
                 }
                 Recipe::Cdylib(recipe) => {
                     editor.set_recipe(&recipe.name, &file);
-                    Goal::Library(recipe.name)
+                    Goal::Library(recipe.name, recipe.version.to_string(), LibraryOutput::Dev)
                 }
                 Recipe::Plugin(_) => {
                     return Err(CommandError::usage(format!(

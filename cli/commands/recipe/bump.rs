@@ -93,22 +93,17 @@ fn newest(
     match recipe {
         Recipe::App(app) => match &app.source {
             None => release(index, &app.package, app.update.as_ref()).map(Some),
-            Some(CrateSource::Git { git, .. }) => {
-                let versions = context.workshop().versions(git)?;
-                let mut versions = versions.into_iter();
-                let newest = versions.rfind(|tag| allowed(app.update.as_ref(), &tag.version));
-                Ok(newest.map(|tag| Newest::Commit {
-                    version: tag.version,
-                    rev: tag.rev,
-                }))
-            }
+            Some(CrateSource::Git { git, .. }) => tag(context, git, app.update.as_ref()),
             Some(CrateSource::Path { .. }) => Ok(None),
         },
         Recipe::Library(library) => match &library.source {
             LibrarySource::Crate { name, .. } => {
                 release(index, name, library.update.as_ref()).map(Some)
             }
-            LibrarySource::Url { .. } => Ok(None),
+            LibrarySource::Git { git, .. } => tag(context, git, library.update.as_ref()),
+            LibrarySource::Url { .. }
+            | LibrarySource::Path { .. }
+            | LibrarySource::Packed { .. } => Ok(None),
         },
         Recipe::Cdylib(cdylib) => release(index, &cdylib.package, None).map(Some),
         Recipe::Plugin(plugin) if plugin.source.is_none() => {
@@ -116,6 +111,21 @@ fn newest(
         }
         Recipe::Plugin(_) | Recipe::Crate(_) | Recipe::Compiler(_) => Ok(None),
     }
+}
+
+/// Finds the newest version among the tags of a repository.
+fn tag(
+    context: &Context,
+    git: &str,
+    update: Option<&VersionReq>,
+) -> Result<Option<Newest>, CommandError> {
+    let versions = context.workshop().versions(git)?;
+    let mut versions = versions.into_iter();
+    let newest = versions.rfind(|tag| allowed(update, &tag.version));
+    Ok(newest.map(|tag| Newest::Commit {
+        version: tag.version,
+        rev: tag.rev,
+    }))
 }
 
 fn release(

@@ -22,14 +22,14 @@ pub(super) fn lint(context: &Context, arguments: &LintRecipes) -> Result<(), Com
     if let Some(rule) = &arguments.explain {
         return explain(context, rule);
     }
-    let mut libraries = RecipeSet::shipped();
+    let mut recipes = RecipeSet::shipped();
     for file in &arguments.files {
-        libraries.add(request::read_recipe(context, file.as_str())?);
+        recipes.add(request::read_recipe(context, file.as_str())?);
     }
     let mut reports = Vec::new();
     for file in &arguments.files {
         let mut text = super::read(file)?;
-        let known = known(context, file, &libraries, arguments.online)?;
+        let known = known(context, file, &recipes, arguments.online)?;
         if arguments.fix {
             let fixed = lint::fix(file.as_str(), &text, &known)?;
             if fixed != text && !context.global.dry_run {
@@ -118,7 +118,7 @@ fn indented(text: &str) -> String {
 pub(super) fn known(
     context: &Context,
     file: &Utf8Path,
-    libraries: &RecipeSet,
+    recipes: &RecipeSet,
     online: bool,
 ) -> Result<Known, CommandError> {
     let package = match request::read_recipe(context, file.as_str())? {
@@ -126,7 +126,7 @@ pub(super) fn known(
         _ => None,
     };
     Ok(Known {
-        libraries: libraries.native_names().cloned().collect(),
+        recipes: recipes.clone(),
         package,
     })
 }

@@ -7,6 +7,7 @@
 //! | [`lint`] | `lint` |
 //! | [`mod@format`] | `fmt`, `schema` |
 //! | [`mod@test`] | `test` |
+//! | [`trial`] | what tests are run with |
 //! | [`bump`] | `bump` |
 //! | [`source`] | `source` |
 //! | [`package`] | what a registry, a folder or a repository says of the package of a recipe |
@@ -19,6 +20,7 @@ mod new;
 mod package;
 mod source;
 mod test;
+mod trial;
 
 use camino::Utf8Path;
 

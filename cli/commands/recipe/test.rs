@@ -1,20 +1,25 @@
-//! `recipe test`: the tests of installed apps, run again against what is installed.
+//! `recipe test`: the tests of installed apps and of the native libraries that they are built against,
+//! run again against what is installed, as they were when that was made; and those of recipes.
 
 use std::process::{Command, Stdio};
 
-use camino::Utf8Path;
-use orlop_recipes::{AppSpec, Recipe};
-use orlop_store::{Generation, GenerationApp, Store};
+use camino::{Utf8Path, Utf8PathBuf};
+use orlop_recipes::{AppRecipe, AppSpec, LibraryRecipe, Needs, Recipe, RecipeKind};
+use orlop_store::{Generation, GenerationApp, GenerationTest, Profile, Store};
 use serde::Serialize;
 
+use super::trial::World;
+use crate::apply;
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::recipe_args::TestRecipes;
-use crate::request;
+use crate::{needed, request};
 
 /// One test, as data.
 #[derive(Serialize)]
 struct Report {
+    /// What is tested: an app or a native library.
+    kind: RecipeKind,
     app: String,
     version: String,
     test: String,
@@ -24,12 +29,33 @@ struct Report {
     output: String,
 }
 
+/// A test that is to be run.
+enum Test {
+    /// Of an app of a generation: its line, and what that needs.
+    App(Box<(Generation, GenerationApp)>, String, Needs),
+    /// Of a native library; the text of a manifest that has the recipes for it.
+    Library(GenerationTest, String),
+}
+
 pub(super) fn test(context: &Context, arguments: &TestRecipes) -> Result<(), CommandError> {
-    let (store, profile) = context.open_profile()?;
-    let generation = crate::commands::current(&profile)?;
+    let (store, profile) = crate::commands::open(context)?;
+    // What is made for tests is in no generation.
+    let _in_use = store.use_store()?;
+    let tests = if arguments.apps.is_empty() {
+        all(&crate::commands::current(&profile)?)?
+    } else {
+        let mut tests = Vec::new();
+        for name in &arguments.apps {
+            tests.extend(match name.parse() {
+                Ok(AppSpec::Recipe(path)) => vec![of_file(context, &profile, &path)?],
+                _ => of_name(&crate::commands::current(&profile)?, name)?,
+            });
+        }
+        tests
+    };
     let mut reports = Vec::new();
-    for (app, line) in tests(context, &generation, &arguments.apps)? {
-        let report = run(context, &store, app, &line)?;
+    for test in tests {
+        let report = run(context, &store, test)?;
         if !context.global.json {
             show(context, &report);
         }
@@ -48,42 +74,138 @@ pub(super) fn test(context: &Context, arguments: &TestRecipes) -> Result<(), Com
     Ok(())
 }
 
-/// Finds what is to be run: apps, and their shell lines.
-fn tests<'g>(
-    context: &Context,
-    generation: &'g Generation,
-    wanted: &[String],
-) -> Result<Vec<(&'g GenerationApp, String)>, CommandError> {
-    if wanted.is_empty() {
-        let apps = generation.apps.iter();
-        return Ok(apps
-            .filter_map(|app| Some((app, app.test.clone()?)))
-            .collect());
+/// All tests of a generation.
+fn all(generation: &Generation) -> Result<Vec<Test>, CommandError> {
+    let mut tests = Vec::new();
+    for app in generation.apps.iter().filter(|app| app.test.is_some()) {
+        tests.extend(of_app(generation, app)?);
     }
-    let none = |name: &str| {
-        CommandError::failed(format!("no recipe says how `{name}` is tested"))
-            .hint("write one: `orlop recipe new NAME`, with a line `test = \"…\"`")
+    tests.extend(of_libraries(generation, |_| true)?);
+    Ok(tests)
+}
+
+/// The tests of what is installed by a name: an app, or all versions of a native library.
+fn of_name(generation: &Generation, name: &str) -> Result<Vec<Test>, CommandError> {
+    let app = crate::commands::installed(generation, name);
+    if let Ok(app) = app {
+        return Ok(vec![of_app(generation, app)?.ok_or_else(|| none(name))?]);
+    }
+    let libraries = of_libraries(generation, |test| test.name == name)?;
+    if libraries.is_empty() {
+        app?;
+    }
+    Ok(libraries)
+}
+
+fn of_app(generation: &Generation, app: &GenerationApp) -> Result<Option<Test>, CommandError> {
+    let Some(line) = app.test.clone() else {
+        return Ok(None);
     };
-    let one = |text: &String| {
-        if let Ok(AppSpec::Recipe(path)) = text.parse() {
-            let Recipe::App(recipe) = request::read_recipe(context, &path)? else {
-                return Err(CommandError::usage(format!(
-                    "`{path}` is not the recipe of an app"
-                )));
-            };
-            let app =
-                crate::commands::installed(generation, recipe.name.as_str()).map_err(|_| {
-                    CommandError::failed(format!("`{}` is not installed", recipe.name))
-                        .hint(format!("install it: `orlop install {path}`"))
-                })?;
-            let line = recipe.test.ok_or_else(|| none(recipe.name.as_str()))?;
-            return Ok((app, line));
+    let needs = needed::of_record(&app.test_needs)?;
+    let app = Box::new((generation.clone(), app.clone()));
+    Ok(Some(Test::App(app, line, needs)))
+}
+
+/// The tests of the native libraries of a generation, each once.
+fn of_libraries(
+    generation: &Generation,
+    wanted: impl Fn(&GenerationTest) -> bool,
+) -> Result<Vec<Test>, CommandError> {
+    let apps = generation.apps.iter();
+    let tests = apps.flat_map(|app| &app.library_tests);
+    let mut found: Vec<_> = tests.filter(|test| wanted(test)).cloned().collect();
+    found.sort_by(|one, other| (&one.name, &one.object).cmp(&(&other.name, &other.object)));
+    found.dedup();
+    let manifest = generation.manifest()?;
+    let found = found.into_iter();
+    Ok(found
+        .map(|test| Test::Library(test, manifest.clone()))
+        .collect())
+}
+
+/// The test that a file says: of an app that is installed, or of a native library, which is built.
+fn of_file(context: &Context, profile: &Profile, path: &str) -> Result<Test, CommandError> {
+    match request::read_recipe(context, path)? {
+        Recipe::App(recipe) => of_app_file(context, profile, path, recipe),
+        Recipe::Library(recipe) => of_library_file(context, path, &recipe),
+        _ => Err(CommandError::usage(format!(
+            "`{path}` is neither the recipe of an app nor that of a native library"
+        ))),
+    }
+}
+
+fn of_app_file(
+    context: &Context,
+    profile: &Profile,
+    path: &str,
+    mut recipe: AppRecipe,
+) -> Result<Test, CommandError> {
+    let generation = crate::commands::current(profile)?;
+    let app = crate::commands::installed(&generation, recipe.name.as_str()).map_err(|_| {
+        CommandError::failed(format!("`{}` is not installed", recipe.name))
+            .hint(format!("install it: `orlop install {path}`"))
+    })?;
+    needed::keep_needed_here(context, &mut recipe, Some(&app.compiler))?;
+    let line = recipe.test.ok_or_else(|| none(recipe.name.as_str()))?;
+    let app = Box::new((generation.clone(), app.clone()));
+    Ok(Test::App(app, line, recipe.needs.test))
+}
+
+fn of_library_file(
+    context: &Context,
+    path: &str,
+    recipe: &LibraryRecipe,
+) -> Result<Test, CommandError> {
+    let test = recipe.test.clone();
+    let test = test.ok_or_else(|| none(recipe.name.as_str()))?;
+    let spec = AppSpec::Recipe(path.to_owned());
+    let order = crate::commands::build::order(context, Some(&spec), false)?;
+    let object = apply::make(context, &order, |making| {
+        making.execute(&making.steps.plan()?)?;
+        making.progress.clear();
+        let wanted = making.steps.wanted().first().cloned();
+        wanted.ok_or_else(|| CommandError::failed(format!("nothing makes `{path}`")))
+    })?;
+    let mut here = recipe.needs.test.clone();
+    needed::keep_here(context, &mut here, None)?;
+    let test = GenerationTest {
+        name: recipe.name.to_string(),
+        version: recipe.version.clone(),
+        object,
+        test,
+        needs: needed::recorded(&here),
+    };
+    Ok(Test::Library(test, order.manifest))
+}
+
+fn none(name: &str) -> CommandError {
+    CommandError::failed(format!("no recipe says how `{name}` is tested"))
+        .hint("write one: `orlop recipe new NAME`, with a line `test = \"…\"`")
+}
+
+fn run(context: &Context, store: &Store, test: Test) -> Result<Report, CommandError> {
+    match test {
+        Test::App(app, line, needs) => {
+            let (generation, app) = *app;
+            run_app(context, store, (&generation, &app), line, &needs)
         }
-        let app = crate::commands::installed(generation, text)?;
-        let line = app.test.clone().ok_or_else(|| none(&app.name))?;
-        Ok((app, line))
-    };
-    wanted.iter().map(one).collect()
+        Test::Library(test, manifest) => {
+            let world = World {
+                context,
+                store,
+                manifest: &manifest,
+            };
+            let tried = world.library(&test)?;
+            Ok(Report {
+                kind: RecipeKind::Library,
+                app: test.name,
+                version: test.version,
+                test: test.test,
+                passed: tried.passed,
+                output: tried.said.join("\n"),
+            })
+        }
+    }
 }
 
 /// Runs a test as a user would: with the programs of the app and of the machine, in an empty
@@ -92,28 +214,40 @@ fn tests<'g>(
     clippy::disallowed_methods,
     reason = "the user's own programs, outside any sandbox"
 )]
-fn run(
+fn run_app(
     context: &Context,
     store: &Store,
-    app: &GenerationApp,
-    line: &str,
+    (generation, app): (&Generation, &GenerationApp),
+    line: String,
+    needs: &Needs,
 ) -> Result<Report, CommandError> {
+    let world = World {
+        context,
+        store,
+        manifest: &generation.manifest()?,
+    };
+    let programs = world.programs(needs, &app.name)?;
     let scratch = store.scratch()?;
-    let mut path = store.object(&app.view).join("bin").into_string();
-    for folder in &context.search_path {
-        path.push(':');
-        path.push_str(folder.as_str());
-    }
+    let own = store.object(&app.view).join("bin");
+    let others = crate::commands::search_path(context, store, generation, app);
+    let folders = std::iter::once(own).chain(programs.folders);
+    let path = joined(folders.chain([others.into()]));
     let folder: &Utf8Path = scratch.folder();
-    let output = Command::new("/bin/sh")
-        .args(["-eu", "-c", line])
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-eu", "-c", &line])
         .env_clear()
         .env("PATH", path)
         .env("HOME", folder)
         .env("LC_ALL", "C.UTF-8")
         .env("TERM", "dumb")
         .current_dir(folder)
-        .stdin(Stdio::null())
+        .stdin(Stdio::null());
+    if !programs.libraries.is_empty() {
+        // Their names are those of no other libraries.
+        command.env("LD_LIBRARY_PATH", joined(programs.libraries.into_iter()));
+    }
+    let output = command
         .output()
         .map_err(|error| CommandError::new(Kind::Failed, error))?;
     let passed = output.status.success();
@@ -124,12 +258,19 @@ fn run(
         }
     }
     Ok(Report {
+        kind: RecipeKind::App,
         app: app.name.clone(),
         version: app.version.clone(),
-        test: line.to_owned(),
+        test: line,
         passed,
         output: said,
     })
+}
+
+/// Joins folders as in `PATH`.
+fn joined(folders: impl Iterator<Item = Utf8PathBuf>) -> String {
+    let folders: Vec<_> = folders.map(Utf8PathBuf::into_string).collect();
+    folders.join(":")
 }
 
 fn show(context: &Context, report: &Report) {
@@ -139,11 +280,14 @@ fn show(context: &Context, report: &Report) {
         test,
         passed,
         output,
+        ..
     } = report;
     let word = if *passed { "ok" } else { "FAILED" };
     context.ui.data(format!("{app} {version} {word}"));
     if !passed {
-        context.ui.line(&format!("    {test}"));
+        for line in test.trim().lines() {
+            context.ui.line(&format!("    {line}"));
+        }
         for line in output.lines() {
             let plain: String = line.chars().filter(|c| !c.is_control()).collect();
             context.ui.line(&format!("    {plain}"));

@@ -7,8 +7,7 @@ use toml_edit::{Item, TableLike};
 use super::subject::{Subject, tables};
 use super::{Report, fixes};
 use crate::format::rank;
-use crate::name::PackageName;
-use crate::recipe::{CrateSource, LibrarySource};
+use crate::recipe::{CrateSource, LibrarySource, Need, Needs, Recipe, Unmet};
 
 pub(super) fn key_order(subject: &Subject<'_>, report: &mut Report<'_>) {
     if let Some(root) = subject.root() {
@@ -78,6 +77,19 @@ pub(super) fn file_name(subject: &Subject<'_>, report: &mut Report<'_>) {
     let expected = format!("{name}.toml");
     // What the crate of an app needs to be built lies beside the recipe of the app.
     let beside = subject.change().is_some() && file == format!("{name}-build.toml");
+    // Several versions of a native library lie side by side.
+    let version = match subject.recipe {
+        Recipe::Library(library) => Some(library.version.clone()),
+        Recipe::Cdylib(cdylib) => Some(cdylib.version.to_string()),
+        _ => None,
+    };
+    let named = file
+        .strip_prefix(&format!("{name}-"))
+        .and_then(|rest| rest.strip_suffix(".toml"));
+    let beside = beside
+        || version.zip(named).is_some_and(|(version, start)| {
+            version == start || version.starts_with(&format!("{start}."))
+        });
     if file != expected && !beside {
         report.add(
             &subject.head(),
@@ -115,7 +127,9 @@ pub(super) fn insecure_address(subject: &Subject<'_>, report: &mut Report<'_>) {
             }
             ("source.url", url)
         }
-        (_, Some(CrateSource::Git { git, .. })) => ("source.git", git),
+        (Some(LibrarySource::Git { git, .. }), _) | (_, Some(CrateSource::Git { git, .. })) => {
+            ("source.git", git)
+        }
         _ => return,
     };
     if is_insecure(address) {
@@ -142,7 +156,9 @@ pub(super) fn placeholder(subject: &Subject<'_>, report: &mut Report<'_>) {
     let (key, digits) = match (library, subject.app().and_then(|app| app.source.as_ref())) {
         (Some(LibrarySource::Url { sha256, .. }), _) => ("source.sha256", sha256),
         (Some(LibrarySource::Crate { checksum, .. }), _) => ("source.checksum", checksum),
-        (_, Some(CrateSource::Git { rev, .. })) => ("source.rev", rev),
+        (Some(LibrarySource::Git { rev, .. }), _) | (_, Some(CrateSource::Git { rev, .. })) => {
+            ("source.rev", rev)
+        }
         _ => return,
     };
     if is_placeholder(digits) {
@@ -151,13 +167,9 @@ pub(super) fn placeholder(subject: &Subject<'_>, report: &mut Report<'_>) {
 }
 
 pub(super) fn unknown_library(subject: &Subject<'_>, report: &mut Report<'_>) {
-    let native: Option<&BTreeSet<PackageName>> = subject
-        .change()
-        .map(|change| &change.native)
-        .or_else(|| subject.library().map(|library| &library.native));
     let instead = subject.change().map(|change| change.instead.keys());
     for name in instead.into_iter().flatten() {
-        if !subject.known.libraries.contains(name) {
+        if subject.known.recipes.native(name, &Need::any()).is_err() {
             report.add(
                 &subject.value(&format!("instead.{name}")),
                 format!("there is no recipe of a native library `{name}`"),
@@ -165,12 +177,28 @@ pub(super) fn unknown_library(subject: &Subject<'_>, report: &mut Report<'_>) {
         }
     }
     let own = subject.library().map(|library| &library.name);
-    for name in native.into_iter().flatten() {
-        if !subject.known.libraries.contains(name) && own != Some(name) {
-            report.add(
-                &subject.item_of("native", name.as_str()),
-                format!("there is no recipe of a native library `{name}`"),
-            );
+    let needs: Vec<(&str, &Needs)> = match subject.recipe {
+        Recipe::Crate(change) => vec![
+            ("native", &change.native),
+            ("needs.build", &change.needs.build),
+        ],
+        Recipe::Library(library) => vec![
+            ("native", &library.native),
+            ("needs.build", &library.needs.build),
+            ("needs.test", &library.needs.test),
+        ],
+        _ => Vec::new(),
+    };
+    for (key, needs) in needs {
+        for (name, need) in needs {
+            let message = match subject.known.recipes.native(name, need) {
+                Err(Unmet::NoRecipe { .. }) if own != Some(name) => {
+                    format!("there is no recipe of a native library `{name}`")
+                }
+                Err(unmet) if own != Some(name) => format!("it needs {unmet}"),
+                _ => continue,
+            };
+            report.add(&subject.named(key, name.as_str()), message);
         }
     }
 }

@@ -27,8 +27,7 @@ use self::subject::Subject;
 use crate::Version;
 use crate::choice::choice;
 use crate::error::RecipeError;
-use crate::name::PackageName;
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, RecipeSet};
 
 choice! {
     /// How much a finding matters.
@@ -43,8 +42,8 @@ choice! {
 /// What is known beside the text of a recipe.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Known {
-    /// The native libraries that have a recipe.
-    pub libraries: BTreeSet<PackageName>,
+    /// The recipes that there are.
+    pub recipes: RecipeSet,
     /// The package of an app, if anybody asked for it.
     pub package: Option<PackageFacts>,
 }

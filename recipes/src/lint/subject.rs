@@ -89,6 +89,14 @@ impl<'a> Subject<'a> {
             .unwrap_or_else(|| self.value(key))
     }
 
+    /// Where a name stands that is an item of an array or the key of a table.
+    pub(super) fn named(&self, key: &str, name: &str) -> Range<usize> {
+        let table = self.item(key).and_then(Item::as_table_like);
+        table
+            .and_then(|table| table.key(name)?.span())
+            .unwrap_or_else(|| self.item_of(key, name))
+    }
+
     /// Where a text stands in the tables of a table.
     pub(super) fn text_in(&self, key: &str, text: &str) -> Range<usize> {
         let outer = self.item(key).and_then(Item::as_table_like);

@@ -8,7 +8,7 @@ use crate::recipe::{RecipeSet, shipped};
 /// A world in which the examples make sense.
 fn known() -> Known {
     Known {
-        libraries: BTreeSet::from(["zlib".parse().unwrap()]),
+        recipes: RecipeSet::shipped(),
         package: Some(PackageFacts {
             version: None,
             binaries: ["hello", "hi"].map(str::to_owned).into(),
@@ -120,6 +120,48 @@ fn archives_of_compilers_are_looked_at() {
 }
 
 #[test]
+fn versions_of_libraries_are_known() {
+    let text = "schema = 1\n[crate]\nname = \"hello-sys\"\nnative = { xz = {}, zlib = \"0.9\" }\n";
+    let findings = lint("hello-sys.toml", text, &known()).unwrap();
+    let [finding] = &findings[..] else {
+        panic!("{findings:#?}")
+    };
+    assert_eq!(
+        (finding.rule.name, finding.line, finding.column),
+        ("unknown-library", 4, 21)
+    );
+    assert!(
+        finding
+            .message
+            .starts_with("it needs the native library `zlib` in a version `0.9`, and")
+    );
+}
+
+#[test]
+fn a_file_may_name_the_version_of_a_library() {
+    let (_, text) = shipped::FILES
+        .iter()
+        .find(|(name, _)| *name == "zlib.toml")
+        .unwrap();
+    let version = RecipeSet::shipped()
+        .library(&"zlib".parse().unwrap())
+        .unwrap()
+        .version
+        .clone();
+    for (file, good) in [
+        (format!("zlib-{version}.toml"), true),
+        ("zlib-1.toml".to_owned(), true),
+        ("zlib-0.9.toml".to_owned(), false),
+    ] {
+        assert_eq!(
+            lint(&file, text, &known()).unwrap().is_empty(),
+            good,
+            "{file}"
+        );
+    }
+}
+
+#[test]
 fn names_are_used_once_and_sentences_end() {
     let names: BTreeSet<_> = RULES.iter().map(|rule| rule.name).collect();
     assert_eq!(names.len(), RULES.len());
@@ -130,9 +172,8 @@ fn names_are_used_once_and_sentences_end() {
 
 #[test]
 fn shipped_recipes_have_nothing_to_complain_of() {
-    let set = RecipeSet::shipped();
     let known = Known {
-        libraries: set.native_names().cloned().collect(),
+        recipes: RecipeSet::shipped(),
         package: None,
     };
     for (file, text) in shipped::FILES {

@@ -11,7 +11,7 @@ use crate::error::RecipeErrorKind;
 use crate::name::{FeatureName, PackageName};
 
 /// A library for C, compiled from a crate. Crates use it as they use any native library.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(deny_unknown_fields, extend("required" = ["name", "version"]))]
 pub struct CdylibRecipe {

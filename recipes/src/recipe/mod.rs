@@ -17,6 +17,10 @@
 //! | `read` | text to [`Recipe`] |
 //! | [`cdylib`] | [`CdylibRecipe`]: libraries for C out of crates |
 //! | [`compiler`] | [`CompilerRecipe`]: Rust compilers out of archives |
+//! | [`filter`] | [`Filter`]: which files are the source of a native library |
+//! | [`natives`] | [`NativeRecipe`]: what goes by the name of a native library |
+//! | [`needs`] | [`Need`]: what a recipe asks of another |
+//! | [`outputs`] | [`OutputGlobs`]: which files of a native library are objects of their own |
 //! | [`set`] | [`RecipeSet`]: recipes by name |
 //! | [`build`] | [`BuildSystem`]: native libraries that need no script |
 //! | [`share`] | [`ShareOrigin`]: man pages and completions of an app |
@@ -26,6 +30,10 @@
 pub mod build;
 pub mod cdylib;
 pub mod compiler;
+pub mod filter;
+pub mod natives;
+pub mod needs;
+pub mod outputs;
 mod read;
 pub mod set;
 pub mod share;
@@ -37,6 +45,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use build::BuildSystem;
 pub use cdylib::CdylibRecipe;
 pub use compiler::{CompilerRecipe, CompilerSource};
+pub use filter::Filter;
+pub use natives::{NativeRecipe, Unmet};
+pub use needs::{AppNeeds, BuildNeeds, Condition, LibraryNeeds, Need, Needs};
+pub use outputs::{LibraryOutput, OutputGlobs};
 pub(crate) use read::crate_source;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -110,6 +122,8 @@ pub struct AppRecipe {
     pub aliases: BTreeSet<PackageName>,
     /// The packages whose crates it has in common with its plugins; none if it takes no plugins.
     pub plugins: BTreeSet<PackageName>,
+    /// What else it needs.
+    pub needs: AppNeeds,
     /// Where the package comes from, if not from the registry.
     pub source: Option<CrateSource>,
     /// Packages that come from elsewhere than the registry wherever the app needs them.
@@ -192,7 +206,10 @@ pub struct CrateOverride {
     #[schemars(with = "String")]
     pub versions: VersionReq,
     /// The native libraries it needs, by the names of their recipes.
-    pub native: BTreeSet<PackageName>,
+    #[schemars(schema_with = "needs::schema")]
+    pub native: Needs,
+    /// What else it needs.
+    pub needs: BuildNeeds,
     /// The programs of the machine that its build script calls.
     pub tools: BTreeSet<Tool>,
     /// The programs of the machine that the build scripts of others call through it.
@@ -254,7 +271,15 @@ pub struct LibraryRecipe {
     /// Run by `sh -eu` in the source; what it puts into `$out` is the library.
     pub script: Option<String>,
     /// The native libraries it needs, by the names of their recipes.
-    pub native: BTreeSet<PackageName>,
+    #[schemars(schema_with = "needs::schema")]
+    pub native: Needs,
+    /// What else it needs.
+    pub needs: LibraryNeeds,
+    /// Run by `sh -eu` against what was built, with the library in reach as for those who use it; it
+    /// succeeds if the library works.
+    pub test: Option<String>,
+    /// Which of its files are objects of their own.
+    pub outputs: OutputGlobs,
     /// The programs of the machine that the script calls.
     pub tools: BTreeSet<Tool>,
     /// Environment for the script.
@@ -291,6 +316,38 @@ pub enum LibrarySource {
         sha256: String,
         /// The folder in it where the script starts. Letters, digits and `/.+-_` only: no shell
         /// needs quotes for it.
+        folder: Option<String>,
+    },
+    /// A commit of a Git repository.
+    Git {
+        /// The address of the repository.
+        git: String,
+        /// The commit: all 40 digits, as names move.
+        rev: String,
+        /// The folder in it where the script starts. Letters, digits and `/.+-_` only: no shell
+        /// needs quotes for it.
+        folder: Option<String>,
+        /// Which files are taken.
+        #[serde(default)]
+        filter: Filter,
+    },
+    /// A folder.
+    Path {
+        /// Its path; a relative one begins at the folder of the recipe.
+        path: String,
+        /// The folder in it where the script starts. Letters, digits and `/.+-_` only: no shell
+        /// needs quotes for it.
+        folder: Option<String>,
+        /// Which files are taken.
+        #[serde(default)]
+        filter: Filter,
+    },
+    /// A folder or a commit that was packed into an archive. No recipe says so.
+    #[schemars(skip)]
+    Packed {
+        /// SHA-256 of the archive, in hexadecimal.
+        checksum: String,
+        /// The folder in it where the script starts.
         folder: Option<String>,
     },
 }
@@ -378,11 +435,12 @@ impl CrateOverride {
             .comparators
             .extend(instead.versions.comparators.iter().cloned());
         let mut native = self.native.clone();
-        native.insert(library.clone());
+        native.entry(library.clone()).or_insert_with(Need::any);
         Self {
             name: self.name.clone(),
             versions,
             native,
+            needs: self.needs.clone(),
             tools: instead.tools.clone(),
             through: self.through.clone(),
             unused_tools: instead.unused_tools.clone(),
@@ -420,7 +478,41 @@ impl LibrarySource {
     /// Returns the folder in the source where the script starts, if that is not the top.
     pub fn folder(&self) -> Option<&str> {
         match self {
-            Self::Crate { folder, .. } | Self::Url { folder, .. } => folder.as_deref(),
+            Self::Crate { folder, .. }
+            | Self::Url { folder, .. }
+            | Self::Git { folder, .. }
+            | Self::Path { folder, .. }
+            | Self::Packed { folder, .. } => folder.as_deref(),
+        }
+    }
+
+    /// Returns the folder or the commit that is to be packed, if it is one.
+    pub fn unpacked(&self) -> Option<(CrateSource, &Filter)> {
+        match self {
+            Self::Git {
+                git, rev, filter, ..
+            } => {
+                let source = CrateSource::Git {
+                    git: git.clone(),
+                    rev: rev.clone(),
+                    folder: None,
+                };
+                Some((source, filter))
+            }
+            Self::Path { path, filter, .. } => {
+                let source = CrateSource::Path { path: path.clone() };
+                Some((source, filter))
+            }
+            Self::Crate { .. } | Self::Url { .. } | Self::Packed { .. } => None,
+        }
+    }
+
+    /// Lets a relative path begin at `base`.
+    pub fn move_to(&mut self, base: &str) {
+        if let Self::Path { path, .. } = self
+            && !path.starts_with('/')
+        {
+            *path = format!("{base}/{path}");
         }
     }
 }

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use semver::VersionReq;
 
 use super::{
-    AppRecipe, BuildSystem, CdylibRecipe, CrateOverride, CrateSource, Instead, LibraryRecipe,
-    LibrarySource, PluginRecipe, Recipe, RecipeKind, ShareOrigin, Tool, cdylib, compiler, share,
+    AppNeeds, AppRecipe, BuildNeeds, BuildSystem, CdylibRecipe, CrateOverride, CrateSource, Filter,
+    Instead, LibraryNeeds, LibraryRecipe, LibrarySource, OutputGlobs, PluginRecipe, Recipe,
+    RecipeKind, ShareOrigin, Tool, cdylib, compiler, needs, share,
 };
 use crate::choice::Choice as _;
 use crate::error::{RecipeError, RecipeErrorKind};
@@ -63,6 +64,7 @@ fn app(mut table: Table<'_>) -> Result<AppRecipe, RecipeError> {
             .collect(),
         aliases: packages(&mut table, "aliases")?,
         plugins: packages(&mut table, "plugins")?,
+        needs: AppNeeds::read(&mut table)?,
         source: table.table("source")?.map(crate_source).transpose()?,
         patch: patch(&mut table)?,
         summary: table.text("summary", text::line)?,
@@ -199,7 +201,8 @@ fn crate_override(mut table: Table<'_>) -> Result<CrateOverride, RecipeError> {
         versions: table
             .text("versions", text::requirement)?
             .unwrap_or(VersionReq::STAR),
-        native: packages(&mut table, "native")?,
+        native: needs::read(&mut table, "native")?,
+        needs: BuildNeeds::read(&mut table)?,
         tools: tools(&mut table, "tools")?,
         through: tools(&mut table, "through")?,
         unused_tools: tools(&mut table, "unused-tools")?,
@@ -285,13 +288,16 @@ fn library(mut table: Table<'_>) -> Result<LibraryRecipe, RecipeError> {
         version,
         update: table.text("update", text::requirement)?,
         source,
-        native: packages(&mut table, "native")?,
+        native: needs::read(&mut table, "native")?,
+        needs: LibraryNeeds::read(&mut table)?,
         tools: tools(&mut table, "tools")?,
         environment: environment(&mut table)?,
         patch: table.text("patch", text::script)?,
         build,
         arguments,
         script,
+        test: table.text("test", text::script)?,
+        outputs: OutputGlobs::read(&mut table)?,
     };
     table.finish()?;
     Ok(library)
@@ -308,6 +314,21 @@ fn source(mut table: Table<'_>) -> Result<LibrarySource, RecipeError> {
                 .required("checksum", "checksum = \"…\"")?
                 .text(text::checksum)?,
             folder: table.text("folder", text::folder)?,
+        }
+    } else if let Some(git) = table.text("git", text::repository)? {
+        LibrarySource::Git {
+            git,
+            rev: table
+                .required("rev", "rev = \"0123456789abcdef0123456789abcdef01234567\"")?
+                .text(text::commit)?,
+            folder: table.text("folder", text::folder)?,
+            filter: Filter::read(&mut table)?,
+        }
+    } else if let Some(path) = table.text("path", text::line)? {
+        LibrarySource::Path {
+            path,
+            folder: table.text("folder", text::folder)?,
+            filter: Filter::read(&mut table)?,
         }
     } else {
         LibrarySource::Url {
@@ -356,6 +377,7 @@ mod tests {
     use super::*;
     use crate::Version;
     use crate::error::rendered;
+    use crate::recipe::{Need, Needs};
 
     const CHECKSUM: &str = "ff20308ecabd635a2dc1dd5834a86c462cca20efba1d5d3ddab1f8aea3455cb2";
 
@@ -373,6 +395,11 @@ mod tests {
         names.iter().map(|name| name.parse().unwrap()).collect()
     }
 
+    fn any(names: &[&str]) -> Needs {
+        let names = names.iter().map(|name| name.parse().unwrap());
+        names.map(|name| (name, Need::any())).collect()
+    }
+
     #[test]
     fn app_with_every_field() {
         let text = r#"
@@ -386,6 +413,8 @@ mod tests {
             binaries = ["hello"]
             aliases = ["hi"]
             plugins = ["hello-api"]
+            needs.run = ["less"]
+            needs.test = ["jq"]
             summary = "Says hello"
             test = "hello --version"
             license = "MIT"
@@ -404,6 +433,10 @@ mod tests {
             binaries: BTreeSet::from(["hello".to_owned()]),
             aliases: names(&["hi"]),
             plugins: names(&["hello-api"]),
+            needs: AppNeeds {
+                run: any(&["less"]),
+                test: any(&["jq"]),
+            },
             source: None,
             patch: BTreeMap::new(),
             summary: Some("Says hello".to_owned()),
@@ -518,6 +551,7 @@ mod tests {
             name = "hello-sys"
             versions = ">=1, <3"
             native = ["zlib"]
+            needs.build = ["bison"]
             tools = ["cmake", "libclang"]
             through = ["make"]
             unused-tools = ["perl"]
@@ -537,7 +571,10 @@ mod tests {
         let expected = CrateOverride {
             name: "hello-sys".parse().unwrap(),
             versions: VersionReq::parse(">=1, <3").unwrap(),
-            native: names(&["zlib"]),
+            native: any(&["zlib"]),
+            needs: BuildNeeds {
+                build: any(&["bison"]),
+            },
             tools: [Tool::Cmake, Tool::Libclang].into(),
             through: [Tool::Make].into(),
             unused_tools: [Tool::Perl].into(),
@@ -552,7 +589,8 @@ mod tests {
         let text = |source: &str| {
             format!(
                 "schema = 1\n[library]\nname = \"z\"\nversion = \"1.3\"\nsource = {source}\n\
-                 script = \"make\"\nnative = [\"y\"]\ntools = [\"make\"]\n\
+                 script = \"make\"\nnative = [\"y\"]\nneeds.build = [\"bison\"]\nneeds.test = [\"jq\"]\n\
+                 test = \"cc x.c\"\noutputs.doc = [\"share/doc/**/*.txt\"]\ntools = [\"make\"]\n\
                  environment = {{ A = \"b\" }}\n"
             )
         };
@@ -566,7 +604,16 @@ mod tests {
                 build: None,
                 arguments: Vec::new(),
                 patch: None,
-                native: names(&["y"]),
+                native: any(&["y"]),
+                needs: LibraryNeeds {
+                    build: any(&["bison"]),
+                    test: any(&["jq"]),
+                },
+                test: Some("cc x.c".to_owned()),
+                outputs: OutputGlobs {
+                    doc: vec!["share/doc/**/*.txt".to_owned()],
+                    ..OutputGlobs::default()
+                },
                 tools: [Tool::Make].into(),
                 environment: BTreeMap::from([("A".to_owned(), "b".to_owned())]),
             })
@@ -591,6 +638,25 @@ mod tests {
             folder: None,
         };
         assert_eq!(parsed(&text(&source)), expected(published));
+        let source = r#"{ path = "../z", folder = "lib", filter = { include = ["lib"], exclude = ["**/*.md"] } }"#;
+        let beside = LibrarySource::Path {
+            path: "../z".to_owned(),
+            folder: Some("lib".to_owned()),
+            filter: Filter {
+                include: vec!["lib".to_owned()],
+                exclude: vec!["**/*.md".to_owned()],
+            },
+        };
+        assert_eq!(parsed(&text(source)), expected(beside));
+        let rev = &CHECKSUM[..40];
+        let source = format!(r#"{{ git = "https://example.com/z", rev = "{rev}" }}"#);
+        let commit = LibrarySource::Git {
+            git: "https://example.com/z".to_owned(),
+            rev: rev.to_owned(),
+            folder: None,
+            filter: Filter::default(),
+        };
+        assert_eq!(parsed(&text(&source)), expected(commit));
     }
 
     #[test]

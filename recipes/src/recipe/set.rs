@@ -1,8 +1,11 @@
 //! [`RecipeSet`]: recipes by name.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{AppRecipe, CdylibRecipe, CrateOverride, LibraryRecipe, Recipe, shipped};
+use super::natives::{NativeRecipe, Natives, Unmet};
+use super::needs::{Condition, Need, Needs, comparable};
+use super::{AppRecipe, CrateOverride, LibraryRecipe, LibrarySource, Recipe, shipped};
 use crate::name::PackageName;
 use crate::{Version, closest};
 
@@ -12,18 +15,30 @@ pub struct RecipeSet {
     apps: BTreeMap<PackageName, AppRecipe>,
     /// The newest last.
     overrides: BTreeMap<PackageName, Vec<CrateOverride>>,
-    libraries: BTreeMap<PackageName, LibraryRecipe>,
-    cdylibs: BTreeMap<PackageName, CdylibRecipe>,
+    natives: Natives,
 }
 
 impl RecipeSet {
     /// Returns the recipes that Orlop is shipped with.
     pub fn shipped() -> Self {
         let mut set = Self::default();
-        for (file_name, text) in shipped::FILES {
-            set.add(Recipe::parse(file_name, text).expect("a test reads every shipped recipe"));
-        }
+        let read = |&(file_name, text): &(&str, &str)| {
+            Recipe::parse(file_name, text).expect("a test reads every shipped recipe")
+        };
+        set.add_all(shipped::FILES.iter().map(read).collect());
         set
+    }
+
+    /// Adds recipes of one origin: of those by one name, the one of the highest version comes last.
+    pub fn add_all(&mut self, mut recipes: Vec<Recipe>) {
+        recipes.sort_by_cached_key(|recipe| match recipe {
+            Recipe::Library(library) => comparable(&library.version),
+            Recipe::Cdylib(cdylib) => Some(cdylib.version.clone()),
+            Recipe::App(_) | Recipe::Crate(_) | Recipe::Plugin(_) | Recipe::Compiler(_) => None,
+        });
+        for recipe in recipes {
+            self.add(recipe);
+        }
     }
 
     /// Adds a recipe.
@@ -38,15 +53,8 @@ impl RecipeSet {
                     .or_default()
                     .push(change);
             }
-            // Both go by the same names: the later one is meant.
-            Recipe::Library(library) => {
-                self.cdylibs.remove(&library.name);
-                self.libraries.insert(library.name.clone(), library);
-            }
-            Recipe::Cdylib(cdylib) => {
-                self.libraries.remove(&cdylib.name);
-                self.cdylibs.insert(cdylib.name.clone(), cdylib);
-            }
+            Recipe::Library(library) => self.natives.add(NativeRecipe::Library(Box::new(library))),
+            Recipe::Cdylib(cdylib) => self.natives.add(NativeRecipe::Cdylib(cdylib)),
             // They are built and imported by their files; no other recipe names one.
             Recipe::Plugin(_) | Recipe::Compiler(_) => {}
         }
@@ -105,24 +113,113 @@ impl RecipeSet {
         self.overrides.values().flatten()
     }
 
-    /// Returns the recipe of a native library.
+    /// Returns the recipe of a native library of any version, if it is not compiled from a crate.
     pub fn library(&self, name: &PackageName) -> Option<&LibraryRecipe> {
-        self.libraries.get(name)
+        match self.natives.first(name)? {
+            NativeRecipe::Library(library) => Some(library),
+            NativeRecipe::Cdylib(_) => None,
+        }
     }
 
-    /// Returns the recipe of a library for C out of a crate.
-    pub fn cdylib(&self, name: &PackageName) -> Option<&CdylibRecipe> {
-        self.cdylibs.get(name)
+    /// Returns the recipe of a native library that is what another recipe needs, with the features
+    /// that it asks for.
+    pub fn native(&self, name: &PackageName, need: &Need) -> Result<Cow<'_, NativeRecipe>, Unmet> {
+        self.natives.find(name, need)
+    }
+
+    /// Returns the native libraries that recipes need, and those that these need to be built, as far
+    /// as there are recipes of them.
+    pub fn natives<'a>(
+        &'a self,
+        needs: impl Iterator<Item = (&'a PackageName, &'a Need)>,
+    ) -> Vec<Cow<'a, NativeRecipe>> {
+        let mut open: Vec<_> = needs.collect();
+        let mut found = Vec::new();
+        while let Some((name, need)) = open.pop() {
+            let Ok(recipe) = self.native(name, need) else {
+                continue;
+            };
+            if found.contains(&recipe) {
+                continue;
+            }
+            if let Cow::Borrowed(NativeRecipe::Library(library)) = &recipe {
+                open.extend(&library.native);
+                open.extend(&library.needs.build);
+            }
+            found.push(recipe);
+        }
+        found
+    }
+
+    /// Returns the recipes with archives in place of the folders and commits that are the sources of
+    /// native libraries, of those that are needed. `pack` returns the checksum of the archive.
+    pub fn packed<'a, E>(
+        &'a self,
+        needs: impl Iterator<Item = (&'a PackageName, &'a Need)>,
+        pack: &dyn Fn(&LibraryRecipe) -> Result<String, E>,
+    ) -> Result<Self, E> {
+        let mut packed = Vec::new();
+        for native in self.natives(needs) {
+            if let NativeRecipe::Library(library) = &*native
+                && library.source.unpacked().is_some()
+            {
+                packed.push((native.clone(), pack(library)?));
+            }
+        }
+        let mut set = self.clone();
+        for native in set.natives.all_mut() {
+            let known = packed.iter().find(|(one, _)| **one == *native);
+            if let (NativeRecipe::Library(library), Some((_, checksum))) = (native, known) {
+                library.source = LibrarySource::Packed {
+                    checksum: checksum.clone(),
+                    folder: library.source.folder().map(str::to_owned),
+                };
+            }
+        }
+        Ok(set)
     }
 
     /// Returns the names of all that crates can ask for as native libraries.
     pub fn native_names(&self) -> impl Iterator<Item = &PackageName> {
-        self.libraries.keys().chain(self.cdylibs.keys())
+        self.natives.names()
     }
 
-    /// Returns the recipes of all native libraries, by name.
+    /// Returns the recipes of all native libraries that are not compiled from crates, by name.
     pub fn libraries(&self) -> impl Iterator<Item = &LibraryRecipe> {
-        self.libraries.values()
+        self.natives.all().filter_map(|native| match native {
+            NativeRecipe::Library(library) => Some(&**library),
+            NativeRecipe::Cdylib(_) => None,
+        })
+    }
+
+    /// Returns the recipes with one version of a native library before all others.
+    #[must_use]
+    pub fn preferring(&self, name: &PackageName, version: &str) -> Self {
+        let mut set = self.clone();
+        set.natives.prefer(name, version);
+        set
+    }
+
+    /// Returns the recipes as they are for a platform: without what is needed elsewhere. `holds`
+    /// tells which conditions hold there.
+    #[must_use]
+    pub fn on_platform(&self, holds: &dyn Fn(&Condition) -> bool) -> Self {
+        let mut set = self.clone();
+        let here = |needs: &mut Needs| {
+            needs.retain(|_, need| need.when.as_ref().is_none_or(holds));
+        };
+        for change in set.overrides.values_mut().flatten() {
+            here(&mut change.native);
+            here(&mut change.needs.build);
+        }
+        for native in set.natives.all_mut() {
+            if let NativeRecipe::Library(library) = native {
+                here(&mut library.native);
+                here(&mut library.needs.build);
+                here(&mut library.needs.test);
+            }
+        }
+        set
     }
 }
 
@@ -180,6 +277,56 @@ mod tests {
     }
 
     #[test]
+    fn versions_of_a_library_are_side_by_side() {
+        let library = |version: &str, rest: &str| {
+            format!(
+                "[library]\nname = \"z\"\nversion = \"{version}\"\nscript = \"make\"\n{rest}\
+                 source = {{ url = \"https://x.y/z\", sha256 = \"{}\" }}\n",
+                "a".repeat(64)
+            )
+        };
+        let when = "native = { y = { when = 'cfg(windows)' } }\n";
+        let (two, one) = (library("2.1", ""), library("1.9", when));
+        let cdylib = "[cdylib]\nname = \"c\"\nversion = \"1.0.0\"\nfeatures = [\"b\"]\n";
+        let set = added(&[&two, &one, cdylib]);
+        let found = |text: &str, need: &str, features: &[&str]| {
+            let need = Need {
+                requirement: need.parse().unwrap(),
+                features: features.iter().map(|one| one.parse().unwrap()).collect(),
+                ..Need::any()
+            };
+            match set.native(&name(text), &need) {
+                Ok(found) => match &*found {
+                    NativeRecipe::Library(library) => library.version.clone(),
+                    NativeRecipe::Cdylib(cdylib) => format!("{:?}", cdylib.features),
+                },
+                Err(unmet) => unmet.to_string(),
+            }
+        };
+        assert_eq!(found("z", "*", &[]), "1.9");
+        assert_eq!(found("z", "2", &[]), "2.1");
+        assert_eq!(
+            found("z", "3, <4", &[]),
+            "the native library `z` in a version `3, <4`, and there are recipes of 1.9, 2.1"
+        );
+        assert_eq!(
+            found("z", "1", &["x"]),
+            "features of the native library `z` 1.9, which has none: it is no crate"
+        );
+        assert_eq!(
+            found("c", "1", &["b", "a"]),
+            "[FeatureName(\"a\"), FeatureName(\"b\")]"
+        );
+        assert_eq!(
+            found("y", "*", &[]),
+            "the native library `y`, for which there is no recipe"
+        );
+        assert_eq!(set.on_platform(&|_| true), set);
+        let here = set.on_platform(&|_| false);
+        assert!(here.library(&name("z")).unwrap().native.is_empty());
+    }
+
+    #[test]
     fn what_is_chosen_goes_before_what_is_carried() {
         let set = added(&[
             "[crate]\nname = \"a-sys\"\nversions = \">=1\"\nnative = [\"b\"]\ntools = [\"make\"]\n\
@@ -190,7 +337,7 @@ mod tests {
             let version = Version::new(major, 0, 0);
             let change = set.override_for(&name("a-sys"), &version)?;
             let texts = |names: Vec<&str>| names.join(" ");
-            let native = change.native.iter().map(PackageName::as_str);
+            let native = change.native.keys().map(PackageName::as_str);
             let environment = change.environment.keys().map(String::as_str);
             let words = native.chain(environment).collect();
             Some(format!("{} {}", texts(words), change.tools.len()))

@@ -26,14 +26,16 @@ mod tools;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orlop_recipes::{Choice as _, CodegenChoice, PackageName, RecipeSet, Tool};
+use orlop_recipes::{
+    CdylibRecipe, Choice as _, CodegenChoice, PackageName, RecipeSet, Tool, Unmet,
+};
 use orlop_resolver::{Resolution, distinct_variants_by};
 use orlop_store::derivation::Tools;
 use orlop_store::{Fetcher, Plan, Store, StoreError};
 
 use crate::codegen::CodegenRules;
 pub use crate::compiler::compiler_archives;
-pub use crate::native::{cdylibs, cdylibs_of};
+pub use crate::native::{cdylibs, cdylibs_of, native_needs};
 pub use crate::steps::Steps;
 pub use crate::tools::{ToolSets, library_tool_sets, tool_sets};
 
@@ -43,6 +45,7 @@ pub struct AppRequest<'a> {
     /// What the app is compiled from.
     pub resolution: &'a Resolution,
     /// Overrides, as the app chooses them, and native libraries, which are the same for all apps.
+    /// What is needed of them is [packed](RecipeSet::packed).
     pub recipes: &'a RecipeSet,
     /// What is made of it.
     pub product: Product<'a>,
@@ -56,8 +59,8 @@ pub struct AppRequest<'a> {
     pub cdylibs: &'a Cdylibs,
 }
 
-/// What libraries for C are compiled from, by the names of their recipes.
-pub type Cdylibs = BTreeMap<PackageName, Resolution>;
+/// What libraries for C are compiled from, by their recipes.
+pub type Cdylibs = BTreeMap<CdylibRecipe, Resolution>;
 
 /// What is made of a package.
 #[derive(Debug, Clone, Copy)]
@@ -147,14 +150,43 @@ pub enum PlanError {
         /// What it has.
         known: BTreeSet<String>,
     },
-    /// A recipe names a native library for which there is no recipe.
-    #[error(
-        "the recipe of {user} needs the native library `{library}`, for which there is no recipe"
-    )]
-    NoNativeRecipe {
+    /// No recipe is what another one needs.
+    #[error("the recipe of {user} needs {unmet}")]
+    Unmet {
         /// Who needs it.
         user: String,
-        /// The name in the recipe.
+        /// What it needs.
+        unmet: Unmet,
+    },
+    /// Two versions of a native library would be at one place.
+    #[error(
+        "{user} would be built against the versions {} of the native library `{library}` at once",
+        .versions.join(" and ")
+    )]
+    NativeTwice {
+        /// Who is built against both.
+        user: String,
+        /// The library.
+        library: String,
+        /// Its versions.
+        versions: [String; 2],
+    },
+    /// A library for C has no parts.
+    #[error("`{library}` is a library for C out of a crate, which has no `{output}`")]
+    NoOutput {
+        /// The library.
+        library: String,
+        /// The part.
+        output: String,
+    },
+    /// Programs are asked of a library for C.
+    #[error(
+        "the recipe of {user} needs programs of `{library}`, which is a library for C out of a crate"
+    )]
+    NoHelpers {
+        /// Who needs them.
+        user: String,
+        /// The library.
         library: String,
     },
     /// Recipes of native libraries need each other in a circle.

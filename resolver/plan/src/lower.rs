@@ -12,6 +12,7 @@
 //! | `CARGO_PKG_*` texts | all | [`PackageTexts`] |
 //! | overrides of recipes: environment, native libraries | all of that crate; native libraries also in everything that links it | `environment`, `natives` |
 //! | compiler, isolation | all | [`Tools`]; the C tools only where something is linked or run |
+//! | programs that recipes say are built before and called | run, native libraries | `helpers` |
 //! | programs of the machine that recipes say are called | run, native libraries | the C tools that have these as well |
 //!
 //! Not in any key: where the store lies, user, host, time, number of jobs, dev-dependencies,
@@ -28,8 +29,8 @@ use orlop_resolver::{
     DependencyKind, LibraryTarget, Package, Resolution, ScriptTarget, Side, Variant,
 };
 use orlop_store::derivation::{
-    Codegen, CrateKind, DependencyScript, Extern, Library, Origin, PackageTexts, RustcCall,
-    ScriptRun, Source, Step, Tools,
+    Codegen, CrateKind, DependencyScript, Extern, Helpers, Library, Origin, PackageTexts,
+    RustcCall, ScriptRun, Source, Step, Tools,
 };
 use orlop_store::{PlannedApp, PlannedProgram, StorePath};
 use petgraph::Direction;
@@ -164,6 +165,8 @@ struct Common {
     environment: BTreeMap<String, String>,
     /// Native libraries that a recipe gives to this very crate.
     natives: BTreeSet<StorePath>,
+    /// Programs that a recipe gives to its build script.
+    helpers: Helpers,
     /// The run of the package's build script.
     run: Option<StorePath>,
 }
@@ -250,6 +253,7 @@ impl<'a, 'sets> Lowering<'a, 'sets> {
             codegen: self.codegen.library(variant, self.is_root(node)),
             environment: needs.environment,
             natives: needs.libraries,
+            helpers: needs.helpers,
             run: None,
         })
     }
@@ -295,6 +299,7 @@ impl<'a, 'sets> Lowering<'a, 'sets> {
             dependencies: self.linked_dependencies(node),
             codegen: common.codegen.of_script(),
             natives: common.natives.clone(),
+            helpers: common.helpers.clone(),
             environment: common.environment.clone(),
         };
         let name = format!("{label}-run");

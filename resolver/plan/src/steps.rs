@@ -1,9 +1,9 @@
 //! [`Steps`]: all that may have to be done for some packages, and what of it is missing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use orlop_recipes::{PackageName, RecipeSet};
-use orlop_store::derivation::{Step, Tools};
+use orlop_recipes::{LibraryOutput, Needs, PackageName, RecipeSet};
+use orlop_store::derivation::{Helpers, Step, Tools};
 use orlop_store::{Derivation, Plan, PlannedApp, StorePath};
 
 use crate::derivations::Derivations;
@@ -19,6 +19,8 @@ pub struct Steps<'a> {
     derivations: Derivations,
     apps: Vec<PlannedApp>,
     wanted: Vec<StorePath>,
+    /// Names and versions of native libraries.
+    natives: BTreeMap<StorePath, (PackageName, String)>,
 }
 
 impl<'a> Steps<'a> {
@@ -36,21 +38,38 @@ impl<'a> Steps<'a> {
             steps.wanted.extend(lowered.wanted);
             steps.apps.push(lowered.app);
         }
+        steps.natives = natives.names;
         Ok(steps)
     }
 
-    /// Lowers a native library; `cdylibs` are the libraries for C that it is or needs. Its [`library_tool_sets`](crate::library_tool_sets) must be there.
+    /// Lowers a native library, or a part of it; `cdylibs` are the libraries for C that it is or needs. Its [`library_tool_sets`](crate::library_tool_sets) must be there.
     pub fn of_library(
-        name: &PackageName,
+        (name, output): (&PackageName, LibraryOutput),
         (recipes, cdylibs): (&RecipeSet, &Cdylibs),
         tools: &Tools,
         around: Surroundings<'a>,
     ) -> Result<Self, PlanError> {
         let mut steps = Self::new(around);
         let mut natives = Natives::new(around.tool_sets, cdylibs);
-        let path = natives.alone(name, recipes, tools, &mut steps.derivations)?;
+        let path = natives.alone((name, output), recipes, tools, &mut steps.derivations)?;
         steps.wanted.push(path);
         Ok(steps)
+    }
+
+    /// Lowers native libraries whose programs `user` starts; returns them, too. The same must be
+    /// there as for [`Self::of_library`].
+    pub fn of_helpers(
+        (needs, user): (&Needs, &str),
+        (recipes, cdylibs): (&RecipeSet, &Cdylibs),
+        tools: &Tools,
+        around: Surroundings<'a>,
+    ) -> Result<(Self, Helpers), PlanError> {
+        let mut steps = Self::new(around);
+        let mut natives = Natives::new(around.tool_sets, cdylibs);
+        let derivations = &mut steps.derivations;
+        let helpers = natives.started((needs, user), recipes, tools, derivations)?;
+        steps.wanted.extend(helpers.keys().cloned());
+        Ok((steps, helpers))
     }
 
     fn new(around: Surroundings<'a>) -> Self {
@@ -59,6 +78,7 @@ impl<'a> Steps<'a> {
             derivations: Derivations::default(),
             apps: Vec::new(),
             wanted: Vec::new(),
+            natives: BTreeMap::new(),
         }
     }
 
@@ -71,6 +91,11 @@ impl<'a> Steps<'a> {
     /// Returns the objects that all this is for.
     pub fn wanted(&self) -> &[StorePath] {
         &self.wanted
+    }
+
+    /// Returns name and version of the native libraries among the objects.
+    pub fn natives(&self) -> &BTreeMap<StorePath, (PackageName, String)> {
+        &self.natives
     }
 
     /// Returns what is missing of what is wanted.

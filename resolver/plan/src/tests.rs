@@ -67,10 +67,10 @@ impl World {
             .iter()
             .map(|app| orlop_resolver::resolve(&index.request(app), index).unwrap())
             .collect();
-        let resolved = |recipe: &CdylibRecipe| {
+        let resolved = |recipe: CdylibRecipe| {
             let request = index.request(recipe.package.as_str());
             let resolution = orlop_resolver::resolve(&request, index).unwrap();
-            (recipe.name.clone(), resolution)
+            (recipe, resolution)
         };
         let cdylibs: Vec<Cdylibs> = resolutions
             .iter()

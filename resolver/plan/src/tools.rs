@@ -6,13 +6,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orlop_recipes::{CrateOverride, PackageName, RecipeSet, Tool};
+use orlop_recipes::{CrateOverride, NativeRecipe, Need, Needs, PackageName, RecipeSet, Tool};
 use orlop_resolver::{DependencyKind, Resolution};
 use orlop_store::StorePath;
 use orlop_store::derivation::Tools;
 use petgraph::Direction;
 use petgraph::graph::NodeIndex;
 use petgraph::visit::EdgeRef as _;
+
+use crate::native::native_needs;
 
 /// The C tools of the machine, by the [extra](Tool::is_extra) ones that are in them.
 pub type ToolSets = BTreeMap<BTreeSet<Tool>, StorePath>;
@@ -22,33 +24,25 @@ pub type ToolSets = BTreeMap<BTreeSet<Tool>, StorePath>;
 pub fn tool_sets(resolution: &Resolution, recipes: &RecipeSet) -> BTreeSet<BTreeSet<Tool>> {
     let scripts = of_scripts(resolution, recipes).into_values();
     let mut sets: BTreeSet<_> = scripts.map(|called| extras(&called.seen)).collect();
-    let natives = resolution
-        .graph
-        .node_weights()
-        .filter_map(|variant| recipes.override_for(&variant.name, &variant.version))
-        .flat_map(|change| &change.native);
-    sets.extend(of_libraries(natives.collect(), recipes));
+    sets.extend(of_libraries(native_needs(resolution, recipes), recipes));
     sets
 }
 
-/// Returns the same for a native library and those that it needs.
-pub fn library_tool_sets(name: &PackageName, recipes: &RecipeSet) -> BTreeSet<BTreeSet<Tool>> {
-    of_libraries(vec![name], recipes)
+/// Returns the same for native libraries and those that they need.
+pub fn library_tool_sets(needs: &Needs, recipes: &RecipeSet) -> BTreeSet<BTreeSet<Tool>> {
+    of_libraries(needs.iter(), recipes)
 }
 
 fn of_libraries<'a>(
-    mut open: Vec<&'a PackageName>,
+    needs: impl Iterator<Item = (&'a PackageName, &'a Need)>,
     recipes: &'a RecipeSet,
 ) -> BTreeSet<BTreeSet<Tool>> {
-    let mut sets = BTreeSet::new();
-    let mut seen = BTreeSet::new();
-    while let Some(library) = open.pop().and_then(|name| recipes.library(name)) {
-        if seen.insert(&library.name) {
-            sets.insert(extras(&library.called()));
-            open.extend(&library.native);
-        }
-    }
-    sets
+    let natives = recipes.natives(needs);
+    let called = natives.iter().filter_map(|native| match &**native {
+        NativeRecipe::Library(library) => Some(library.called()),
+        NativeRecipe::Cdylib(_) => None,
+    });
+    called.map(|called| extras(&called)).collect()
 }
 
 /// Returns the tools that are only in C tools that are asked for them.

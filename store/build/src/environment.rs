@@ -1,10 +1,11 @@
 //! The variables that all processes of builds get. Nothing is inherited.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use orlop_store::StorePath;
-use orlop_store::derivation::PackageTexts;
+use orlop_store::derivation::{Helpers, PackageTexts};
+use orlop_store::job::LOADED_FOLDER;
 
 use crate::workplace::Seen;
 
@@ -96,15 +97,41 @@ pub(crate) fn add_natives<'a>(
     environment.insert("PATH".into(), joined(&path));
 }
 
-/// Adds what a recipe says. An object of a native library in braces stands for its folder.
-pub(crate) fn add_recipe(
+/// Lets programs be found that were built before, and the libraries that these load.
+pub(crate) fn add_helpers(environment: &mut Environment, helpers: &Helpers, seen: &Seen) {
+    if helpers.is_empty() {
+        return;
+    }
+    let loaded = helpers
+        .iter()
+        .flat_map(|(object, loaded)| std::iter::once(object).chain(loaded));
+    let mut add = |name: &str, folders: Vec<Utf8PathBuf>, first: bool| {
+        let known = environment.get(name).filter(|known| !known.is_empty());
+        let value = match (known, joined(&folders)) {
+            (None, added) => added,
+            (Some(known), added) if first => format!("{added}:{known}"),
+            (Some(known), added) => format!("{known}:{added}"),
+        };
+        environment.insert(name.to_owned(), value);
+    };
+    add("PATH", folders(helpers.keys(), &["bin"], seen), true);
+    add(
+        "LD_LIBRARY_PATH",
+        folders(loaded, &[LOADED_FOLDER], seen),
+        false,
+    );
+}
+
+/// Adds what a recipe says. One of the objects in braces stands for its folder.
+pub(crate) fn add_recipe<'a>(
     environment: &mut Environment,
     recipe: &BTreeMap<String, String>,
-    natives: &BTreeSet<StorePath>,
+    objects: impl IntoIterator<Item = &'a StorePath>,
     seen: &Seen,
 ) {
+    let objects: Vec<_> = objects.into_iter().collect();
     for (name, value) in recipe {
-        let value = natives.iter().fold(value.clone(), |value, native| {
+        let value = objects.iter().fold(value.clone(), |value, native| {
             value.replace(&format!("{{{native}}}"), seen.object(native).as_str())
         });
         environment.insert(name.clone(), value);

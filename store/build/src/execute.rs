@@ -794,7 +794,9 @@ mod tests {
             source: unpacked.path(),
             script: "make DESTDIR=$out".into(),
             natives: [].into(),
+            helpers: [].into(),
             environment: [("CFLAGS".into(), "-O2".into())].into(),
+            outputs: orlop_store::derivation::Outputs::default(),
         };
         let zlib = Derivation {
             name: "zlib-1.3".into(),

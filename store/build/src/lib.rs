@@ -13,10 +13,12 @@
 //! | `unfinished` | what dependents read of libraries that are still being made |
 //! | `workplace` | where one derivation is made: staged output, scratch folder, log |
 //! | `visit` | the same place, for people: [`visit()`], [`describe()`] |
+//! | `trial` | tests of native libraries: [`try_library()`] |
 //! | [`unpack`] | archives of strangers to trees |
 //! | `rustc` | a `RustcCall` to a command line and an environment |
 //! | [`script`] | runs of build scripts and what they say: [`script::Directives`] |
 //! | `native` | a recipe's shell script |
+//! | `outputs` | the parts of what it makes |
 //! | `environment` | the variables that all processes get |
 //! | [`log`] | one file per build |
 //! | [`error`] | [`BuildError`] |
@@ -43,6 +45,7 @@ mod imported;
 mod libraries;
 pub mod log;
 mod native;
+mod outputs;
 mod rustc;
 pub mod sandbox;
 mod schedule;
@@ -51,6 +54,7 @@ mod slots;
 #[cfg(test)]
 mod testing;
 mod tree;
+mod trial;
 mod unfinished;
 pub mod unpack;
 mod visit;
@@ -59,4 +63,5 @@ mod workplace;
 pub use check::{Rebuilt, check};
 pub use error::BuildError;
 pub use execute::{Context, execute};
+pub use trial::{LibraryTest, Tried, try_library};
 pub use visit::{Description, describe, visit};

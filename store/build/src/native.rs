@@ -14,8 +14,12 @@ use orlop_store::{JobSlots, StorePath};
 
 use crate::environment::{self, Environment, folders, joined};
 use crate::error::BuildError;
+use crate::outputs;
 use crate::script::NUM_JOBS;
 use crate::workplace::{Command, Seen, Workplace};
+
+/// The folder of the writable copy of the source.
+const SOURCE: &str = "source";
 
 /// Runs the script in a writable copy of its source; `$out` takes what it makes.
 pub(crate) fn build(build: &NativeBuild, place: &Workplace<'_>) -> Result<(), BuildError> {
@@ -26,7 +30,7 @@ pub(crate) fn build(build: &NativeBuild, place: &Workplace<'_>) -> Result<(), Bu
     let completer = place.seen.view.linkers.join(COMPLETER);
     let args = completed(&build.natives, place);
     place.run(in_source(completer, args, build, place), &build.tools)?;
-    Ok(())
+    outputs::keep(&build.outputs, place)
 }
 
 /// Returns what the completer is told: what was made, where, and with which libraries.
@@ -44,15 +48,27 @@ pub(crate) fn completed(natives: &BTreeSet<StorePath>, place: &Workplace<'_>) ->
 pub(crate) fn command(build: &NativeBuild, place: &Workplace<'_>) -> Result<Command, BuildError> {
     place.io(copy_tree(
         &place.object(&build.source),
-        &place.scratch().join("source"),
+        &place.scratch().join(SOURCE),
     ))?;
+    script(build, SOURCE, place)
+}
+
+/// Returns what runs the script in a folder of the working folder.
+pub(crate) fn script(
+    build: &NativeBuild,
+    folder: &str,
+    place: &Workplace<'_>,
+) -> Result<Command, BuildError> {
     place.io(fs_err::write(
         place.scratch().join("script.sh"),
         &build.script,
     ))?;
     let script = place.seen.scratch.join("script.sh");
     let args = vec!["-eu".into(), script.into()];
-    Ok(in_source("/bin/sh".into(), args, build, place))
+    Ok(Command {
+        folder: place.seen.scratch.join(folder),
+        ..in_source("/bin/sh".into(), args, build, place)
+    })
 }
 
 fn in_source(
@@ -65,7 +81,7 @@ fn in_source(
         program,
         args,
         environment: environment(build, &place.seen),
-        folder: place.seen.scratch.join("source"),
+        folder: place.seen.scratch.join(SOURCE),
         capture_stdout: false,
         copies: Vec::new(),
         slots: JobSlots::MAKE,
@@ -93,7 +109,9 @@ fn environment(build: &NativeBuild, seen: &Seen) -> Environment {
             environment.insert(name.into(), list(&build.natives, folder, seen));
         }
     }
-    environment::add_recipe(&mut environment, &build.environment, &build.natives, seen);
+    environment::add_helpers(&mut environment, &build.helpers, seen);
+    let objects = build.natives.iter().chain(build.helpers.keys());
+    environment::add_recipe(&mut environment, &build.environment, objects, seen);
     environment
 }
 

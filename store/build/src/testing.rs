@@ -428,6 +428,7 @@ pub(crate) fn run(name: &str, program: &Derivation) -> ScriptRun {
         dependencies: Vec::new(),
         codegen: Codegen::target(),
         natives: [].into(),
+        helpers: [].into(),
         environment: [].into(),
     }
 }

@@ -50,8 +50,10 @@ pub struct Rules {
 impl Rules {
     /// Returns the rules for a kind of source.
     pub fn of(source: &Source) -> Self {
+        let folder = || Some(format!("{}-{}", source.name, source.version));
         let (top, links) = match source.origin {
-            Origin::Registry => (Some(format!("{}-{}", source.name, source.version)), false),
+            Origin::Registry => (folder(), false),
+            Origin::Packed => (folder(), true),
             Origin::Url(_) | Origin::Mirrored { .. } => (None, true),
         };
         Self {

@@ -15,7 +15,7 @@ pub mod script;
 use std::collections::BTreeSet;
 
 pub use rustc::{CLibrary, Codegen, CrateKind, Extern, Library, Lto, PackageTexts, RustcCall};
-pub use script::{DependencyScript, NativeBuild, ScriptRun};
+pub use script::{DependencyScript, Helpers, NativeBuild, Output, Outputs, ScriptRun};
 use serde::{Deserialize, Serialize};
 
 use crate::content_hash;
@@ -80,6 +80,8 @@ pub enum Origin {
         /// The others, in the order in which they are asked.
         mirrors: Vec<String>,
     },
+    /// Packed on this machine, out of a folder or a commit that a recipe names.
+    Packed,
 }
 
 /// The programs a step runs with.

@@ -38,9 +38,39 @@ pub struct ScriptRun {
     pub codegen: Codegen,
     /// Native libraries from recipes.
     pub natives: BTreeSet<StorePath>,
+    /// Programs that were built before.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub helpers: Helpers,
     /// Extra environment from a recipe. One of `natives` in braces stands for its folder.
     pub environment: BTreeMap<String, String>,
 }
+
+/// Which part of what a native build makes is its object. The parts are built apart from each other,
+/// so that none keeps another, and each can be made again by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outputs {
+    /// The files that are documentation, by globs; a folder stands for all that is in it.
+    pub doc: Vec<String>,
+    /// The files that are man pages.
+    pub man: Vec<String>,
+    /// The part that stays.
+    pub kept: Output,
+}
+
+/// A part of what a native build makes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Output {
+    /// What others are built against: all but the other parts.
+    #[default]
+    Dev,
+    /// Documentation.
+    Doc,
+    /// Man pages.
+    Man,
+}
+
+/// Objects whose programs a step starts, each with the native libraries that these load.
+pub type Helpers = BTreeMap<StorePath, BTreeSet<StorePath>>;
 
 /// A build-script run whose metadata another script sees.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,8 +92,14 @@ pub struct NativeBuild {
     pub script: String,
     /// Native libraries it uses.
     pub natives: BTreeSet<StorePath>,
+    /// Programs that were built before.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub helpers: Helpers,
     /// Its environment beside the standard one.
     pub environment: BTreeMap<String, String>,
+    /// What of it is the object.
+    #[serde(default)]
+    pub outputs: Outputs,
 }
 
 impl ScriptRun {
@@ -81,15 +117,33 @@ impl ScriptRun {
                 .map(|dependency| dependency.run.clone()),
         );
         inputs.extend(self.natives.iter().cloned());
+        inputs.extend(of_helpers(&self.helpers));
         inputs
     }
 }
 
 impl NativeBuild {
-    pub(super) fn inputs(&self) -> BTreeSet<StorePath> {
+    /// Returns all store objects that it reads.
+    pub fn inputs(&self) -> BTreeSet<StorePath> {
         let mut inputs = BTreeSet::from([self.tools.c_tools.clone(), self.source.clone()]);
         inputs.extend(self.natives.iter().cloned());
+        inputs.extend(of_helpers(&self.helpers));
         inputs
+    }
+}
+
+fn of_helpers(helpers: &Helpers) -> impl Iterator<Item = StorePath> {
+    let all = helpers
+        .iter()
+        .flat_map(|(object, loaded)| std::iter::once(object).chain(loaded));
+    all.cloned()
+}
+
+/// Hashed last, and only where there are any: others keep the keys that they had before there were
+/// any at all.
+fn hash_helpers(helpers: &Helpers, hasher: &mut Hasher) {
+    if !helpers.is_empty() {
+        helpers.hash(hasher);
     }
 }
 
@@ -107,6 +161,7 @@ impl ContentHash for ScriptRun {
             dependencies,
             codegen,
             natives,
+            helpers,
             environment,
         } = self;
         tools.hash(hasher);
@@ -120,10 +175,31 @@ impl ContentHash for ScriptRun {
         codegen.hash(hasher);
         natives.hash(hasher);
         environment.hash(hasher);
+        hash_helpers(helpers, hasher);
     }
 }
 
 content_hash!(DependencyScript { links, run });
+
+/// Hashed behind what may have no helpers, whose number is never this.
+const OUTPUTS: u64 = u64::MAX;
+
+impl Outputs {
+    fn hash_some(&self, hasher: &mut Hasher) {
+        let Self { doc, man, kept } = self;
+        if *self == Self::default() {
+            return;
+        }
+        hasher.integer(OUTPUTS);
+        doc.hash(hasher);
+        man.hash(hasher);
+        hasher.integer(match kept {
+            Output::Dev => 0,
+            Output::Doc => 1,
+            Output::Man => 2,
+        });
+    }
+}
 
 impl ContentHash for NativeBuild {
     fn hash(&self, hasher: &mut Hasher) {
@@ -132,7 +208,9 @@ impl ContentHash for NativeBuild {
             source,
             script,
             natives,
+            helpers,
             environment,
+            outputs,
         } = self;
         NATIVE_NAMES.hash(hasher);
         tools.hash(hasher);
@@ -140,5 +218,7 @@ impl ContentHash for NativeBuild {
         script.hash(hasher);
         natives.hash(hasher);
         environment.hash(hasher);
+        hash_helpers(helpers, hasher);
+        outputs.hash_some(hasher);
     }
 }

@@ -1,6 +1,6 @@
 //! [`Generation`]: one state of a profile; [`NewGeneration`]: one that is about to be.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -54,12 +54,49 @@ pub struct GenerationApp {
     pub libraries: BTreeSet<StorePath>,
     /// The link sets of its programs.
     pub link_sets: BTreeSet<StorePath>,
+    /// The apps whose programs it starts, which are installed with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub starts: Vec<String>,
     /// A shell line that succeeds if it works.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<String>,
+    /// The programs that the test starts, by the names of their recipes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub test_needs: BTreeMap<String, TestNeed>,
+    /// The tests of the native libraries that it is built against.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub library_tests: Vec<GenerationTest>,
     /// What people should know of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caveats: Option<String>,
+}
+
+/// What a test needs of one recipe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestNeed {
+    /// The accepted versions.
+    pub version: String,
+    /// Features beside those of its recipe.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<String>,
+    /// Whether the default features may be on.
+    pub default_features: bool,
+}
+
+/// The test of a native library.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GenerationTest {
+    /// The library.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its object.
+    pub object: StorePath,
+    /// A shell script that succeeds if it works.
+    pub test: String,
+    /// The programs that the test starts, by the names of their recipes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub needs: BTreeMap<String, TestNeed>,
 }
 
 /// One complete state of a profile.
@@ -81,6 +118,22 @@ pub struct Generation {
 }
 
 impl Generation {
+    /// Returns the apps that an app starts, and those that these start.
+    pub fn started(&self, app: &GenerationApp) -> Vec<&GenerationApp> {
+        let mut found: Vec<&GenerationApp> = Vec::new();
+        let mut open: Vec<&String> = app.starts.iter().collect();
+        while let Some(name) = open.pop() {
+            let known = found.iter().any(|one| one.name == *name) || *name == app.name;
+            let one = self.apps.iter().find(|one| one.name == *name);
+            if let Some(one) = one.filter(|_| !known) {
+                open.extend(&one.starts);
+                found.push(one);
+            }
+        }
+        found.sort_by(|left, right| left.name.cmp(&right.name));
+        found
+    }
+
     /// Returns its folder: `<home>/profiles/<profile>/<number>`.
     pub fn folder(&self) -> &Utf8Path {
         &self.folder

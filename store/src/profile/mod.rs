@@ -26,7 +26,7 @@ use self::build::Place;
 pub use self::expiry::Keep;
 pub(crate) use self::expiry::{Kept, kept};
 use self::generation::Record;
-pub use self::generation::{Generation, GenerationApp, NewGeneration};
+pub use self::generation::{Generation, GenerationApp, GenerationTest, NewGeneration, TestNeed};
 use crate::error::StoreError;
 use crate::failpoint;
 use crate::lock::ProfileLock;

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 pub use find::TaggedVersion;
-use orlop_recipes::{CrateSource, PackageName, Version};
+use orlop_recipes::{CrateSource, Filter, PackageName, Version};
 use orlop_resolver::{Checksum, Package, Release};
 pub use overlay::Overlay;
 use sha2::{Digest as _, Sha256};
@@ -115,6 +115,12 @@ pub enum LocalError {
     /// There is no package with programs.
     #[error("there is no package with programs in `{folder}`")]
     NoApp {
+        /// The folder.
+        folder: Utf8PathBuf,
+    },
+    /// Nothing is left to be packed.
+    #[error("pack `{folder}`: no file of it is taken")]
+    NoFiles {
         /// The folder.
         folder: Utf8PathBuf,
     },
@@ -227,6 +233,33 @@ impl Workshop {
             locals.packages.insert(key, packed);
         }
         Ok(version.expect("the first folder gives the version"))
+    }
+
+    /// Packs files as they are, into a folder of this name and version; returns the checksum of the
+    /// archive, which is kept among the downloads.
+    pub fn pack_files(
+        &self,
+        (name, version): (&PackageName, &str),
+        source: &CrateSource,
+        filter: &Filter,
+    ) -> Result<String, LocalError> {
+        let (folder, _) = self.folder(source)?;
+        let folder = folder.canonicalize_utf8()?;
+        let matcher = filter.matcher();
+        let takes = |path: &Utf8Path| matcher.takes(path.as_str());
+        let bytes = pack::files(&folder, &format!("{name}-{version}"), &takes)?;
+        let digest: [u8; 32] = Sha256::digest(&bytes).into();
+        let checksum = hex(&digest);
+        let archive = Archive {
+            name: name.as_str(),
+            version,
+            checksum: &checksum,
+        };
+        let file = self.home.join("downloads").join(archive.file_name()?);
+        if !file.exists() {
+            files::write(&file, &[&bytes])?;
+        }
+        Ok(checksum)
     }
 
     /// Returns the folder of a package, and the one that nothing it names may lie outside of.

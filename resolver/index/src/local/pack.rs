@@ -45,15 +45,100 @@ pub(super) fn archive(
         let runs = fs_err::metadata(&path)?.permissions().mode() & 0o100 != 0;
         let bytes = fs_err::read(&path)?;
         total += bytes.len() as u64;
-        if total > LARGEST {
-            let text = format!("`{folder}` holds more than {LARGEST} bytes");
-            return Err(LocalError::File(io::Error::other(text)));
-        }
+        too_large(folder, total)?;
         append(&mut archive, top, name.as_str(), &bytes, runs)?;
     }
     let mut packed = archive.into_inner()?;
     packed.flush()?;
     Ok(packed.finish()?)
+}
+
+/// Packs the files of a folder that are taken into `top`, as they are.
+pub(super) fn files(
+    folder: &Utf8Path,
+    top: &str,
+    takes: &dyn Fn(&Utf8Path) -> bool,
+) -> Result<Vec<u8>, LocalError> {
+    let mut found = BTreeMap::new();
+    walk_all(folder, folder, &mut found)?;
+    found.retain(|name, _| takes(name));
+    if found.is_empty() {
+        return Err(LocalError::NoFiles {
+            folder: folder.to_owned(),
+        });
+    }
+    let packed = GzBuilder::new()
+        .mtime(0)
+        .write(Vec::new(), Compression::fast());
+    let mut archive = tar::Builder::new(packed);
+    let mut total = 0;
+    for (name, path) in found {
+        let metadata = fs_err::symlink_metadata(&path)?;
+        if metadata.is_symlink() {
+            link(&mut archive, top, name.as_str(), &path)?;
+            continue;
+        }
+        total += metadata.len();
+        too_large(folder, total)?;
+        let runs = metadata.permissions().mode() & 0o100 != 0;
+        append(
+            &mut archive,
+            top,
+            name.as_str(),
+            &fs_err::read(&path)?,
+            runs,
+        )?;
+    }
+    let mut packed = archive.into_inner()?;
+    packed.flush()?;
+    Ok(packed.finish()?)
+}
+
+fn too_large(folder: &Utf8Path, total: u64) -> Result<(), LocalError> {
+    if total <= LARGEST {
+        return Ok(());
+    }
+    let text = format!("`{folder}` holds more than {LARGEST} bytes");
+    Err(LocalError::File(io::Error::other(text)))
+}
+
+/// Links stay links. Whether they lead outside is looked at where they are unpacked.
+fn link(
+    archive: &mut tar::Builder<impl io::Write>,
+    top: &str,
+    name: &str,
+    path: &Utf8Path,
+) -> io::Result<()> {
+    let target = fs_err::read_link(path)?;
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::Symlink);
+    header.set_size(0);
+    header.set_mode(0o777);
+    header.set_mtime(1);
+    archive.append_link(&mut header, format!("{top}/{name}"), target)
+}
+
+/// Lists all files and links below a folder, but for what Git keeps for itself.
+fn walk_all(
+    root: &Utf8Path,
+    folder: &Utf8Path,
+    found: &mut BTreeMap<Utf8PathBuf, Utf8PathBuf>,
+) -> Result<(), LocalError> {
+    for entry in folder.read_dir_utf8()? {
+        let entry = entry?;
+        let path = entry.path().to_owned();
+        let kind = entry.file_type()?;
+        if entry.file_name() == ".git" {
+            continue;
+        }
+        if kind.is_dir() {
+            walk_all(root, &path, found)?;
+        } else if kind.is_file() || kind.is_symlink() {
+            let name = path.strip_prefix(root).expect("the walk begins there");
+            found.insert(name.to_owned(), path);
+        }
+    }
+    Ok(())
 }
 
 fn append(

@@ -65,6 +65,7 @@ pub(super) fn environment(
         }
     }
     environment.extend(configuration(run, compiler));
+    environment::add_helpers(&mut environment, &run.helpers, seen);
     environment::add_recipe(&mut environment, &run.environment, &run.natives, seen);
     environment
 }
@@ -144,6 +145,7 @@ mod tests {
             }],
             codegen: Codegen::target(),
             natives: [object("native")].into(),
+            helpers: [].into(),
             environment: [
                 ("SSH2_NO_PKG_CONFIG".into(), "1".into()),
                 (
