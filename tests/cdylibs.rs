@@ -157,6 +157,29 @@ fn two_versions_serve_two_apps_and_one_that_uses_both() {
     }
 }
 
+#[test]
+fn features_are_asked_for_by_those_who_need_them() {
+    let env = Env::new();
+    publish_tiny(&env, "1.0.0", 11);
+    publish_sys(&env, 1);
+    publish_app(&env, "app", &[1]);
+    let [library, user] = recipes(&env, 1);
+    let text = std::fs::read_to_string(&library).unwrap();
+    let plain = text.replace("features = [\"capi\"]\ndefault-features = false\n", "");
+    std::fs::write(&library, plain).unwrap();
+    let install = || {
+        let files = [&library, &user].map(|file| file.to_str().unwrap());
+        env.orlop(["install"].into_iter().chain(files).chain(["app"]))
+    };
+    install().fails(5).says("tiny_answer");
+    let needs = "{ version = \"1\", features = [\"capi\"], default-features = false }";
+    let text = std::fs::read_to_string(&user).unwrap();
+    let asking = text.replace("[\"tiny1\"]", &format!("{{ tiny1 = {needs} }}"));
+    std::fs::write(&user, asking).unwrap();
+    install().success();
+    assert_eq!(env.program("app").success().stdout.trim(), "11");
+}
+
 /// What a C program is compiled with, outside of any build.
 #[test]
 fn a_c_program_finds_it_through_pkg_config() {

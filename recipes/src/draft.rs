@@ -205,7 +205,8 @@ pub fn blank(kind: RecipeKind, name: &PackageName) -> String {
         RecipeKind::Plugin => "host = \"hello\" # TODO: the app that loads it\n".to_owned(),
         RecipeKind::Crate => "# TODO: say what its build script needs, and remove the rest\n\
              # versions = \"1\"\n\
-             # native = [\"zlib\"]\n\
+             # native = { zlib = \"1.3\" }\n\
+             # needs.build = [\"bison\"]\n\
              # tools = [\"cc\"]\n\
              # environment = { HELLO_STATIC = \"1\" }\n"
             .to_owned(),
@@ -214,7 +215,9 @@ pub fn blank(kind: RecipeKind, name: &PackageName) -> String {
              # TODO: where it comes from; `sha256sum` tells the digest of an archive\n\
              source = {{ url = \"https://example.org/{name}-1.0.0.tar.gz\", sha256 = \"{zeros}\" }}\n\
              # TODO: how it is built; all that matters goes into $out\n\
-             script = '''\n./configure --prefix=\"$out\"\nmake\nmake install\n'''\n"
+             script = '''\n./configure --prefix=\"$out\"\nmake\nmake install\n'''\n\
+             # TODO: show that it works for those who use it\n\
+             test = \"pkg-config --exists {name}\"\n"
         ),
     };
     format!("schema = 1\n\n[{kind}]\nname = \"{name}\"\n{body}")

@@ -199,10 +199,13 @@ impl<'a> Natives<'a> {
                 continue;
             };
             if let Some(other) = versions.insert(name, version) {
+                // Objects are in the order of their digests.
+                let mut versions = [other.clone(), version.clone()];
+                versions.sort();
                 return Err(PlanError::NativeTwice {
                     user: user.to_owned(),
                     library: name.to_string(),
-                    versions: [other.clone(), version.clone()],
+                    versions,
                 });
             }
         }
