@@ -65,7 +65,7 @@ type Place = (PackageName, Version, Side);
 type Features = BTreeSet<FeatureName>;
 
 /// Chooses features by those that an app needs and by the sets that differ only in additive ones.
-type Choice = fn(&Features, &[&Features]) -> Option<Features>;
+type Choice = fn(&Features, &[&Features]) -> Features;
 
 /// Features to add to those that an app asks for, where they add nothing else.
 pub(crate) type Extras = BTreeMap<Place, Features>;
@@ -267,7 +267,7 @@ impl Sharing<'_> {
         for app in &mut changed {
             let more: BTreeMap<Place, Features> = features(&app.resolution)
                 .filter_map(|(place, own)| {
-                    let chosen = choose(&own, &self.kin(&place.0, &own, sets.get(&place)?))?;
+                    let chosen = choose(&own, &self.kin(&place.0, &own, sets.get(&place)?));
                     (chosen != own).then_some((place, chosen))
                 })
                 .collect();
@@ -351,17 +351,19 @@ fn votes<'r>(resolutions: impl IntoIterator<Item = &'r Resolution>, earlier: &Vo
     votes
 }
 
-/// Returns the smallest set that has more than the own one.
-fn adopted(own: &Features, sets: &[&Features]) -> Option<Features> {
+/// Returns the smallest set that has more than the own one, or else that.
+fn adopted(own: &Features, sets: &[&Features]) -> Features {
     let larger = sets
         .iter()
         .filter(|set| **set != own && set.is_superset(own));
-    larger.min_by_key(|set| set.len()).map(|set| (*set).clone())
+    larger
+        .min_by_key(|set| set.len())
+        .map_or_else(|| own.clone(), |set| (*set).clone())
 }
 
 /// Returns all that any of the sets has.
-fn united(_own: &Features, sets: &[&Features]) -> Option<Features> {
-    Some(sets.iter().copied().flatten().cloned().collect())
+fn united(_own: &Features, sets: &[&Features]) -> Features {
+    sets.iter().copied().flatten().cloned().collect()
 }
 
 /// Returns the features of what may get more.
