@@ -15,10 +15,7 @@ pub fn compiler_archives(recipe: &CompilerRecipe) -> Vec<(Source, Option<String>
                 .to_string(),
             version: recipe.version.clone(),
             checksum: part.sha256.clone(),
-            origin: Origin::Mirrored {
-                url: part.url.clone(),
-                mirrors: part.mirrors.clone(),
-            },
+            origin: Origin::of_archive(&part.url, &part.mirrors),
         };
         (source, part.folder.clone())
     };

@@ -391,14 +391,7 @@ fn source(recipe: &LibraryRecipe) -> Source {
             name: recipe.name.to_string(),
             version: recipe.version.clone(),
             checksum: sha256.clone(),
-            origin: if mirrors.is_empty() {
-                Origin::Url(url.clone())
-            } else {
-                Origin::Mirrored {
-                    url: url.clone(),
-                    mirrors: mirrors.clone(),
-                }
-            },
+            origin: Origin::of_archive(url, mirrors),
         },
     }
 }

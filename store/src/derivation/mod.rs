@@ -84,6 +84,20 @@ pub enum Origin {
     Packed,
 }
 
+impl Origin {
+    /// An archive at an address and at others, if there are others.
+    pub fn of_archive(url: &str, mirrors: &[String]) -> Self {
+        let url = url.to_owned();
+        match mirrors {
+            [] => Self::Url(url),
+            mirrors => Self::Mirrored {
+                url,
+                mirrors: mirrors.to_vec(),
+            },
+        }
+    }
+}
+
 /// The programs a step runs with.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Tools {
