@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use camino::{Utf8Path, Utf8PathBuf};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use orlop_store::derivation::{Output, Outputs};
+use walkdir::WalkDir;
 
 use crate::error::BuildError;
 use crate::workplace::Workplace;
@@ -71,16 +72,11 @@ fn set(globs: &[String], place: &Workplace<'_>) -> Result<GlobSet, BuildError> {
 /// Returns all files and links below a folder.
 fn files(top: &Utf8Path) -> std::io::Result<Vec<Utf8PathBuf>> {
     let mut found = Vec::new();
-    let mut open = vec![top.to_owned()];
-    while let Some(folder) = open.pop() {
-        for entry in folder.read_dir_utf8()? {
-            let entry = entry?;
-            let list = if entry.file_type()?.is_dir() {
-                &mut open
-            } else {
-                &mut found
-            };
-            list.push(entry.into_path());
+    for entry in WalkDir::new(top) {
+        let entry = entry?;
+        if !entry.file_type().is_dir() {
+            let path = Utf8PathBuf::try_from(entry.into_path());
+            found.push(path.map_err(camino::FromPathBufError::into_io_error)?);
         }
     }
     Ok(found)

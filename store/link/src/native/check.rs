@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::{Utf8Path, Utf8PathBuf};
 use orlop_loader::elf::Object;
 use orlop_loader::is_glibc;
+use walkdir::WalkDir;
 
 use super::NativeError;
 use super::complete::library;
@@ -61,16 +62,11 @@ pub(super) fn check(folder: &Utf8Path, around: &Surroundings) -> Result<(), Nati
 /// Returns all files and links below a folder, in order.
 fn files(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, NativeError> {
     let mut found = Vec::new();
-    let mut open = vec![folder.to_owned()];
-    while let Some(next) = open.pop() {
-        for entry in next.read_dir_utf8()? {
-            let entry = entry?;
-            let list = if entry.file_type()?.is_dir() {
-                &mut open
-            } else {
-                &mut found
-            };
-            list.push(entry.into_path());
+    for entry in WalkDir::new(folder) {
+        let entry = entry.map_err(std::io::Error::from)?;
+        if !entry.file_type().is_dir() {
+            let path = Utf8PathBuf::try_from(entry.into_path());
+            found.push(path.map_err(camino::FromPathBufError::into_io_error)?);
         }
     }
     found.sort();
