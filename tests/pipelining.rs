@@ -1,4 +1,4 @@
-//! Libraries that are compiled against metadata come out as those compiled against whole libraries.
+//! Crates that are compiled against metadata come out as those compiled against whole libraries.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
@@ -7,11 +7,16 @@ use std::time::{Duration, SystemTime};
 
 use crate::support::{Env, Package};
 
-/// Publishes an app on a chain of libraries of which the first takes long after its metadata.
-fn publish(env: &Env) {
+/// Functions for a library that takes long after its metadata.
+fn functions() -> String {
     let function =
         |number| format!("pub fn f{number}(x: u64) -> String {{ format!(\"{{x}}{number}\") }}\n");
-    let functions = (0..1500).map(function).collect::<Vec<_>>().concat();
+    (0..1500).map(function).collect()
+}
+
+/// Publishes an app on a chain of libraries of which the first takes long after its metadata.
+fn publish(env: &Env) {
+    let functions = functions();
     let base = format!(
         "{functions}
          pub static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
@@ -68,16 +73,15 @@ fn files(env: &Env) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 /// When the build of an object began.
-fn begun(env: &Env, package: &str) -> SystemTime {
+fn begun(env: &Env, object: &str) -> SystemTime {
     let logs = env.home().join("logs");
-    let name = format!("-{package}-1.0.0.log");
-    let log = find(&logs, &name);
+    let log = find(&logs, &format!("-{object}.log"));
     std::fs::metadata(log).unwrap().created().unwrap()
 }
 
 /// When an object came to its place in the store.
-fn kept(env: &Env, package: &str) -> SystemTime {
-    let object = find(&env.home().join("store"), &format!("-{package}-1.0.0"));
+fn kept(env: &Env, object: &str) -> SystemTime {
+    let object = find(&env.home().join("store"), &format!("-{object}"));
     let metadata = std::fs::metadata(object).unwrap();
     let since_epoch = Duration::new(
         metadata.ctime().try_into().unwrap(),
@@ -111,8 +115,49 @@ fn a_library_is_the_same_whatever_its_dependents_waited_for() {
     for (path, bytes) in &first {
         assert!(*bytes == second[path], "{} differs", path.display());
     }
+    for early in ["middle-1.0.0", "app-1.0.0-app-linkset"] {
+        let in_time = begun(&many, early) < kept(&many, "base-1.0.0");
+        assert!(in_time, "{early} did not start early");
+    }
+}
+
+/// rustc takes a native library that is packed into a library out of it again where it links, so
+/// that a program has to wait for the whole of it.
+#[test]
+fn a_program_waits_for_what_native_libraries_are_packed_into() {
+    let env = Env::new();
+    let text = "unsafe extern \"C\" { fn native() -> i32; }
+                pub fn safe() -> i32 { unsafe { native() } }\n";
+    env.registry
+        .publish(
+            Package::new("native", "1.0.0")
+                .file("native.c", "int native(void) { return 42; }\n")
+                .file(
+                    "build.rs",
+                    "use std::{env, process::Command};
+                     fn run(program: &str, args: &[&str]) {
+                         assert!(Command::new(program).args(args).status().unwrap().success());
+                     }
+                     fn main() {
+                         let out = env::var(\"OUT_DIR\").unwrap();
+                         let (object, archive) = (format!(\"{out}/n.o\"), format!(\"{out}/libn.a\"));
+                         run(\"cc\", &[\"-c\", \"native.c\", \"-o\", &object]);
+                         run(\"ar\", &[\"rcD\", &archive, &object]);
+                         println!(\"cargo:rustc-link-search=native={out}\");
+                         println!(\"cargo:rustc-link-lib=static:+whole-archive=n\");
+                     }",
+                )
+                .lib(&(functions() + text)),
+        )
+        .publish(
+            Package::new("packed", "1.0.0")
+                .needs("native", "1")
+                .main("fn main() { println!(\"{}\", native::safe()) }"),
+        );
+    env.run("install packed --jobs 8").success();
+    assert_eq!(env.program("packed").success().stdout, "42\n");
     assert!(
-        begun(&many, "middle") < kept(&many, "base"),
-        "nothing started early"
+        begun(&env, "packed-1.0.0-packed-linkset") > kept(&env, "native-1.0.0"),
+        "the program did not wait"
     );
 }

@@ -9,7 +9,7 @@ use orlop_store::{Derivation, Step, StorePath};
 
 use crate::error::BuildError;
 use crate::execute::{self, Context};
-use crate::schedule::{self, Lane, Task, Times, Work, Workers};
+use crate::schedule::{self, Lane, Moment, Task, Times, Work, Workers};
 use crate::workplace::{Site, Workplace};
 
 /// What came of building one object again.
@@ -67,7 +67,7 @@ impl Work for Checking<'_> {
     type Made = Rebuilt;
     type Error = BuildError;
 
-    fn make(&self, task: usize, _early: &dyn Fn()) -> Result<Rebuilt, BuildError> {
+    fn make(&self, task: usize, _reached: &dyn Fn(Moment)) -> Result<Rebuilt, BuildError> {
         rebuild(self.steps[task], &self.site)
     }
 

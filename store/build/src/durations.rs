@@ -118,16 +118,13 @@ fn host(call: &RustcCall) -> bool {
     call.codegen.opt_level == "0"
 }
 
-/// Guesses how long a step takes that nobody has taken yet: by the size of its source. `sources`
-/// are the archives in the plan.
+/// Guesses how long a step takes that nobody has taken yet: libraries by the size of their source.
+/// `sources` are the archives in the plan. All is rough: what ten apps took, on average.
 pub(crate) fn guess(
     derivation: &Derivation,
     sources: &BTreeMap<&StorePath, &Source>,
     fetcher: &dyn Fetcher,
 ) -> Times {
-    // Compressed bytes that rustc compiles in a millisecond, optimizing; all is rough.
-    const SPEED: u64 = 80;
-    const START: u64 = 100;
     // Archives that are not here yet are not looked for.
     const USUAL_SIZE: u64 = 40_000;
     let size = |source: &StorePath| {
@@ -137,22 +134,29 @@ pub(crate) fn guess(
         let length = archive.and_then(|archive| fs_err::metadata(archive).ok());
         length.map_or(USUAL_SIZE, |metadata| metadata.len())
     };
-    let whole = match &derivation.step {
-        Step::Unpack(_) => 20,
-        Step::Script(_) => START,
-        Step::Native(_) => 10_000,
+    // Milliseconds, and compressed bytes that are compiled in one.
+    let (early, whole) = match &derivation.step {
+        Step::Unpack(_) => (20, 20),
+        Step::Script(_) => (50, 50),
+        Step::Native(_) => (10_000, 10_000),
         Step::Rustc(call) => match call.kind {
-            CrateKind::BuildScript => 4 * START,
-            CrateKind::Library if host(call) => START + size(&call.source) / SPEED / 3,
-            CrateKind::ProcMacro => 4 * START + size(&call.source) / SPEED / 3,
-            CrateKind::Library
-            | CrateKind::Program { .. }
-            | CrateKind::Plugin
-            | CrateKind::CLibrary(_) => START + size(&call.source) / SPEED,
+            CrateKind::BuildScript => (120, 120),
+            CrateKind::Library => {
+                let size = size(&call.source);
+                let (early, whole) = if host(call) { (390, 260) } else { (450, 130) };
+                (50 + size / early, 50 + size / whole)
+            }
+            CrateKind::ProcMacro => {
+                let whole = 300 + size(&call.source) / 100;
+                (whole, whole)
+            }
+            CrateKind::Program { .. } | CrateKind::Plugin | CrateKind::CLibrary(_) => {
+                (5_000, 5_000)
+            }
         },
     };
     Times {
-        early: Duration::from_millis(whole / 2),
+        early: Duration::from_millis(early),
         whole: Duration::from_millis(whole),
     }
 }

@@ -134,13 +134,7 @@ impl Execution<'_> {
         let mut tasks = Vec::with_capacity(self.build.len());
         for (position, (derivation, path)) in self.build.iter().zip(self.paths).enumerate() {
             let early = early_inputs(derivation);
-            let moment = |input: &StorePath| {
-                if early.contains(input) {
-                    Moment::Early
-                } else {
-                    Moment::Kept
-                }
-            };
+            let moment = |input| early.get(input).copied().unwrap_or(Moment::Kept);
             let inputs = derivation.inputs();
             let lane = match &derivation.step {
                 Step::Unpack(source) => {
@@ -168,7 +162,7 @@ impl Execution<'_> {
         &self,
         task: usize,
         activity: &Activity,
-        early: &dyn Fn(),
+        reached: &dyn Fn(Moment),
     ) -> Result<Made, BuildError> {
         let (derivation, path) = (&self.build[task], &self.paths[task]);
         let context = self.site.context;
@@ -181,7 +175,7 @@ impl Execution<'_> {
         let tree = if context.store.contains(path)? {
             None
         } else {
-            Some(self.make_timed(derivation, path, activity, early)?)
+            Some(self.make_timed(derivation, path, activity, reached)?)
         };
         Ok(Made {
             activity: activity.clone(),
@@ -195,13 +189,13 @@ impl Execution<'_> {
         derivation: &Derivation,
         path: &StorePath,
         activity: &Activity,
-        early: &dyn Fn(),
+        reached: &dyn Fn(Moment),
     ) -> Result<(Staged, Registration), BuildError> {
         let start = Instant::now();
         let early_time = std::cell::Cell::new(None::<Duration>);
-        let tree = make(&self.site, (derivation, path), &activity.name, &|| {
+        let tree = make(&self.site, (derivation, path), &activity.name, &|moment| {
             early_time.set(Some(start.elapsed()));
-            early();
+            reached(moment);
         })?;
         let whole = start.elapsed();
         let early = early_time.get().unwrap_or(whole);
@@ -214,7 +208,7 @@ impl Work for Execution<'_> {
     type Made = Made;
     type Error = BuildError;
 
-    fn make(&self, task: usize, early: &dyn Fn()) -> Result<Made, BuildError> {
+    fn make(&self, task: usize, reached: &dyn Fn(Moment)) -> Result<Made, BuildError> {
         let derivation = &self.build[task];
         let activity = Activity {
             kind: kind(derivation),
@@ -225,7 +219,7 @@ impl Work for Execution<'_> {
             activity: activity.clone(),
             bytes: None,
         });
-        let made = self.make_once(task, &activity, early);
+        let made = self.make_once(task, &activity, reached);
         if made.is_err() {
             reporter.report(Event::Failed { activity });
         }
@@ -258,18 +252,19 @@ impl Work for Execution<'_> {
     }
 }
 
-/// Returns the inputs of which a step needs no more than their metadata: a library's libraries.
-/// What is linked, or run, needs all that it is linked from.
-fn early_inputs(derivation: &Derivation) -> BTreeSet<&StorePath> {
-    match &derivation.step {
-        Step::Rustc(call) if call.kind == CrateKind::Library => call
-            .libraries
-            .iter()
-            .filter(|library| !library.proc_macro)
-            .map(|library| &library.object)
-            .collect(),
-        _ => BTreeSet::new(),
-    }
+/// Returns the inputs that need not be kept when a step starts, and how far they must be: libraries,
+/// where they are compiled against. What is run, or really linked, must be whole.
+fn early_inputs(derivation: &Derivation) -> BTreeMap<&StorePath, Moment> {
+    let Step::Rustc(call) = &derivation.step else {
+        return BTreeMap::new();
+    };
+    let moment = match &call.kind {
+        CrateKind::Library => Moment::ForLibraries,
+        _ if rustc::links_nothing(call) => Moment::ForPrograms,
+        _ => return BTreeMap::new(),
+    };
+    let libraries = call.libraries.iter().filter(|library| !library.proc_macro);
+    libraries.map(|library| (&library.object, moment)).collect()
 }
 
 /// Makes an object, all but its place in the store.
@@ -277,7 +272,7 @@ fn make(
     site: &Site<'_>,
     (derivation, path): (&Derivation, &StorePath),
     name: &str,
-    early: &dyn Fn(),
+    reached: &dyn Fn(Moment),
 ) -> Result<(Staged, Registration), BuildError> {
     let store = site.context.store;
     let staged = store.stage()?;
@@ -289,8 +284,11 @@ fn make(
         }
         step => {
             let inputs = derivation.inputs();
-            let place = Workplace::new(site, name, path, inputs, staged.folder())?;
-            run_step(step, &place, Some(early))?
+            let mut place = Workplace::new(site, name, path, inputs, staged.folder())?;
+            if matches!(step, Step::Rustc(call) if rustc::links_nothing(call)) {
+                place.show_libraries()?;
+            }
+            run_step(step, &place, Some(reached))?
         }
     };
     let registration = Registration {
@@ -301,11 +299,11 @@ fn make(
     Ok((staged, registration))
 }
 
-/// Makes what a step makes. Calls `early`, if given, when dependents can start.
+/// Makes what a step makes. Calls `reached`, if given, when dependents can start.
 pub(crate) fn run_step(
     step: &Step,
     place: &Workplace<'_>,
-    early: Option<&dyn Fn()>,
+    reached: Option<&dyn Fn(Moment)>,
 ) -> Result<Isolation, BuildError> {
     let tools = match step {
         Step::Rustc(call) => &call.tools,
@@ -315,7 +313,7 @@ pub(crate) fn run_step(
     };
     let isolation = place.isolation(tools)?;
     match step {
-        Step::Rustc(call) => rustc::compile(call, place, early)?,
+        Step::Rustc(call) => rustc::compile(call, place, reached)?,
         Step::Script(run) => script::run(run, place)?,
         Step::Native(build) => native::build(build, place)?,
         Step::Unpack(_) => {}
@@ -372,7 +370,7 @@ mod tests {
     use std::time::Duration;
 
     use orlop_store::ExitStatus;
-    use orlop_store::derivation::{NativeBuild, Origin, RustcCall};
+    use orlop_store::derivation::{Lto, NativeBuild, Origin, RustcCall};
 
     use super::*;
     use crate::testing::{Lab, call, object, run, rustc, script, source, tools};
@@ -564,6 +562,31 @@ mod tests {
         lab.execute(&[&source("other"), &other]).unwrap();
         let library = format!("leaf=/orlop/store/{leaf}/libleaf-{}.rlib", leaf.short());
         assert!(args(&lab, "other 1.0.0").contains(&library));
+    }
+
+    #[test]
+    fn a_program_starts_when_the_metadata_of_its_libraries_is_there() {
+        let mut lab = Lab::new();
+        let meeting = Arc::new(Barrier::new(2));
+        let program = CrateKind::Program { name: "app".into() };
+        for name in ["leaf 1.0.0", "app 1.0.0 (program app)"] {
+            lab.runner.meetings.insert(name, meeting.clone());
+        }
+        let library = rustc(call("leaf", CrateKind::Library, &[]));
+        let app = call("app", program, &[&library]);
+        let mut optimised_with_it = app.clone();
+        optimised_with_it.codegen.lto = Lto::Fat;
+        let app = rustc(app);
+        lab.execute(&[&source("leaf"), &source("app"), &library, &app])
+            .unwrap();
+        let jobs = lab.runner.jobs.lock().unwrap();
+        let path = library.path();
+        assert!(jobs[1].unfinished.contains_key(&path) && !jobs[1].inputs.contains(&path));
+        let whole = format!("leaf=/orlop/store/{path}/libleaf-{}.rlib", path.short());
+        assert!(jobs[1].args.contains(&whole.into()), "{:?}", jobs[1].args);
+
+        assert_eq!(early_inputs(&app), [(&path, Moment::ForPrograms)].into());
+        assert_eq!(early_inputs(&rustc(optimised_with_it)), [].into());
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! | [`execute`](mod@execute) | [`execute()`], [`Context`]: one plan, one derivation |
 //! | [`check`](mod@check) | [`check()`]: builds again and compares |
 //! | `schedule` | in which order, and how many at once |
+//! | `order` | what should start first |
 //! | `slots` | how many processors all of it keeps busy |
 //! | `durations` | how long builds took the last time |
 //! | `unfinished` | what dependents read of libraries that are still being made |
@@ -45,6 +46,7 @@ mod imported;
 mod libraries;
 pub mod log;
 mod native;
+mod order;
 mod outputs;
 mod rustc;
 pub mod sandbox;

@@ -3,7 +3,7 @@
 //! Every task is first made, by one of the workers of its lane, and then kept, by the keeper.
 //!
 //! - A task can start when those before it are kept; or, where that is enough, when they have told
-//!   early that their first part is there.
+//!   that they are as far as it needs.
 //! - A task that is made is kept when all before it are kept, or are kept together with it. While
 //!   the keeper is busy, more pile up, and it takes all of them the next time: what keeping costs
 //!   hardly depends on how many there are.
@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::order;
 use crate::slots::Slots;
 
 /// How long to wait for a slot before looking whether one is still needed.
@@ -37,8 +38,10 @@ pub(crate) struct Task {
 /// How far a task is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Moment {
-    /// Its first part is there; it may be kept already.
-    Early,
+    /// Libraries that use what it makes can be compiled.
+    ForLibraries,
+    /// Programs that use what it makes can be compiled, too.
+    ForPrograms,
     /// It is kept.
     Kept,
 }
@@ -46,7 +49,7 @@ pub(crate) enum Moment {
 /// How long a task takes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Times {
-    /// Until its first part is there.
+    /// Until others can start before it is made.
     pub(crate) early: Duration,
     /// Until it is made.
     pub(crate) whole: Duration,
@@ -77,8 +80,8 @@ pub(crate) trait Work: Sync {
     /// What goes wrong.
     type Error: Send;
 
-    /// Makes a task. Calls `early` once its first part is there, if ever.
-    fn make(&self, task: usize, early: &dyn Fn()) -> Result<Self::Made, Self::Error>;
+    /// Makes a task. Calls `reached` once others can start before it is made, if ever.
+    fn make(&self, task: usize, reached: &dyn Fn(Moment)) -> Result<Self::Made, Self::Error>;
 
     /// Keeps what was made, in this order. All that comes before a task is kept already, or comes
     /// before it in the list.
@@ -92,7 +95,7 @@ pub(crate) fn run<W: Work>(
     slots: &Slots,
     work: &W,
 ) -> Result<(), W::Error> {
-    let schedule = &Schedule::new(tasks, slots, work);
+    let schedule = &Schedule::new(tasks, workers, slots, work);
     std::thread::scope(|scope| {
         for (lane, count) in [(Lane::Fetch, workers.fetch), (Lane::Build, workers.build)] {
             let tasks = tasks.iter().filter(|task| task.lane == lane).count();
@@ -108,37 +111,15 @@ pub(crate) fn run<W: Work>(
     schedule.lock().failure.take().map_or(Ok(()), Err)
 }
 
-/// Takes the task to do next: the one with the longest way from its start to the end of all. The
-/// order is fixed and every task comes from a finite list, so none waits for ever.
-fn take_next(ready: &mut Ready) -> Option<usize> {
-    ready.pop_first().map(|(_, task)| task)
-}
-
-/// Tasks by the way that is left from their start, then by their position.
+/// Tasks that can start: first the one that has to, see [`order`], then by position. The order is
+/// fixed and every task comes from a finite list, so none waits for ever.
 type Ready = BTreeSet<(Reverse<Duration>, usize)>;
-
-/// Returns, for each task, how long it takes from its start to the end of all that waits for it,
-/// were there processors without end.
-fn ways_left(tasks: &[Task]) -> Vec<Duration> {
-    let mut left: Vec<_> = tasks.iter().map(|task| task.times.whole).collect();
-    for position in (0..tasks.len()).rev() {
-        for (&before, moment) in &tasks[position].after {
-            let times = tasks[before].times;
-            let until = match moment {
-                Moment::Early => times.early.min(times.whole),
-                Moment::Kept => times.whole,
-            };
-            left[before] = left[before].max(until + left[position]);
-        }
-    }
-    left
-}
 
 struct Schedule<'a, W: Work> {
     tasks: &'a [Task],
     /// By task: who comes after it.
     dependents: Vec<Vec<usize>>,
-    ways_left: Vec<Duration>,
+    latest_starts: Vec<Duration>,
     slots: &'a Slots,
     work: &'a W,
     state: Mutex<State<W>>,
@@ -163,8 +144,8 @@ struct State<W: Work> {
 }
 
 impl<'a, W: Work> Schedule<'a, W> {
-    fn new(tasks: &'a [Task], slots: &'a Slots, work: &'a W) -> Self {
-        let ways_left = ways_left(tasks);
+    fn new(tasks: &'a [Task], workers: Workers, slots: &'a Slots, work: &'a W) -> Self {
+        let latest_starts = order::latest_starts(tasks, workers.build);
         let mut dependents = vec![Vec::new(); tasks.len()];
         let mut state = State {
             waits_for: Vec::with_capacity(tasks.len()),
@@ -188,13 +169,14 @@ impl<'a, W: Work> Schedule<'a, W> {
             state.waits_for.push(task.after.len());
             state.not_started[task.lane as usize] += 1;
             if task.after.is_empty() {
-                state.ready[task.lane as usize].insert((Reverse(ways_left[position]), position));
+                let start = Reverse(latest_starts[position]);
+                state.ready[task.lane as usize].insert((start, position));
             }
         }
         Self {
             tasks,
             dependents,
-            ways_left,
+            latest_starts,
             slots,
             work,
             state: Mutex::new(state),
@@ -206,7 +188,7 @@ impl<'a, W: Work> Schedule<'a, W> {
     fn make_all(&self, lane: Lane) {
         while let Some(task) = self.next(lane) {
             let ending = StopUnlessDone(self, Some(lane));
-            let result = self.work.make(task, &|| self.reach(task, Moment::Early));
+            let result = self.work.make(task, &|moment| self.reach(task, moment));
             std::mem::forget(ending);
             let mut state = self.lock();
             state.running[lane as usize] -= 1;
@@ -229,7 +211,7 @@ impl<'a, W: Work> Schedule<'a, W> {
                 return None;
             }
             if (lane == Lane::Fetch || state.has_slot())
-                && let Some(task) = take_next(&mut state.ready[lane as usize])
+                && let Some((_, task)) = state.ready[lane as usize].pop_first()
             {
                 state.not_started[lane as usize] -= 1;
                 state.running[lane as usize] += 1;
@@ -344,8 +326,8 @@ impl<'a, W: Work> Schedule<'a, W> {
             state.waits_for[dependent] -= 1;
             if state.waits_for[dependent] == 0 {
                 let lane = self.tasks[dependent].lane as usize;
-                let way_left = Reverse(self.ways_left[dependent]);
-                state.ready[lane].insert((way_left, dependent));
+                let start = Reverse(self.latest_starts[dependent]);
+                state.ready[lane].insert((start, dependent));
             }
         }
         self.changed.notify_all();
@@ -414,7 +396,10 @@ mod tests {
 
     /// A task that starts early after some.
     fn early(after: &[usize]) -> Task {
-        let after = after.iter().map(|task| (*task, Moment::Early)).collect();
+        let after = after
+            .iter()
+            .map(|task| (*task, Moment::ForLibraries))
+            .collect();
         Task {
             after,
             ..task(Lane::Build, &[])
@@ -431,8 +416,8 @@ mod tests {
         type Made = usize;
         type Error = &'static str;
 
-        fn make(&self, task: usize, early: &dyn Fn()) -> Result<usize, &'static str> {
-            (self.make)(task, early).map(|()| task)
+        fn make(&self, task: usize, reached: &dyn Fn(Moment)) -> Result<usize, &'static str> {
+            (self.make)(task, &|| reached(Moment::ForLibraries)).map(|()| task)
         }
 
         fn keep(&self, made: Vec<(usize, usize)>) -> Result<(), &'static str> {
@@ -492,32 +477,27 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_way_comes_first() {
-        let lasting = |task: Task, early, whole| Task {
+    fn what_has_to_start_first_does() {
+        let lasting = |task: Task, whole| Task {
             times: Times {
-                early: Duration::from_secs(early),
+                early: Duration::from_secs(1),
                 whole: Duration::from_secs(whole),
             },
             ..task
         };
         let tasks = [
-            lasting(task(Lane::Build, &[]), 5, 5),
+            lasting(task(Lane::Build, &[]), 5),
             // Alone it is short, but all wait for it.
-            lasting(task(Lane::Build, &[]), 1, 3),
-            lasting(early(&[1]), 2, 2),
-            lasting(task(Lane::Build, &[2]), 4, 4),
-            lasting(task(Lane::Build, &[1]), 4, 4),
-            // Nothing is known of it, or something that cannot be.
-            lasting(task(Lane::Build, &[]), 9, 0),
+            lasting(task(Lane::Build, &[]), 3),
+            lasting(early(&[1]), 2),
+            lasting(task(Lane::Build, &[2]), 4),
         ];
-        let ways: Vec<_> = ways_left(&tasks).iter().map(Duration::as_secs).collect();
-        assert_eq!(ways, [5, 7, 6, 4, 4, 0]);
         let alone = Workers { fetch: 1, build: 1 };
         let order = order(&tasks, alone);
         assert_eq!(order[0], 1);
         // What can start after the first one's end depends on when the keeper is through with it.
         let at = |task| order.iter().position(|other| *other == task).unwrap();
-        assert!(at(2) < at(3) && at(0) < at(5));
+        assert!(at(2) < at(3));
     }
 
     #[test]
@@ -638,8 +618,8 @@ mod tests {
         impl Work for Slow {
             type Made = ();
             type Error = &'static str;
-            fn make(&self, task: usize, early: &dyn Fn()) -> Result<(), &'static str> {
-                early();
+            fn make(&self, task: usize, reached: &dyn Fn(Moment)) -> Result<(), &'static str> {
+                reached(Moment::ForLibraries);
                 if task == 1 {
                     self.first.wait();
                 }
@@ -713,7 +693,7 @@ mod tests {
         impl Work for Full {
             type Made = ();
             type Error = &'static str;
-            fn make(&self, _task: usize, _early: &dyn Fn()) -> Result<(), &'static str> {
+            fn make(&self, _task: usize, _reached: &dyn Fn(Moment)) -> Result<(), &'static str> {
                 Ok(())
             }
             fn keep(&self, _made: Vec<(usize, ())>) -> Result<(), &'static str> {
@@ -751,7 +731,7 @@ mod tests {
             let tasks: Vec<_> = needs.iter().enumerate().map(|(position, needs)| Task {
                 after: if position == 0 { BTreeMap::new() } else {
                     needs.iter().map(|(index, early)| {
-                        (index.index(position), if *early { Moment::Early } else { Moment::Kept })
+                        (index.index(position), if *early { Moment::ForLibraries } else { Moment::Kept })
                     }).collect()
                 },
                 lane: if position % 3 == 0 { Lane::Fetch } else { Lane::Build },

@@ -1,19 +1,26 @@
 //! [`Unfinished`]: what dependents may read of libraries that are still being made.
 //!
-//! rustc writes a library's metadata long before its code, and other libraries need no more to be
+//! rustc writes a library's metadata long before its code, and other crates need no more to be
 //! compiled. They see the metadata alone, in a folder of its own at the place of the future
 //! object: neither does a half-written library show, nor does it matter to a dependent when the
-//! object moves to the store. That a library comes out the same either way is tested
+//! object moves to the store. That a crate comes out the same either way is tested
 //! (`tests/pipelining.rs`); metadata says nothing of the file it was read from.
+//!
+//! For a program, rustc insists on whole libraries, as the linker will want them. Here the recorder
+//! is called in place of the linker and notes down their names, so that libraries without code do.
 //!
 //! The finished object holds the library alone. Its metadata is part of it, rustc maps it from
 //! there as quickly, and a second copy would make objects bigger by a third.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use camino::Utf8Path;
 use orlop_store::{Scratch, StorePath};
+
+/// The ending of libraries.
+const LIBRARY: &str = "rlib";
 
 /// The folders with metadata of libraries that are not in the store yet.
 #[derive(Debug, Default)]
@@ -27,6 +34,34 @@ impl Metadata {
     pub(crate) fn folder(&self) -> &Utf8Path {
         self.0.folder()
     }
+
+    /// Makes, in an empty folder, a library that has this metadata and no code.
+    pub(crate) fn write_library(&self, folder: &Utf8Path) -> io::Result<()> {
+        for entry in self.folder().read_dir_utf8()? {
+            let entry = entry?;
+            let library = folder.join(entry.file_name()).with_extension(LIBRARY);
+            fs_err::write(library, archive(&fs_err::read(entry.path())?))?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns an archive with metadata as its one member. rustc itself wraps it into an object file
+/// there, for the sake of linkers, but reads what is no object file as it is.
+///
+/// Format: `ar(5)`, common to all systems: a signature, then for each member a line of 60 letters
+/// (name, time, owner, group, mode, length) and its bytes, to an even length.
+fn archive(metadata: &[u8]) -> Vec<u8> {
+    let (name, length) = ("lib.rmeta/", metadata.len());
+    let line = format!(
+        "{name:<16}{:<12}{:<6}{:<6}{:<8}{length:<10}`\n",
+        0, 0, 0, 644
+    );
+    let mut bytes = [b"!<arch>\n", line.as_bytes(), metadata].concat();
+    if !length.is_multiple_of(2) {
+        bytes.push(b'\n');
+    }
+    bytes
 }
 
 impl Unfinished {
@@ -47,5 +82,22 @@ impl Unfinished {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<StorePath, Arc<Metadata>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archive_holds_the_metadata() {
+        for metadata in ["rust metadata", "even"] {
+            let bytes = archive(metadata.as_bytes());
+            let archive = goblin::archive::Archive::parse(&bytes).unwrap();
+            assert_eq!(archive.members(), ["lib.rmeta"]);
+            let member = archive.extract("lib.rmeta", &bytes).unwrap();
+            assert_eq!(member, metadata.as_bytes());
+            assert!(bytes.len().is_multiple_of(2));
+        }
     }
 }

@@ -71,6 +71,8 @@ pub(crate) struct Workplace<'a> {
     inputs: BTreeSet<StorePath>,
     /// Those of the inputs that are still being made.
     unfinished: BTreeMap<StorePath, Arc<Metadata>>,
+    /// Libraries to show in their places, if metadata will not do.
+    libraries: Option<Scratch>,
     /// The same places as a process sees them.
     pub(crate) seen: Seen,
 }
@@ -178,12 +180,29 @@ impl<'a> Workplace<'a> {
             log,
             inputs,
             unfinished,
+            libraries: None,
             seen,
         };
         for folder in ["home", "tmp"] {
             place.io(fs_err::create_dir(place.scratch.folder().join(folder)))?;
         }
         Ok(place)
+    }
+
+    /// Shows libraries that are still being made as libraries without code.
+    pub(crate) fn show_libraries(&mut self) -> Result<(), BuildError> {
+        if self.unfinished.is_empty() {
+            return Ok(());
+        }
+        let libraries = self.site.context.store.scratch()?;
+        for (path, metadata) in &self.unfinished {
+            let folder = libraries.folder().join(path.to_string());
+            self.io(fs_err::create_dir(&folder))?;
+            self.io(metadata.write_library(&folder))?;
+        }
+        self.libraries = Some(libraries);
+        self.seen.unfinished.clear();
+        Ok(())
     }
 
     /// Returns the staged output, on the host.
@@ -277,7 +296,13 @@ impl<'a> Workplace<'a> {
 
     fn job(&self, command: Command, tools: &Tools, messages: Option<Arc<OwnedFd>>) -> Job {
         let slots: JobSlots = self.site.slots.of_job(command.slots);
-        let unfinished = self.unfinished.iter();
+        let shown = |(path, metadata): (&StorePath, &Arc<Metadata>)| {
+            let folder = match &self.libraries {
+                Some(libraries) => libraries.folder().join(path.to_string()),
+                None => metadata.folder().to_owned(),
+            };
+            (path.clone(), folder)
+        };
         Job {
             name: self.name.clone(),
             program: command.program,
@@ -287,9 +312,7 @@ impl<'a> Workplace<'a> {
             c_tools: tools.c_tools.clone(),
             inputs: self.inputs.clone(),
             copies: command.copies,
-            unfinished: unfinished
-                .map(|(path, metadata)| (path.clone(), metadata.folder().to_owned()))
-                .collect(),
+            unfinished: self.unfinished.iter().map(shown).collect(),
             output: Some(JobOutput {
                 staged: self.staged.to_owned(),
                 path: self.seen.path.clone(),

@@ -197,16 +197,21 @@ fn add_remapping(arguments: &mut Arguments, call: &RustcCall, said: &Said, seen:
     remap(seen.scratch.as_str(), "build");
 }
 
-/// Adds what build scripts and recipes say about native libraries.
-fn add_native(arguments: &mut Arguments, call: &RustcCall, said: &Said, seen: &Seen) {
+/// Returns where rustc looks for native libraries, as `-L` takes it.
+pub(super) fn native_folders(call: &RustcCall, said: &Said, seen: &Seen) -> Vec<String> {
     let runs = said
         .runs()
         .map(|run| (&run.directives, run.out_dir.as_path()));
-    for path in Directives::search_paths(runs) {
-        arguments.pair("-L", path);
-    }
-    for folder in folders(&call.natives, &["lib"], seen) {
-        arguments.pair("-L", format!("native={folder}"));
+    let mut found = Directives::search_paths(runs);
+    let recipes = folders(&call.natives, &["lib"], seen).into_iter();
+    found.extend(recipes.map(|folder| format!("native={folder}")));
+    found
+}
+
+/// Adds what build scripts and recipes say about native libraries.
+fn add_native(arguments: &mut Arguments, call: &RustcCall, said: &Said, seen: &Seen) {
+    for folder in native_folders(call, said, seen) {
+        arguments.pair("-L", folder);
     }
     let Some(Run { directives, .. }) = &said.own else {
         return;

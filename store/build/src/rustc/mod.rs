@@ -19,12 +19,13 @@ mod messages;
 mod tests;
 
 use camino::Utf8PathBuf;
-use orlop_store::derivation::{CrateKind, Library, RustcCall};
+use orlop_store::derivation::{CrateKind, Library, Lto, RustcCall};
 use orlop_store::{JobSlots, StorePath};
 
 use crate::error::BuildError;
+use crate::schedule::Moment;
 use crate::script::{DIRECTIVES, Directives};
-use crate::workplace::{Command, METADATA, Workplace};
+use crate::workplace::{Command, METADATA, Seen, Workplace};
 use messages::Message;
 
 /// The name of a compiled build script in its object.
@@ -45,18 +46,25 @@ struct Run {
     out_dir: Utf8PathBuf,
 }
 
-/// Calls rustc, and leaves in the staged folder exactly what the object holds. Calls `early`, if
-/// given, when other libraries can be compiled that use this one.
+/// Whether rustc only compiles: the recorder takes the place of the linker, and no code of other
+/// libraries is optimised with the crate's own.
+pub(crate) fn links_nothing(call: &RustcCall) -> bool {
+    matches!(call.kind, CrateKind::Program { .. } | CrateKind::Plugin)
+        && matches!(call.codegen.lto, Lto::Local | Lto::Off)
+}
+
+/// Calls rustc, and leaves in the staged folder exactly what the object holds. Calls `reached`, if
+/// given, when other crates can be compiled that use this one.
 pub(crate) fn compile(
     call: &RustcCall,
     place: &Workplace<'_>,
-    early: Option<&dyn Fn()>,
+    reached: Option<&dyn Fn(Moment)>,
 ) -> Result<(), BuildError> {
-    let command = command(call, place)?;
+    let said = Said::of(call, place)?;
     if let CrateKind::CLibrary(_) = &call.kind {
         place.io(fs_err::create_dir(place.staged().join("lib")))?;
     }
-    call_rustc(call, place, command, early)?;
+    call_rustc(call, &said, place, reached)?;
     let expected = match &call.kind {
         CrateKind::Program { .. } | CrateKind::Plugin => return check_link_set(place),
         CrateKind::CLibrary(library) => return c_library::finish(library, call, place),
@@ -75,12 +83,15 @@ pub(crate) fn compile(
 
 /// Gets the working folder ready; returns what is run in it.
 pub(crate) fn command(call: &RustcCall, place: &Workplace<'_>) -> Result<Command, BuildError> {
-    let said = Said::of(call, place)?;
+    command_of(call, &Said::of(call, place)?, place)
+}
+
+fn command_of(call: &RustcCall, said: &Said, place: &Workplace<'_>) -> Result<Command, BuildError> {
     place.io(fs_err::create_dir(place.scratch().join(arguments::PROGRAM)))?;
     Ok(Command {
         program: place.seen.object(&call.tools.compiler).join("bin/rustc"),
-        args: arguments::arguments(call, &said, &place.seen),
-        environment: environment::environment(call, &said, &place.seen),
+        args: arguments::arguments(call, said, &place.seen),
+        environment: environment::environment(call, said, &place.seen),
         folder: place.seen.object(&call.source),
         capture_stdout: false,
         copies: Vec::new(),
@@ -91,19 +102,20 @@ pub(crate) fn command(call: &RustcCall, place: &Workplace<'_>) -> Result<Command
 /// Offers the metadata of a library to those that use it as soon as rustc has written it.
 fn call_rustc(
     call: &RustcCall,
+    said: &Said,
     place: &Workplace<'_>,
-    command: Command,
-    early: Option<&dyn Fn()>,
+    reached: Option<&dyn Fn(Moment)>,
 ) -> Result<(), BuildError> {
+    let command = command_of(call, said, place)?;
     let file = Utf8PathBuf::from(own_library(call, place).file_name()).with_extension(METADATA);
     let mut offered = None;
     place.run_listening(command, &call.tools, &mut |line| {
         match Message::parse(line) {
             Message::Wrote { kind } if kind == "metadata" && offered.is_none() => {
-                if let Some(early) = early {
+                if let Some(reached) = reached {
                     offered = place.offer(&file)?;
                     if offered.is_some() {
-                        early();
+                        reached(with_metadata(call, said, &place.seen));
                     }
                 }
             }
@@ -117,6 +129,16 @@ fn call_rustc(
         return Err(place.failed("`rustc` wrote other metadata than it had told of"));
     }
     Ok(())
+}
+
+/// How far a library is when its metadata is there. rustc takes native libraries that are packed into
+/// a library out of it again to link them; where there may be any, programs need all of it.
+fn with_metadata(call: &RustcCall, said: &Said, seen: &Seen) -> Moment {
+    if arguments::native_folders(call, said, seen).is_empty() {
+        Moment::ForPrograms
+    } else {
+        Moment::ForLibraries
+    }
 }
 
 /// The library that a call makes, as others will name it.
