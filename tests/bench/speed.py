@@ -2,12 +2,13 @@
 """Measures installs against Cargo, interleaved, with warm downloads on both sides.
 
     tests/bench/speed.py cold ORLOP FOLDER [--app ripgrep] [--rounds 3]
-    tests/bench/speed.py many ORLOP FOLDER [--apps hexyl,sd,…] [--sccache PROGRAM] [--policy shared]
+    tests/bench/speed.py many ORLOP FOLDER [--apps hexyl,sd,…] [--sccache PROGRAM [--without-cargo]]
     tests/bench/speed.py next ORLOP FOLDER [--first hexyl@0.17.0] [--then hexyl@0.16.0]
 
 `cold` installs one app into an empty home (static, then shared) and with `cargo install` into an
 empty root and target folder. `many` installs apps one after the other: Orlop into one home, Cargo
-into a target folder of its own each, and Cargo with a warm sccache. `next` installs an app of which
+into a target folder of its own each, and Cargo with sccache, warm or (`--cache`) with what is in
+a folder: what it keeps depends on FOLDER. `next` installs an app of which
 every crate is there already, and subtracts how long rustc is busy with its own package when Cargo
 calls it, link included. ORLOP is the program,
 FOLDER an empty place for all of it; it is removed at the end. `--warm HOME` names a home with the
@@ -126,7 +127,8 @@ def many(options):
         "SCCACHE_SERVER_PORT": "4227",
     }
     ways = {"orlop": lambda app: orlop(options, folder, app, "shared")}
-    ways["cargo"] = lambda app: cargo(options, app)
+    if not options.without_cargo:
+        ways["cargo"] = lambda app: cargo(options, app)
     if options.sccache:
         for app in [] if options.cache else apps:
             cargo(options, app, **cache)
@@ -207,6 +209,7 @@ def main():
     parser.add_argument("--apps", default=APPS)
     parser.add_argument("--sccache", default="")
     parser.add_argument("--cache", help="a folder that sccache has filled with all of it already")
+    parser.add_argument("--without-cargo", action="store_true", help="for `many`: sccache alone")
     parser.add_argument("--policy", default="shared")
     parser.add_argument("--first", default="hexyl@0.17.0")
     parser.add_argument("--then", default="hexyl@0.16.0")
