@@ -113,15 +113,16 @@ impl Borders<'_> {
             (Side::Library(_, defined), false) => {
                 (!defined.defined.contains_key(hidden.name)).then_some(Visibility::Default)
             }
-            (Side::Plugin, false) if self.asked.contains(hidden.name) => Some(Visibility::Default),
             (Side::Binary | Side::Plugin, true) => self
                 .asked
                 .contains(hidden.name)
                 .then_some(Visibility::Default),
-            (Side::Binary | Side::Plugin, false) => self
-                .offered
-                .contains(hidden.name)
-                .then_some(Visibility::Default),
+            // One hidden reference hides the definition in another object of the same binary.
+            (Side::Binary | Side::Plugin, false) => {
+                let crosses =
+                    self.offered.contains(hidden.name) || self.asked.contains(hidden.name);
+                crosses.then_some(Visibility::Default)
+            }
         }
     }
 
@@ -152,4 +153,28 @@ fn defined(group: &Group<'_>, shared: &Shared) -> Symbols {
 
 fn strings<'a>(names: impl Iterator<Item = &'a String>) -> BTreeSet<&'a str> {
     names.map(String::as_str).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As in `difft` with `bat` beside it: its allocator is in one object, and another one, into
+    /// which the optimizer took calls of it along, refers to it as hidden.
+    #[test]
+    fn an_allocator_is_hidden_by_no_object_of_its_program() {
+        let borders = Borders {
+            offered: ["offered"].into(),
+            asked: ["__rust_realloc"].into(),
+        };
+        for side in [Side::Binary, Side::Plugin] {
+            for defined in [true, false] {
+                let rule = |name| borders.rule(Hidden { name, defined }, side);
+                assert_eq!(rule("__rust_realloc"), Some(Visibility::Default));
+                assert_eq!(rule("own"), None);
+                let offered = (!defined).then_some(Visibility::Default);
+                assert_eq!(rule("offered"), offered);
+            }
+        }
+    }
 }
