@@ -187,6 +187,38 @@ fn compile_error() {
     as_before(&env);
 }
 
+/// New versions of a library break an app, while its author has locked others.
+#[test]
+fn a_way_out_of_versions_that_break() {
+    let env = with_app();
+    let lock = "version = 4\n\n[[package]]\nname = \"broken\"\nversion = \"1.0.0\"\n\n\
+                [[package]]\nname = \"moved\"\nversion = \"1.0.0\"\n\
+                source = \"registry+https://example.test/index\"\n";
+    let app = |name, lock| {
+        Package::new(name, "1.0.0")
+            .needs("moved", "1")
+            .main("fn main() { moved::there(); }")
+            .file("Cargo.lock", lock)
+    };
+    env.registry
+        .publish(Package::new("moved", "1.0.0").lib("pub fn there() {}"))
+        .publish(Package::new("moved", "1.1.0").lib("pub fn here() {}"))
+        .publish(app("broken", lock))
+        .publish(app(
+            "hopeless",
+            &lock
+                .replace("1.0.0\"\nsource", "1.1.0\"\nsource")
+                .replace("broken", "hopeless"),
+        ));
+    let way_out = "orlop install broken --policy locked";
+    env.run("install broken").fails(5).says(way_out);
+    let run = env.run("install hopeless").fails(5);
+    assert!(!run.stderr.contains("--policy locked"), "{run}");
+    as_before(&env);
+    env.run("install broken --policy locked").success();
+    env.program("broken").success();
+}
+
 #[test]
 fn a_build_script_that_fails() {
     let env = with_app();

@@ -64,7 +64,8 @@ pub(crate) struct Making<'a> {
 impl Making<'_> {
     /// Executes a plan.
     pub(crate) fn execute(&self, plan: &Plan) -> Result<(), CommandError> {
-        self.work.execute(plan, self.archives, self.keep_failed)
+        let executed = self.work.execute(plan, self.archives, self.keep_failed);
+        executed.map_err(|error| self.work.told(error, self.packages, self.registry))
     }
 
     /// Links apps whose link sets are there, as if there were no others.

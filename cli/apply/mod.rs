@@ -2,6 +2,7 @@
 //! profile ends here; those that go only a part of the way begin in [`make`](mod@make). What there is
 //! to do for packages is found out in `steps`; the tests of libraries that stay with them, in `tests`.
 
+mod failure;
 mod make;
 mod steps;
 mod tests;
@@ -10,6 +11,7 @@ use std::collections::BTreeSet;
 
 use camino::Utf8PathBuf;
 use jiff::Timestamp;
+use orlop_build::BuildError;
 use orlop_index::Registry;
 use orlop_link::{Linkage, Linked, View};
 use orlop_recipes::{LinkageChoice, Manifest, PackageName, RecipeSet};
@@ -204,7 +206,8 @@ impl Work<'_> {
         if self.context.global.dry_run {
             return Ok(Outcome::Planned(plan));
         }
-        self.execute(&plan, &archives, false)?;
+        self.execute(&plan, &archives, false)
+            .map_err(|error| self.told(error, &apps, &registry))?;
         let linked = self.link(&apps, &plan.apps, &registry)?;
         self.commit(&apps, (plan, &natives), &linked, &lock)
     }
@@ -214,12 +217,11 @@ impl Work<'_> {
         plan: &Plan,
         archives: &Archives<'_>,
         keep_failed: bool,
-    ) -> Result<(), CommandError> {
+    ) -> Result<(), BuildError> {
         if !plan.build.is_empty() {
             self.context.ui.status(summary(plan));
         }
-        orlop_build::execute(plan, &self.executor(archives, keep_failed))?;
-        Ok(())
+        orlop_build::execute(plan, &self.executor(archives, keep_failed))
     }
 
     fn executor<'c>(
