@@ -271,7 +271,7 @@ fn one(
         requirement: request.requirement,
         features: request.features,
         default_features: request.default_features,
-        policy: request.policy,
+        policy: request.policy.unwrap_or_default(),
         linkage,
         codegen: request.codegen,
         compiler: request.compiler,

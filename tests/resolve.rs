@@ -206,6 +206,17 @@ fn the_published_lock_decides_if_it_is_asked_to() {
     assert_eq!(env.program("locked").success().stdout, "1\n");
     let unchanged = env.run("sync --json").success().json();
     assert_eq!(unchanged["outcome"], "unchanged");
+    // A recipe decides where nobody else does.
+    let recipe = env.write(
+        "own.toml",
+        "schema = 1\n[app]\nname = \"own\"\ncrate = \"locked\"\npolicy = \"locked\"\n",
+    );
+    let recipe = recipe.display();
+    env.run("remove locked").success();
+    for (choice, says) in [("", "1\n"), ("--policy shared", "2\n"), ("", "2\n")] {
+        env.run(&format!("install {recipe} {choice}")).success();
+        assert_eq!(env.program("locked").success().stdout, says, "{choice}");
+    }
     env.run("install app --policy locked")
         .fails(4)
         .says("published without a `Cargo.lock`");

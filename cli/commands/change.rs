@@ -255,7 +255,7 @@ fn requested(
         request.natives = arguments.native.iter().cloned().collect();
     }
     if let Some(policy) = arguments.policy {
-        request.policy = policy;
+        request.policy = Some(policy);
     }
     Ok(request)
 }

@@ -82,7 +82,7 @@ fn questions(
         let mut asked = PackageRequest::from(spec.clone());
         asked.features.clone_from(&features);
         asked.default_features = !arguments.no_default_features;
-        asked.policy = arguments.policy.unwrap_or_default();
+        asked.policy = arguments.policy;
         let name = match spec {
             AppSpec::Registry { name, .. } => name.clone(),
             AppSpec::Recipe(path) => match request::read_recipe(context, path)? {

@@ -49,6 +49,7 @@ pub(crate) fn order(table: &str) -> &'static [&'static str] {
             "source",
             "features",
             "default-features",
+            "policy",
             "binaries",
             "aliases",
             "plugins",

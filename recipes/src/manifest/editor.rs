@@ -312,10 +312,7 @@ fn fields(request: &PackageRequest) -> [(&'static str, Option<Value>); 9] {
             "default-features",
             (!default_features).then(|| false.into()),
         ),
-        (
-            "policy",
-            (*policy != default.policy).then(|| policy.as_str().into()),
-        ),
+        ("policy", policy.map(|policy| policy.as_str().into())),
         ("linkage", linkage.map(|linkage| linkage.as_str().into())),
         (
             "codegen",
@@ -483,7 +480,7 @@ fd-find = { version = "10",   features = ["x"] } # finds files
         let request = PackageRequest {
             features: vec!["x".parse().unwrap(), "y".parse().unwrap()],
             default_features: false,
-            policy: Policy::Locked,
+            policy: Some(Policy::Locked),
             linkage: Some(LinkageChoice::Crate),
             compiler: Some("1.95.0".to_owned()),
             recipe: Some("./it's.toml".to_owned()),
@@ -603,7 +600,7 @@ fd-find = { version = "10",   features = ["x"] } # finds files
             prop::sample::select(vec!["*", "1", "=1.2.3", ">=1, <3", "0.1.0-rc.1"]),
             prop::collection::vec("[a-z][a-z0-9-]{0,5}", 0..3),
             any::<bool>(),
-            prop::sample::select(vec![Policy::Latest, Policy::Locked, Policy::Shared]),
+            prop::sample::select(vec![None, Some(Policy::Locked), Some(Policy::Shared)]),
             prop::option::of(Just(LinkageChoice::Static)),
             prop::sample::select(vec![CodegenChoice::Shared, CodegenChoice::App]),
             prop::option::of("[0-9a-z.-]{1,8}"),

@@ -77,8 +77,8 @@ pub struct PackageRequest {
     pub features: Vec<FeatureName>,
     /// Whether the default features are on.
     pub default_features: bool,
-    /// How versions of its crates are chosen.
-    pub policy: Policy,
+    /// How versions of its crates are chosen; none means as its recipe says, or else the default.
+    pub policy: Option<Policy>,
     /// How it is linked; none means as the manifest says.
     pub linkage: Option<LinkageChoice>,
     /// Whose codegen options its crates are compiled with.
@@ -152,7 +152,7 @@ impl Default for PackageRequest {
             requirement: VersionReq::STAR,
             features: Vec::new(),
             default_features: true,
-            policy: Policy::default(),
+            policy: None,
             linkage: None,
             codegen: CodegenChoice::default(),
             compiler: None,

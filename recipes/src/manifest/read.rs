@@ -80,7 +80,7 @@ fn request(value: Value<'_>) -> Result<PackageRequest, RecipeError> {
         default_features: table
             .boolean("default-features")?
             .unwrap_or(default.default_features),
-        policy: table.choice("policy")?.unwrap_or(default.policy),
+        policy: table.choice("policy")?,
         linkage: table.choice("linkage")?,
         codegen: table.choice("codegen")?.unwrap_or(default.codegen),
         compiler: table.text("compiler", text::line)?,
@@ -136,7 +136,7 @@ number-sys = "../number-sys.toml"
             requirement: requirement("10"),
             features: vec!["x".parse().unwrap()],
             default_features: false,
-            policy: Policy::Shared,
+            policy: Some(Policy::Shared),
             linkage: Some(LinkageChoice::Static),
             codegen: CodegenChoice::App,
             compiler: Some("1.95.0".to_owned()),

@@ -58,7 +58,7 @@ pub use tool::Tool;
 
 use crate::choice::choice;
 use crate::error::RecipeError;
-use crate::manifest::PackageRequest;
+use crate::manifest::{PackageRequest, Policy};
 use crate::name::{FeatureName, PackageName};
 use crate::{Version, VersionReq};
 
@@ -116,6 +116,8 @@ pub struct AppRecipe {
     pub features: Vec<FeatureName>,
     /// Whether the default features are on.
     pub default_features: bool,
+    /// How versions of its crates are chosen where nobody says; none means the default.
+    pub policy: Option<Policy>,
     /// The programs that are exposed; none named means all.
     pub binaries: BTreeSet<String>,
     /// Other names by which people look for it.
@@ -404,6 +406,7 @@ impl AppRecipe {
         request.features.sort();
         request.features.dedup();
         request.default_features &= self.default_features;
+        request.policy = request.policy.or(self.policy);
         request
     }
 }

@@ -58,6 +58,7 @@ fn app(mut table: Table<'_>) -> Result<AppRecipe, RecipeError> {
             .unwrap_or(VersionReq::STAR),
         features: table.texts("features", |text| Ok(text.parse()?))?,
         default_features: table.boolean("default-features")?.unwrap_or(true),
+        policy: table.choice("policy")?,
         binaries: table
             .texts("binaries", text::program)?
             .into_iter()
@@ -372,6 +373,7 @@ fn package(text: &str) -> Result<PackageName, RecipeErrorKind> {
 
 #[cfg(test)]
 mod tests {
+    use crate::manifest::Policy;
     use insta::assert_snapshot;
 
     use super::*;
@@ -410,6 +412,7 @@ mod tests {
             version = "2"
             features = ["x"]
             default-features = false
+            policy = "locked"
             binaries = ["hello"]
             aliases = ["hi"]
             plugins = ["hello-api"]
@@ -430,6 +433,7 @@ mod tests {
             requirement: VersionReq::parse("2").unwrap(),
             features: vec!["x".parse().unwrap()],
             default_features: false,
+            policy: Some(Policy::Locked),
             binaries: BTreeSet::from(["hello".to_owned()]),
             aliases: names(&["hi"]),
             plugins: names(&["hello-api"]),

@@ -8,7 +8,6 @@ macro_rules! files {
 
 /// The name and the text of each shipped recipe.
 pub(crate) const FILES: &[(&str, &str)] = files![
-    "alacritty.toml",
     "ast-grep.toml",
     "autotools.toml",
     "aws-lc-fips-sys.toml",
@@ -60,7 +59,6 @@ pub(crate) const FILES: &[(&str, &str)] = files![
     "jemalloc-sys.toml",
     "jemalloc.toml",
     "jj-cli.toml",
-    "jless.toml",
     "just.toml",
     "libbzip3-sys.toml",
     "libdbus-sys.toml",
@@ -128,7 +126,6 @@ pub(crate) const FILES: &[(&str, &str)] = files![
     "watchexec-cli.toml",
     "xh.toml",
     "xz.toml",
-    "yazi-fm.toml",
     "zlib.toml",
     "zoxide.toml",
     "zstd-sys.toml",
