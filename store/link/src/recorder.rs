@@ -40,6 +40,12 @@ pub enum RecordError {
         /// The word, with replacements.
         word: String,
     },
+    /// What is to be linked is not there.
+    #[error("record a link: `{file}` is not there")]
+    Absent {
+        /// The file.
+        file: String,
+    },
     /// A flag lacks its value.
     #[error("record a link: nothing follows `{flag}`")]
     NoValue {
@@ -173,6 +179,7 @@ impl Recorder<'_> {
 
     /// Records a file, or a flag of the compiler driver.
     fn word(&mut self, word: &str) -> Result<(), RecordError> {
+        check_there(word)?;
         let item = match word.split_once('=') {
             _ if !word.starts_with('-') && Utf8Path::new(word).is_file() => self.file("", word)?,
             Some((flag, file)) if word.starts_with('-') && is_movable(file) => {
@@ -188,6 +195,7 @@ impl Recorder<'_> {
     fn linker_words(&mut self, list: &str) -> Result<(), RecordError> {
         let mut flags: Vec<&str> = Vec::new();
         for word in list.split(',') {
+            check_there(word)?;
             match word {
                 "-Bstatic" | "-dn" | "-non_shared" | "-static" => self.archives_only = true,
                 "-Bdynamic" | "-dy" | "-call_shared" => self.archives_only = false,
@@ -361,9 +369,21 @@ fn is_linker_choice(word: &str) -> bool {
 
 /// Whether a word names an object, an archive or a shared library by its absolute path.
 fn is_library_file(word: &str) -> bool {
+    is_library_path(word) && Utf8Path::new(word).is_file()
+}
+
+fn is_library_path(word: &str) -> bool {
     let path = Utf8Path::new(word);
-    let known = matches!(path.extension(), Some("a" | "rlib" | "o" | "so"));
-    known && path.is_absolute() && path.is_file()
+    path.is_absolute() && matches!(path.extension(), Some("a" | "rlib" | "o" | "so"))
+}
+
+/// A later link would miss what is not there, and nobody would know why.
+fn check_there(word: &str) -> Result<(), RecordError> {
+    if is_library_path(word) && !Utf8Path::new(word).exists() {
+        let file = word.to_owned();
+        return Err(RecordError::Absent { file });
+    }
+    Ok(())
 }
 
 /// Whether a word is the absolute path of a file that the C tools do not have.
@@ -537,6 +557,12 @@ mod tests {
             record(&["-m64"]),
             "record a link: the command line names no output"
         );
+        for word in ["/absent/libz.a", "-Wl,--whole-archive,/absent/libz.a"] {
+            assert_eq!(
+                record(&[word]),
+                "record a link: `/absent/libz.a` is not there"
+            );
+        }
         assert_eq!(record(&["-o"]), "record a link: nothing follows `-o`");
         let endless = case.path("endless");
         let endless = case.file("endless", &format!("@{endless}"));
