@@ -7,17 +7,6 @@ use std::process::Command;
 
 use crate::support::{Env, Package};
 
-/// `Cargo.lock` of a package that uses one other.
-fn lock(package: &str, version: &str, used: &str, used_version: &str) -> String {
-    let source = "registry+https://example.test/index";
-    let zeros = "0".repeat(64);
-    format!(
-        "version = 4\n\n[[package]]\nname = \"{package}\"\nversion = \"{version}\"\n\
-         dependencies = [\n \"{used}\",\n]\n\n[[package]]\nname = \"{used}\"\n\
-         version = \"{used_version}\"\nsource = \"{source}\"\nchecksum = \"{zeros}\"\n"
-    )
-}
-
 /// Publishes a library for C with one function, which asks another crate for its answer, and a
 /// header that its build script makes beside the one it carries.
 fn publish_tiny(env: &Env, version: &str, answer: i32) {
@@ -36,10 +25,7 @@ fn publish_tiny(env: &Env, version: &str, answer: i32) {
         .feature("negative", &[])
         .feature("capi", &[])
         .needs("answers", &version[..1])
-        .file(
-            "Cargo.lock",
-            &lock("tiny-capi", version, "answers", version),
-        )
+        .locks("answers", version)
         .file(
             "include/tiny.h",
             "#include <tiny/made.h>\nint32_t tiny_answer(void);\n",

@@ -192,13 +192,10 @@ fn why_leads_from_a_crate_to_the_apps() {
 #[test]
 fn the_published_lock_decides_if_it_is_asked_to() {
     let env = with_graph();
-    let lock = "version = 4\n\n[[package]]\nname = \"locked\"\nversion = \"1.0.0\"\n\n\
-                [[package]]\nname = \"shared\"\nversion = \"1.0.0\"\n\
-                source = \"registry+https://example.test/index\"\n";
     let app = Package::new("locked", "1.0.0")
         .main("fn main() { println!(\"{}\", shared::N); }")
         .needs("shared", "^1")
-        .file("Cargo.lock", lock);
+        .locks("shared", "1.0.0");
     env.registry.publish(app);
     env.run("install locked").success();
     assert_eq!(env.program("locked").success().stdout, "2\n");

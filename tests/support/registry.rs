@@ -53,6 +53,19 @@ impl Package {
         self
     }
 
+    /// Publishes it with a `Cargo.lock` of itself and one package that it uses.
+    pub(crate) fn locks(self, used: &str, used_version: &str) -> Self {
+        let Self { name, version, .. } = &self;
+        let source = "registry+https://example.test/index";
+        let zeros = "0".repeat(64);
+        let lock = format!(
+            "version = 4\n\n[[package]]\nname = \"{name}\"\nversion = \"{version}\"\n\
+             dependencies = [\n \"{used}\",\n]\n\n[[package]]\nname = \"{used}\"\n\
+             version = \"{used_version}\"\nsource = \"{source}\"\nchecksum = \"{zeros}\"\n"
+        );
+        self.file("Cargo.lock", &lock)
+    }
+
     /// Sets `src/lib.rs`.
     pub(crate) fn lib(self, text: &str) -> Self {
         self.file("src/lib.rs", text)
