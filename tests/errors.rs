@@ -191,27 +191,23 @@ fn compile_error() {
 #[test]
 fn a_way_out_of_versions_that_break() {
     let env = with_app();
-    let lock = "version = 4\n\n[[package]]\nname = \"broken\"\nversion = \"1.0.0\"\n\n\
-                [[package]]\nname = \"moved\"\nversion = \"1.0.0\"\n\
-                source = \"registry+https://example.test/index\"\n";
-    let app = |name, lock| {
+    let app = |name, version| {
         Package::new(name, "1.0.0")
             .needs("moved", "1")
             .main("fn main() { moved::there(); }")
-            .file("Cargo.lock", lock)
+            .locks("moved", version)
     };
     env.registry
         .publish(Package::new("moved", "1.0.0").lib("pub fn there() {}"))
         .publish(Package::new("moved", "1.1.0").lib("pub fn here() {}"))
-        .publish(app("broken", lock))
-        .publish(app(
-            "hopeless",
-            &lock
-                .replace("1.0.0\"\nsource", "1.1.0\"\nsource")
-                .replace("broken", "hopeless"),
-        ));
-    let way_out = "orlop install broken --policy locked";
-    env.run("install broken").fails(5).says(way_out);
+        .publish(app("broken", "1.0.0"))
+        .publish(app("hopeless", "1.1.0"));
+    let own = "schema = 1\n[app]\nname = \"own\"\ncrate = \"broken\"\n";
+    let recipe = env.write("own.toml", own).display().to_string();
+    for app in ["broken", "broken@1.0", &recipe] {
+        let way_out = format!("orlop install {app} --policy locked");
+        env.run(&format!("install {app}")).fails(5).says(&way_out);
+    }
     let run = env.run("install hopeless").fails(5);
     assert!(!run.stderr.contains("--policy locked"), "{run}");
     as_before(&env);

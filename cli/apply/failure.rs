@@ -2,8 +2,10 @@
 
 use orlop_build::BuildError;
 use orlop_index::Registry;
-use orlop_recipes::Policy;
+use orlop_recipes::{AppSpec, Policy};
 use orlop_resolver::resolve_locked;
+use orlop_store::derivation::PackageTexts;
+use orlop_store::{Plan, Step, StorePath};
 
 use super::{Resolved, Work};
 use crate::error::CommandError;
@@ -15,20 +17,24 @@ impl Work<'_> {
     pub(super) fn told(
         &self,
         error: BuildError,
-        apps: &[Resolved<'_>],
+        (plan, apps): (&Plan, &[Resolved<'_>]),
         registry: &Registry<'_>,
     ) -> CommandError {
-        let hint = match &error {
-            BuildError::Failed(failed) => apps
-                .iter()
-                .filter(|app| has(app, &failed.name))
-                .find(|app| self.has_others(app, registry))
-                .map(|app| {
-                    let name = &app.wanted.name;
-                    format!("take the versions that its author has built it with: `orlop install {name} --policy locked`")
-                }),
+        let package = match &error {
+            BuildError::Failed(failed) => package(plan, &failed.path),
             _ => None,
         };
+        let app = package.and_then(|package| {
+            let mut users = apps.iter().filter(|app| has(app, package));
+            users.find(|app| self.has_others(app, registry))
+        });
+        let hint = app.map(|app| {
+            let spec = self.spec(app);
+            format!(
+                "take the versions that its author has built it with: `orlop install {spec} \
+                 --policy locked`"
+            )
+        });
         CommandError::from(error).hints(hint)
     }
 
@@ -45,13 +51,36 @@ impl Work<'_> {
         let locked = request.map(|request| resolve_locked(&request, &wanted.locals.over(registry)));
         matches!(locked, Ok(Ok(locked)) if locked.packages != app.resolution.packages)
     }
+
+    /// Returns how an app was asked for.
+    fn spec(&self, app: &Resolved<'_>) -> AppSpec {
+        let name = &app.wanted.name;
+        let request = self.manifest.packages.get(name);
+        let request = request.cloned().unwrap_or_default();
+        match request.recipe {
+            Some(recipe) => AppSpec::Recipe(recipe),
+            None => AppSpec::Registry {
+                name: name.clone(),
+                requirement: request.requirement,
+            },
+        }
+    }
 }
 
-/// Whether an app is built from the package of a step.
-fn has(app: &Resolved<'_>, step: &str) -> bool {
-    app.resolution.packages.iter().any(|package| {
-        let label = format!("{} {}", package.name, package.version);
-        let after = step.strip_prefix(&label);
-        after.is_some_and(|after| after.is_empty() || after.starts_with(' '))
+/// Returns the package that a step of a plan builds.
+fn package<'p>(plan: &'p Plan, object: &StorePath) -> Option<&'p PackageTexts> {
+    let mut steps = plan.build.iter();
+    let derivation = steps.find(|derivation| derivation.path() == *object)?;
+    match &derivation.step {
+        Step::Rustc(call) => Some(&call.package),
+        Step::Script(run) => Some(&run.package),
+        Step::Unpack(_) | Step::Native(_) => None,
+    }
+}
+
+/// Whether an app is built from a package.
+fn has(app: &Resolved<'_>, package: &PackageTexts) -> bool {
+    app.resolution.packages.iter().any(|chosen| {
+        chosen.name.as_str() == package.name && chosen.version.to_string() == package.version
     })
 }

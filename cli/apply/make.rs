@@ -65,7 +65,7 @@ impl Making<'_> {
     /// Executes a plan.
     pub(crate) fn execute(&self, plan: &Plan) -> Result<(), CommandError> {
         let executed = self.work.execute(plan, self.archives, self.keep_failed);
-        executed.map_err(|error| self.work.told(error, self.packages, self.registry))
+        executed.map_err(|error| self.work.told(error, (plan, self.packages), self.registry))
     }
 
     /// Links apps whose link sets are there, as if there were no others.

@@ -207,7 +207,7 @@ impl Work<'_> {
             return Ok(Outcome::Planned(plan));
         }
         self.execute(&plan, &archives, false)
-            .map_err(|error| self.told(error, &apps, &registry))?;
+            .map_err(|error| self.told(error, (&plan, &apps), &registry))?;
         let linked = self.link(&apps, &plan.apps, &registry)?;
         self.commit(&apps, (plan, &natives), &linked, &lock)
     }
