@@ -14,6 +14,9 @@ use rustix::io::Errno;
 use crate::error::{Context as _, StoreError};
 use crate::{disk, failpoint, lock, tree};
 
+/// The folder in a home.
+pub(crate) const FOLDER: &str = "staging";
+
 /// An empty folder that becomes an object; removed with all it holds when dropped before that.
 #[derive(Debug)]
 pub struct Staged(Scratch);

@@ -23,15 +23,13 @@ use crate::staging::{self, Scratch, Staged};
 use crate::tree::{self, Tree};
 use crate::{disk, opening, reference, root};
 
-/// Where objects are made.
-const STAGING: &str = "staging";
 /// What a home holds beside the database.
 const FOLDERS: [&str; 8] = [
     "store",
     "profiles",
     "roots",
     "locks",
-    STAGING,
+    staging::FOLDER,
     "logs",
     "downloads",
     "index",
@@ -153,12 +151,12 @@ impl Store {
 
     /// Makes an empty folder for a new object.
     pub fn stage(&self) -> Result<Staged, StoreError> {
-        Staged::new(&self.home.join(STAGING))
+        Staged::new(&self.home.join(staging::FOLDER))
     }
 
     /// Makes a folder to work in, closed to other users.
     pub fn scratch(&self) -> Result<Scratch, StoreError> {
-        Scratch::new(&self.home.join(STAGING))
+        Scratch::new(&self.home.join(staging::FOLDER))
     }
 
     /// Returns the digest that a staged tree will have as an object: the identity of what is
@@ -330,7 +328,7 @@ fn prepare(home: &Utf8Path, set_aside: bool) -> Result<(), StoreError> {
         let access = || rustix::fs::access(folder.as_str(), Access::WRITE_OK | Access::EXEC_OK);
         if access() == Err(Errno::NOENT) {
             disk::create_folder(&folder)?;
-            if name == STAGING {
+            if name == staging::FOLDER {
                 disk::spread(&folder);
             }
         }
@@ -340,7 +338,7 @@ fn prepare(home: &Utf8Path, set_aside: bool) -> Result<(), StoreError> {
         tracing::debug!("no room is kept for gc: {error}");
     }
     opening::close_left(home)?;
-    staging::remove_leftovers(&home.join(STAGING))
+    staging::remove_leftovers(&home.join(staging::FOLDER))
 }
 
 /// Sets room aside, if there is none yet and the disk has it.

@@ -109,7 +109,7 @@ pub(crate) fn run(
     waiting: &mut dyn FnMut(String),
 ) -> Result<GcReport, StoreError> {
     let _only_one = StepLock::telling(store.home(), "gc", waiting)?;
-    staging::remove_leftovers(&store.home().join("staging"))?;
+    staging::remove_leftovers(&store.home().join(staging::FOLDER))?;
     let generations = remove_generations(store, options.keep, waiting)?;
     failpoint::reached("gc.generations")?;
     let mark = Mark::new(store, options, Generations::new())?;
