@@ -373,12 +373,12 @@ fn package(text: &str) -> Result<PackageName, RecipeErrorKind> {
 
 #[cfg(test)]
 mod tests {
-    use crate::manifest::Policy;
     use insta::assert_snapshot;
 
     use super::*;
     use crate::Version;
     use crate::error::rendered;
+    use crate::manifest::Policy;
     use crate::recipe::{Need, Needs};
 
     const CHECKSUM: &str = "ff20308ecabd635a2dc1dd5834a86c462cca20efba1d5d3ddab1f8aea3455cb2";

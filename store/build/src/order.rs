@@ -60,9 +60,9 @@ impl<'a> Layout<'a> {
             let mut way = task.times.whole;
             for (&before, &moment) in &task.after {
                 waits_for[before] += 1;
-                let until = (ways[before] + until(&tasks[before], moment))
+                let start = (ways[before] + until(&tasks[before], moment))
                     .saturating_sub(tasks[before].times.whole);
-                way = way.max(until + task.times.whole);
+                way = way.max(start + task.times.whole);
             }
             ways.push(way);
         }
@@ -81,12 +81,13 @@ impl<'a> Layout<'a> {
     /// Takes the task that ends next, seen from the end, for a worker that has time from `at` on; and
     /// when that is.
     fn take(&mut self, at: Duration) -> Option<(usize, Duration)> {
-        let until = match (self.ready.first(), self.coming.first()) {
+        // A worker for whom nothing is ready waits for what comes next.
+        let reached = match (self.ready.first(), self.coming.first()) {
             (None, Some((end, _))) => at.max(*end),
             _ => at,
         };
         while let Some(&(end, task)) = self.coming.first()
-            && end <= until
+            && end <= reached
         {
             self.coming.pop_first();
             self.ready.insert(Reverse((self.ways[task], task)));
