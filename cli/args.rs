@@ -222,7 +222,8 @@ pub(crate) struct Install {
     /// by commas
     #[arg(long, value_delimiter = ',', value_name = "LIBRARY")]
     pub(crate) native: Vec<PackageName>,
-    /// How versions are chosen: latest, locked or shared [default: the manifest's, or shared]
+    /// How versions are chosen: latest, locked or shared [default: the manifest's,
+    /// its recipe's, or shared]
     #[arg(long)]
     pub(crate) policy: Option<Policy>,
     /// See the registry as it was then, from now on: a date or a time
@@ -332,7 +333,8 @@ pub(crate) struct Resolve {
     /// Leave the default features off
     #[arg(long)]
     pub(crate) no_default_features: bool,
-    /// How versions are chosen: latest, locked or shared [default: shared]
+    /// How versions are chosen: latest, locked or shared [default: its recipe's, or
+    /// shared]
     #[arg(long)]
     pub(crate) policy: Option<Policy>,
     /// See the registry as it was then: a date or a time [default: now]
