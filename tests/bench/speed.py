@@ -8,13 +8,12 @@
 `cold` installs one app into an empty home (static, then shared) and with `cargo install` into an
 empty root and target folder. `many` installs apps one after the other: Orlop into one home, Cargo
 into a target folder of its own each, and Cargo with sccache, warm or (`--cache`) with what is in
-a folder: what it keeps depends on FOLDER. `next` installs an app of which
-every crate is there already, and subtracts how long rustc is busy with its own package when Cargo
-calls it, link included. ORLOP is the program,
-FOLDER an empty place for all of it; it is removed at the end. `--warm HOME` names a home with the
-downloads of all these apps (a corpus run leaves one); without it, everything is first installed
-once, by both. Prints Markdown: wall and CPU seconds
-(all child processes), and ratios of medians.
+a folder: what it keeps depends on FOLDER. `next` installs an app of which every crate is there
+already, and subtracts how long rustc is busy with its own package when Cargo calls it, link
+included. ORLOP is the program, FOLDER an empty place for all of it; it is removed at the end.
+`--warm HOME` names a home with the downloads of all these apps (a corpus run leaves one); without
+it, everything is first installed once, by both. Prints Markdown: wall and CPU seconds (all child
+processes), and ratios of medians.
 """
 
 import argparse
