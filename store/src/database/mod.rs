@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `open` | how the file is opened, and made where it is missing or damaged |
 //! | `record` | [`Record`]: what is registered of one object, sealed against damage |
+//! | `forget` | how many objects at once are forgotten |
 //! | `graph` | [`Graph`]: who refers to whom, of all objects at once |
 //!
 //! Write-ahead logging, so that readers do not wait for writers. `synchronous = FULL`, so that a
@@ -16,6 +17,7 @@
 //! take back the registration of an object that a generation already shows. The price is one
 //! `fsync` per object, about a millisecond beside a compilation.
 
+mod forget;
 mod graph;
 mod open;
 mod record;
@@ -99,21 +101,28 @@ impl Database {
     /// absent all the same.
     pub(crate) fn forget(&self, paths: &BTreeSet<StorePath>) -> Result<(), StoreError> {
         self.run("forget objects", |connection| {
-            connection.pragma_update(None, "synchronous", "NORMAL")?;
-            let forgotten = transact(connection, |transaction| {
-                let mut delete = transaction.prepare("DELETE FROM paths WHERE path = ?")?;
-                for path in paths {
-                    delete.execute([path.to_string()])?;
-                }
-                Ok(())
-            });
-            connection.pragma_update(None, "synchronous", "FULL")?;
+            forget::prepare(connection)?;
+            let forgotten = transact(connection, |transaction| forget::forget(transaction, paths));
+            forget::restore(connection)?;
             forgotten
         })
     }
 
-    /// Brings to disk what was not waited for.
+    /// Brings to disk what was not waited for: out of the log into the database, as whoever closes
+    /// it last would do, and be waited for.
     pub(crate) fn sync(&self) -> Result<(), StoreError> {
+        let complete = self.run("write to disk", |connection| {
+            connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+                let (busy, frames, written): (bool, i64, i64) =
+                    (row.get(0)?, row.get(1)?, row.get(2)?);
+                Ok(!busy && frames == written)
+            })
+        })?;
+        if complete { Ok(()) } else { self.sync_log() }
+    }
+
+    /// What others read at this moment stays in the log.
+    fn sync_log(&self) -> Result<(), StoreError> {
         // The log, never the database itself: its locks would go with the file that is closed here.
         let log = Utf8PathBuf::from(format!("{}-wal", self.path));
         match fs_err::File::open(&log) {

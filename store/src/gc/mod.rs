@@ -9,7 +9,8 @@
 //!    taken out, the others are unregistered and marked as leaving (`tree`), which makes them
 //!    absent. Who wants to use the store waits that long at most, so how many go at once depends on
 //!    how long the last ones took.
-//! 3. Without any lock, and while the next ones are taken: what leaves is deleted, and counted.
+//! 3. Without any lock, on all cores, and while the next ones are taken: what leaves is deleted, and
+//!    counted.
 //!
 //! | module | holds |
 //! |---|---|

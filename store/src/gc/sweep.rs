@@ -1,10 +1,12 @@
 //! The removal of what is still dead.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
+use std::os::fd::OwnedFd;
+use std::sync::mpsc::{self, Receiver, TryRecvError};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rayon::prelude::*;
+use camino::Utf8PathBuf;
 use rustix::io::Errno;
 
 use super::mark::Mark;
@@ -19,10 +21,10 @@ const BATCH: (usize, usize) = (64, 1024);
 
 /// How long others are to wait for that. Twice as long is no harm: that is what it takes on busy
 /// processors.
-const HOLD: Duration = Duration::from_millis(5);
+const HOLD: Duration = Duration::from_millis(10);
 
 /// How many trees are emptied before their names go, while nobody else may give names.
-const TOGETHER: usize = 8;
+const TOGETHER: usize = 16;
 
 /// How old the knowledge of what running programs use may be. They come to use what is dead only
 /// by a path that somebody remembered, and to look at all of them takes some ten milliseconds.
@@ -35,9 +37,9 @@ pub(super) struct Removed {
     pub(super) bytes: u64,
 }
 
-/// Objects that are no more, and that are still to be deleted.
+/// Objects that are no more, and whose trees are still to be deleted.
 struct Taken {
-    objects: BTreeSet<StorePath>,
+    objects: Vec<StorePath>,
     /// Bytes that are freed already.
     bytes: u64,
     /// How long others had to wait.
@@ -65,46 +67,39 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    /// Removes those of some objects that are still dead. While one batch is deleted, the next is
-    /// taken.
+    /// Removes those of some objects that are still dead. All cores delete what is taken; more is
+    /// taken before they are done with that, but not long before: others use the store in between.
     pub(super) fn remove(
         mut self,
         dead: &[StorePath],
         waiting: &mut dyn FnMut(String),
     ) -> Result<Removed, StoreError> {
-        let logs = disk::names(&self.store.home().join("logs"))?;
-        let logs = &logs.into_iter().collect();
-        let mut removed = Removed::default();
+        let store = self.store;
+        let deletion = &Deletion::new(store)?;
+        let mut underway = Underway::default();
         let mut left = dead;
         let mut size = BATCH.0;
-        let mut before: Option<Taken> = None;
-        while !left.is_empty() || before.is_some() {
-            let (batch, later) = left.split_at(size.min(left.len()));
-            left = later;
-            let mut deleted = Ok(0);
-            let store = self.store;
-            let taken = rayon::in_place_scope(|scope| {
-                if let Some(before) = &before {
-                    scope.spawn(|_| deleted = before.delete(store, logs));
-                }
-                if batch.is_empty() {
+        rayon::in_place_scope(|scope| {
+            while !left.is_empty() {
+                let (batch, later) = left.split_at(size.min(left.len()));
+                left = later;
+                let taken = self.take(batch, waiting)?;
+                size = next_size(batch.len(), taken.held);
+                underway.begin(scope, deletion, &taken);
+                if left.is_empty() {
                     // So that none of them is back after a power cut.
                     store.database()?.sync()?;
-                    Ok(None)
-                } else {
-                    self.take(batch, waiting).map(Some)
                 }
-            });
-            if let Some(before) = before {
-                removed.bytes += deleted?;
-                removed.objects.extend(before.objects);
+                // At least for some, so that others come to use the store in between.
+                while underway.wait_for_some()? {
+                    if !left.is_empty() && underway.objects <= size / 2 {
+                        break;
+                    }
+                }
             }
-            before = taken?;
-            if let Some(taken) = &before {
-                size = next_size(size, taken.held);
-            }
-        }
-        Ok(removed)
+            Ok(())
+        })?;
+        Ok(underway.removed)
     }
 
     /// Unregisters objects and marks them as leaving, while nobody uses the store.
@@ -144,7 +139,7 @@ impl<'a> Sweep<'a> {
         }
         drop(nobody_else);
         Ok(Taken {
-            objects: going,
+            objects: going.into_iter().collect(),
             bytes,
             held: began.elapsed(),
         })
@@ -175,32 +170,112 @@ fn mark(store: &Store, going: &BTreeSet<StorePath>) -> Result<(bool, u64), Store
     Ok((true, bytes))
 }
 
-impl Taken {
-    /// Deletes what was taken, and the logs of that, on all cores; returns the bytes on disk that
-    /// this freed.
-    fn delete(&self, store: &Store, logs: &BTreeSet<String>) -> Result<u64, StoreError> {
+/// What some task has deleted, and the bytes on disk that this freed.
+type Deleted = Result<(Vec<StorePath>, u64), StoreError>;
+
+/// What is being deleted.
+#[derive(Default)]
+struct Underway {
+    /// The answers of the tasks, of the oldest one first.
+    answers: VecDeque<Receiver<Deleted>>,
+    /// How many objects that are.
+    objects: usize,
+    /// What is deleted already.
+    removed: Removed,
+}
+
+impl Underway {
+    /// Lets all cores delete what was taken.
+    fn begin<'scope>(
+        &mut self,
+        scope: &rayon::Scope<'scope>,
+        deletion: &'scope Deletion<'scope>,
+        taken: &Taken,
+    ) {
+        self.objects += taken.objects.len();
+        self.removed.bytes += taken.bytes;
+        for some in taken.objects.chunks(TOGETHER) {
+            let some = some.to_vec();
+            let (done, answer) = mpsc::sync_channel(1);
+            self.answers.push_back(answer);
+            scope.spawn(move |_| {
+                let bytes = deletion.delete(&some);
+                drop(done.send(bytes.map(|bytes| (some, bytes))));
+            });
+        }
+    }
+
+    /// Waits for the oldest task; returns false if there is none.
+    fn wait_for_some(&mut self) -> Result<bool, StoreError> {
+        // A task that panics gives no answer, and its scope panics in the end.
+        let Some(deleted) = self.answers.pop_front().and_then(|answer| wait(&answer)) else {
+            return Ok(false);
+        };
+        let (objects, bytes) = deleted?;
+        self.objects -= objects.len();
+        self.removed.bytes += bytes;
+        self.removed.objects.extend(objects);
+        Ok(true)
+    }
+}
+
+/// Waits for the answer of a task; none if it panicked. A thread of the pool does tasks meanwhile: if
+/// it is the only one, nobody else would.
+fn wait<T>(answer: &Receiver<T>) -> Option<T> {
+    loop {
+        match answer.try_recv() {
+            Ok(done) => return Some(done),
+            Err(TryRecvError::Disconnected) => return None,
+            Err(TryRecvError::Empty) => {}
+        }
+        if rayon::yield_now() != Some(rayon::Yield::Executed) {
+            return answer.recv().ok();
+        }
+    }
+}
+
+/// Deletes what was taken.
+struct Deletion<'a> {
+    store: &'a Store,
+    folder: Utf8PathBuf,
+    open: OwnedFd,
+    /// The names of all logs.
+    logs: BTreeSet<String>,
+    /// Threads wait for each other at less cost than processes.
+    one_thread: Mutex<()>,
+}
+
+impl<'a> Deletion<'a> {
+    fn new(store: &'a Store) -> Result<Self, StoreError> {
         let folder = store.folder();
         let open = tree::open_parent(&folder).context("open the folder", &folder)?;
-        // Threads wait for each other at less cost than processes.
-        let one_thread = Mutex::new(());
+        let logs = disk::names(&store.home().join("logs"))?;
+        Ok(Self {
+            store,
+            folder,
+            open,
+            logs: logs.into_iter().collect(),
+            one_thread: Mutex::new(()),
+        })
+    }
+
+    /// Deletes trees that are leaving, and the logs of them; returns the bytes on disk that this
+    /// freed.
+    fn delete(&self, objects: &[StorePath]) -> Result<u64, StoreError> {
         let alone = || {
-            let one_thread = one_thread.lock().unwrap_or_else(PoisonError::into_inner);
-            Ok((add::only_one(store)?, one_thread))
+            let one_thread = self.one_thread.lock();
+            let one_thread = one_thread.unwrap_or_else(PoisonError::into_inner);
+            Ok((add::only_one(self.store)?, one_thread))
         };
-        let objects: Vec<_> = self.objects.iter().collect();
-        let deleted = objects.par_chunks(TOGETHER).map(|some| {
-            let names: Vec<_> = some.iter().map(ToString::to_string).collect();
-            let mut bytes = tree::remove_leaving((&folder, &open), &names, &alone)?;
-            failpoint::reached("gc.delete")?;
-            for path in some {
-                if logs.contains(&format!("{path}.log")) {
-                    bytes += tree::remove(&store.log_path(path))?;
-                    failpoint::reached("gc.log")?;
-                }
+        let names: Vec<_> = objects.iter().map(ToString::to_string).collect();
+        let mut bytes = tree::remove_leaving((&self.folder, &self.open), &names, &alone)?;
+        failpoint::reached("gc.delete")?;
+        for path in objects {
+            if self.logs.contains(&format!("{path}.log")) {
+                bytes += tree::remove(&self.store.log_path(path))?;
+                failpoint::reached("gc.log")?;
             }
-            Ok(bytes)
-        });
-        let bytes = deleted.try_reduce(|| 0, |one, other| Ok(one + other))?;
-        Ok(self.bytes + bytes)
+        }
+        Ok(bytes)
     }
 }

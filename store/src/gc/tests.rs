@@ -161,6 +161,27 @@ fn interrupted_adds_and_deleted_objects_are_cleared_away() {
     );
 }
 
+/// The fault harness runs it like that, so that every run makes the same calls.
+#[test]
+fn one_thread_is_enough() {
+    let home = Home::new();
+    let store = home.open();
+    let add = |number: usize| {
+        let staged = store.stage().unwrap();
+        let object = path(&format!("dead-{number}"));
+        (staged, object, testing::registration(&[]))
+    };
+    store.add_all((0..100).map(add).collect()).unwrap();
+    let (told, heard) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+        let gc = || store.gc(&GcOptions::default(), &mut |_| {});
+        told.send(pool.unwrap().install(gc).unwrap()).unwrap();
+    });
+    let report = heard.recv_timeout(Duration::from_mins(1));
+    assert_eq!(report.unwrap().removed.len(), 100);
+}
+
 #[test]
 fn gc_waits_for_those_who_use_the_store() {
     let home = Home::new();

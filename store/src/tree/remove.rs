@@ -271,14 +271,24 @@ fn bytes(stat: &Stat) -> u64 {
 
 /// Opens a folder whose content is to be removed, if it is one.
 pub(super) fn open_folder(parent: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match rustix::fs::openat(parent, name, flags, Mode::empty()) {
+    match open_unseen(parent, name) {
         Err(Errno::ACCESS) => {
             // Closed to its owner. By name, for want of an open folder; what is not a folder
             // does not come here.
             rustix::fs::chmodat(parent, name, Mode::RWXU, AtFlags::empty())?;
-            rustix::fs::openat(parent, name, flags, Mode::empty())
+            open_unseen(parent, name)
         }
+        result => result,
+    }
+}
+
+/// Opens a folder so that reading it is not noted in it, for it will be gone; that is for its owner
+/// only.
+fn open_unseen(parent: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let open = |flags| rustix::fs::openat(parent, name, flags, Mode::empty());
+    match open(flags | OFlags::NOATIME) {
+        Err(Errno::PERM) => open(flags),
         result => result,
     }
 }
