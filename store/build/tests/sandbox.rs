@@ -268,6 +268,19 @@ impl Machine {
     }
 }
 
+impl Drop for Machine {
+    /// Folders of objects are closed to their owner as well, unless that is root.
+    fn drop(&mut self) {
+        for entry in walkdir::WalkDir::new(&self.folder) {
+            let entry = entry.unwrap();
+            if entry.file_type().is_dir() {
+                let open = std::fs::Permissions::from_mode(0o755);
+                fs_err::set_permissions(entry.path(), open).unwrap();
+            }
+        }
+    }
+}
+
 fn status(machine: &Machine) {
     let run = |name| {
         machine
@@ -451,7 +464,8 @@ fn no_job_survives(machine: &Machine) {
     let mark = format!("orphan-{}", std::process::id());
     let mut child = start(&program())
         .args(["start", &mark])
-        .arg(&machine.folder)
+        // It leaves its own files behind when it is killed.
+        .env("TMPDIR", &machine.folder)
         .spawn()
         .unwrap();
     wait_until("the job runs", || lives(&mark));
@@ -462,7 +476,7 @@ fn no_job_survives(machine: &Machine) {
 
 /// The parent that [`no_job_survives`] kills.
 fn start_and_wait(args: &[&str]) -> i32 {
-    let [mark, _] = args else { return 1 };
+    let [mark] = args else { return 1 };
     let machine = Machine::new();
     machine
         .sandbox()
