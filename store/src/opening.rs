@@ -89,7 +89,7 @@ fn close_noted(home: &Utf8Path) -> Result<(), StoreError> {
     if is_of_an_object(&inside) {
         let folder = home.join(inside);
         match fs_err::symlink_metadata(&folder) {
-            Ok(found) if tree::is_leaving(&found) => {}
+            Ok(found) if tree::is_marked(&found) => {}
             Ok(found) if found.is_dir() => tree::seal_folder(&folder)?,
             Ok(_) => {}
             // gc may have taken it.

@@ -1,6 +1,7 @@
 //! Finds out again what the database knew, from the trees in the store.
 //!
-//! A tree is in the store under its name only when it is complete, so every one of them is valid.
+//! A tree is in the store under its name only when it is complete, so every one of them is valid that
+//! was not found to be damaged (`tree`).
 //! Its digest and sizes follow from it. Its references are found as Nix finds them: an object
 //! refers to those whose digest stands somewhere in its files or links. The first
 //! [`SHORT`] digits count, because that much of it stands in the file names of crates, and with
@@ -38,6 +39,10 @@ pub(crate) fn rebuild(folder: &Utf8Path, now: Timestamp) -> Result<Vec<Record>, 
     let known = known(&paths);
     let mut records = Vec::new();
     for path in &paths {
+        // What was found to be damaged is not what it was because somebody asks again.
+        if !tree::is_trusted(&folder.join(path.to_string()))? {
+            continue;
+        }
         match record(folder, path, &known, now) {
             Ok(record) => records.push(record),
             // Not one of ours, or damaged: without a record it is absent, and made again if needed.

@@ -154,8 +154,9 @@ impl Store {
     fn inodes(&self, (hash, executable): (blake3::Hash, bool)) -> Result<Equal, StoreError> {
         let mut inodes: BTreeMap<(u64, u64), Inode> = BTreeMap::new();
         for (object, path) in self.database()?.files((hash, executable))? {
-            // What a gc that was killed has left is no object, and must not be closed again.
-            if !tree::stands(&self.object(&object))? {
+            // What a gc that was killed has left is no object, and what is marked must not be
+            // closed again.
+            if !tree::is_trusted(&self.object(&object))? {
                 continue;
             }
             let path = self.object(&object).join(path);

@@ -133,9 +133,9 @@ impl Store {
         self.home.join("store").join(path.to_string())
     }
 
-    /// Whether an object is there and complete.
+    /// Whether an object is there and complete, as far as is known.
     pub fn contains(&self, path: &StorePath) -> Result<bool, StoreError> {
-        Ok(self.database()?.contains(path)? && tree::stands(&self.object(path))?)
+        Ok(self.database()?.contains(path)? && tree::is_trusted(&self.object(path))?)
     }
 
     /// Returns those of `paths` that are not there.
@@ -205,7 +205,7 @@ impl Store {
     pub fn objects(&self) -> Result<Vec<ObjectInfo>, StoreError> {
         let mut present = Vec::new();
         for object in self.database()?.infos()? {
-            if tree::stands(&self.object(&object.path))? {
+            if tree::is_trusted(&self.object(&object.path))? {
                 present.push(object);
             }
         }

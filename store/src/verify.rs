@@ -126,21 +126,31 @@ impl Store {
             .map(|path| check(self, path))
             .collect::<Result<_, StoreError>>()?;
         let bytes = checked.iter().map(|checked| checked.bytes).sum();
-        let mut problems: BTreeMap<Subject, String> = checked
-            .into_iter()
-            .flat_map(|checked| checked.problems)
-            .collect();
+        let mut problems: BTreeMap<Subject, String> = BTreeMap::new();
+        let mut missing = Vec::new();
+        for checked in checked {
+            problems.extend(checked.problems);
+            missing.extend(checked.missing);
+        }
+        // What is known of an object itself says more than that another one misses it.
+        for (subject, problem) in missing {
+            problems.entry(subject).or_insert(problem);
+        }
         for root in roots
             .keys()
             .filter(|root| paths.binary_search(root).is_err())
         {
             let path = root.clone();
-            if tree::stands(&self.object(root))? {
-                let problem = "it is not registered, though it is in use".to_owned();
-                problems.insert(Subject::Registration { path }, problem);
+            let folder = self.object(root);
+            let (subject, problem) = if tree::is_trusted(&folder)? {
+                let problem = "it is not registered, though it is in use";
+                (Subject::Registration { path }, problem)
+            } else if tree::stands(&folder)? {
+                (Subject::Object { path }, "it was found to be damaged")
             } else {
-                problems.insert(Subject::Object { path }, "it is absent".to_owned());
-            }
+                (Subject::Object { path }, "it is absent")
+            };
+            problems.insert(subject, problem.to_owned());
         }
         for name in self.profiles()? {
             problems.extend(check_profile(self, &name)?);
@@ -153,11 +163,12 @@ impl Store {
                 | Subject::Registration { path } => self.users(path)?,
                 _ => Vec::new(),
             };
-            // A gc that was stopped on a full disk leaves dead objects registered without a tree:
-            // they count as absent, and the next gc forgets them.
+            // A gc that was stopped on a full disk leaves dead objects registered without a tree, and
+            // what was found to be damaged stays registered: nobody misses them, and the next gc
+            // forgets them.
             if let Subject::Object { path } = &subject
                 && needed_by.is_empty()
-                && !tree::stands(&self.object(path))?
+                && !tree::is_trusted(&self.object(path))?
             {
                 continue;
             }
@@ -175,17 +186,25 @@ impl Store {
     }
 
     /// Makes objects invalid whose trees are not what they should be. The trees stay where they
-    /// are until somebody adds the objects again: what works in spite of the damage goes on to.
+    /// are until somebody adds the objects again: what works in spite of the damage goes on to. Nor
+    /// is forgotten what they should be, and what they refer to stays.
     pub fn distrust(&self, paths: &BTreeSet<StorePath>) -> Result<(), StoreError> {
         let _no_gc = StepLock::new(self.home(), "gc")?;
-        self.database()?.unregister(paths)?;
-        failpoint::reached("verify.distrust")
+        let _none_open = opening::none_open(self.home())?;
+        for path in paths {
+            tree::distrust(&self.object(path))?;
+            failpoint::reached("verify.distrust")?;
+        }
+        Ok(())
     }
 
     /// Registers an object again from its tree. What cannot be found there is lost: the step that
-    /// made it, and how far that was shut off.
+    /// made it, and how far that was shut off. A tree that was found to be damaged is refused.
     pub fn register_again(&self, path: &StorePath) -> Result<(), StoreError> {
         let _no_gc = self.use_store()?;
+        if !tree::is_trusted(&self.object(path))? {
+            return Err(StoreError::Absent { path: path.clone() });
+        }
         let record = reference::rebuild_one(&self.folder(), path, self.now())?;
         self.database()?.register(&[record])?;
         failpoint::reached("verify.register")
@@ -222,9 +241,12 @@ impl Store {
 }
 
 /// What became of one object.
+#[derive(Default)]
 struct Checked {
     bytes: u64,
     problems: Vec<(Subject, String)>,
+    /// What it refers to and is absent.
+    missing: Vec<(Subject, String)>,
 }
 
 fn check(store: &Store, path: &StorePath) -> Result<Checked, StoreError> {
@@ -238,7 +260,7 @@ fn check(store: &Store, path: &StorePath) -> Result<Checked, StoreError> {
             None
         }
         // Somebody removed it just now: not gc, but whoever found it damaged.
-        Ok(None) => return Ok(Checked { bytes: 0, problems }),
+        Ok(None) => return Ok(Checked::default()),
         Err(error) => {
             problems.push((
                 registration(),
@@ -267,13 +289,18 @@ fn check(store: &Store, path: &StorePath) -> Result<Checked, StoreError> {
         Err(StoreError::Absent { .. }) => problems.push((object(), "it is absent".to_owned())),
         Err(error) => problems.push((object(), chain(&error))),
     }
+    let mut missing = Vec::new();
     if let Some(record) = record {
         for reference in store.missing(&record.info.references)? {
             let subject = Subject::Object { path: reference };
-            problems.push((subject, format!("it is absent, and {path} refers to it")));
+            missing.push((subject, format!("it is absent, and {path} refers to it")));
         }
     }
-    Ok(Checked { bytes, problems })
+    Ok(Checked {
+        bytes,
+        problems,
+        missing,
+    })
 }
 
 fn read(store: &Store, path: &StorePath) -> Result<(Tree, Deviations), StoreError> {
@@ -416,10 +443,41 @@ mod tests {
         let report = store.gc(&crate::GcOptions::default(), &mut |_| {}).unwrap();
         assert_eq!(report.removed, BTreeSet::new());
         assert!(file.exists());
+        // Nor is it taken for good because somebody looks again.
+        assert_eq!(store.verify().unwrap().findings, verification.findings);
+        assert!(store.register_again(&library).is_err());
+        drop(store);
+        assert!(Store::discard_database(&home.path()).unwrap());
+        let store = home.open();
+        assert!(!store.contains(&library).unwrap());
+        let found = findings(&store);
+        assert!(found[0].contains("absent"), "{found:?}");
         let text = "l".repeat(3000);
         testing::add(&store, &library, &[], &[("lib/x.so", &text)]).unwrap();
         assert_eq!(findings(&store), [""; 0]);
         drop((home, view));
+    }
+
+    #[test]
+    fn what_a_damaged_object_needs_stays() {
+        let (home, store, library, view) = home();
+        let user = path("user");
+        testing::add(&store, &user, &[&view], &[]).unwrap();
+        store.set_root("user", &user).unwrap();
+        store.distrust(&[view.clone()].into()).unwrap();
+        let dead = path("dead");
+        testing::add(&store, &dead, &[], &[]).unwrap();
+        store.distrust(&[dead.clone()].into()).unwrap();
+        let profile = store.profile("default").unwrap();
+        fs_err::remove_dir_all(profile.folder()).unwrap();
+        let report = store.gc(&crate::GcOptions::default(), &mut |_| {}).unwrap();
+        assert_eq!(report.removed, [dead].into());
+        assert!(store.contains(&library).unwrap());
+        // What turns out to be right is trusted again.
+        assert!(store.restore_form(&view).unwrap());
+        assert!(store.contains(&view).unwrap());
+        assert_eq!(findings(&store), [""; 0]);
+        drop(home);
     }
 
     #[test]
@@ -456,7 +514,7 @@ mod tests {
         store
             .database()
             .unwrap()
-            .unregister(&BTreeSet::from([view.clone()]))
+            .forget(&BTreeSet::from([view.clone()]))
             .unwrap();
         assert_eq!(findings(&store).len(), 1);
         // What the unregistered view needs stays.

@@ -84,18 +84,6 @@ impl Database {
         Ok(Version { by_others, by_us })
     }
 
-    /// Makes objects invalid, all or none. What refers to them goes on to do so.
-    pub(crate) fn unregister(&self, paths: &BTreeSet<StorePath>) -> Result<(), StoreError> {
-        self.change("unregister objects", |transaction| {
-            let mut delete = transaction
-                .prepare("DELETE FROM objects WHERE id = (SELECT id FROM paths WHERE path = ?)")?;
-            for path in paths {
-                delete.execute([path.to_string()])?;
-            }
-            Ok(())
-        })
-    }
-
     /// Makes objects invalid that nothing registered refers to, all or none, and forgets them. A
     /// power cut may take that back until [`Database::sync`]: an object whose tree is gone is
     /// absent all the same.

@@ -1,60 +1,21 @@
 //! Trees that are leaving: objects that gc has taken, while they are deleted.
 //!
-//! Such a tree keeps its name until it is empty, and is absent from the moment on in which its top
-//! folder is marked by a mode that nothing else in the store has. To move it away instead would
+//! Such a tree keeps its name until it is empty, and is absent from the moment on in which it is
+//! marked, see [`super::mark`](mod@super::mark). To move it away instead would
 //! take the file system ten times as long. The mark goes with the folder, not with the name: whoever
 //! adds the object anew meanwhile moves the leaving tree away, and what takes its place is not
 //! marked.
 
 use std::ffi::CString;
-use std::fs::Metadata;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::fs::MetadataExt as _;
 
 use camino::Utf8Path;
-use rustix::fs::{AtFlags, Mode, Stat};
+use rustix::fs::{AtFlags, Stat};
 use rustix::io::Errno;
 
-use super::remove::{open_folder, remove_emptied, remove_some, unlink};
+use super::mark::LEAVING;
+use super::remove::{open_folder, remove_emptied, remove_some};
 use crate::error::{Context as _, StoreError};
-
-/// Open to its owner, so that it can be emptied; the sticky bit is what nothing else has.
-const LEAVING: Mode = Mode::RWXU.union(Mode::SVTX);
-
-/// Whether this is the top of a tree that is leaving.
-pub(crate) fn is_leaving(top: &Metadata) -> bool {
-    top.is_dir() && top.mode() & 0o7777 == LEAVING.as_raw_mode()
-}
-
-/// Looks at the top of a tree; none if it is absent.
-pub(crate) fn top(path: &Utf8Path) -> Result<Option<Metadata>, StoreError> {
-    match fs_err::symlink_metadata(path) {
-        Ok(found) => Ok((!is_leaving(&found)).then_some(found)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).context("look at", path),
-    }
-}
-
-/// Whether a tree is not absent.
-pub(crate) fn stands(path: &Utf8Path) -> Result<bool, StoreError> {
-    Ok(top(path)?.is_some())
-}
-
-/// Marks a tree; nothing there is fine, and what is no folder is removed. Returns the bytes on disk
-/// that this freed.
-pub(crate) fn mark(parent: &OwnedFd, name: &str) -> Result<u64, Errno> {
-    let name = c_name(name)?;
-    let mut freed = 0;
-    let marked = match open_folder(parent.as_fd(), &name) {
-        Ok(top) => rustix::fs::fchmod(top, LEAVING),
-        Err(Errno::NOTDIR | Errno::LOOP) => unlink(parent, &name, &mut freed),
-        Err(error) => Err(error),
-    };
-    match marked {
-        Ok(()) | Err(Errno::NOENT) => Ok(freed),
-        Err(error) => Err(error),
-    }
-}
 
 /// Removes trees in a folder that are marked. `alone` keeps everybody else from giving their names to
 /// other trees, as long as what it returns lives. Returns the bytes on disk that this freed.
@@ -145,7 +106,7 @@ fn c_name(name: &str) -> Result<CString, Errno> {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use super::super::open_parent;
+    use super::super::{open_parent, stands};
     use super::*;
     use crate::path::StorePath;
     use crate::store::Store;
@@ -154,7 +115,7 @@ mod tests {
 
     fn mark(store: &Store, object: &StorePath) {
         let folder = open_parent(&store.folder()).unwrap();
-        super::mark(&folder, &object.to_string()).unwrap();
+        super::super::mark(&folder, &object.to_string()).unwrap();
     }
 
     fn remove(store: &Store, object: &StorePath) -> u64 {

@@ -17,6 +17,7 @@
 //! |---|---|
 //! | `list` | the listing of a tree |
 //! | `form` | whether a tree still has that form |
+//! | `mark` | marks on trees that are leaving, or damaged |
 //! | `remove` | the removal of trees, and what it frees |
 //! | `leaving` | the removal of trees in the store, which are absent before they are gone |
 //!
@@ -26,6 +27,7 @@
 mod form;
 mod leaving;
 mod list;
+mod mark;
 mod remove;
 
 use std::fs::File;
@@ -39,8 +41,9 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, Timespec, Timestamps};
 use rustix::io::Errno;
 
 pub(crate) use self::form::Deviations;
-pub(crate) use self::leaving::{is_leaving, mark, remove_leaving, stands, top};
+pub(crate) use self::leaving::remove_leaving;
 use self::list::{Listed, ListedKind};
+pub(crate) use self::mark::{distrust, is_marked, is_trusted, mark, stands, top};
 pub(crate) use self::remove::{Freed, open_parent, remove};
 use crate::digest::{ContentHash, Digest, Hasher};
 use crate::disk;
