@@ -71,6 +71,42 @@ fn what_is_damaged_is_named_and_made_again() {
     assert_eq!(env.program("app").success().stdout, "app 1.0.0 shared\n");
 }
 
+/// Each hint that `verify --repair` gives works when typed.
+#[test]
+fn there_is_a_way_back_from_a_damaged_generation() {
+    let env = env();
+    env.run("install app").success(); // 1
+    env.run("install other").success(); // 2
+    let profile = env.home().join("profiles/default");
+    let current = profile.join("current");
+    for target in [None, Some("9"), Some("nonsense")] {
+        std::fs::remove_file(&current).unwrap();
+        if let Some(target) = target {
+            std::os::unix::fs::symlink(target, &current).unwrap();
+        }
+        env.run("verify --repair")
+            .fails(3)
+            .says("orlop rollback --profile default --to N");
+        env.run("history").success();
+        env.run("rollback --profile default --to 1 --dry-run")
+            .success()
+            .prints("to generation 1");
+        env.run("rollback --profile default --to 1").success();
+        env.run("verify").success();
+        assert_eq!(env.program("app").success().stdout, "app 1.0.0 shared\n");
+    }
+    std::fs::write(profile.join("2/record.toml"), "nonsense").unwrap();
+    env.run("rollback --to 2").fails(1);
+    env.run("verify --repair")
+        .fails(3)
+        .says("let it go with `orlop gc --keep N`");
+    env.run("gc --keep 1")
+        .success()
+        .says("generation 2 of default");
+    env.run("verify").success();
+    assert_eq!(env.program("app").success().stdout, "app 1.0.0 shared\n");
+}
+
 #[test]
 fn gc_keeps_what_it_is_told_and_what_runs() {
     let env = env();
@@ -131,6 +167,9 @@ fn questions_have_answers() {
         .success()
         .prints(object);
     env.orlop(["why-live", "nothing"]).fails(1);
+    env.orlop(["why-live", "0000000000000000000000000000000a-nothing"])
+        .fails(1)
+        .says("there is no object");
     env.orlop(["why-depends", "app", object])
         .success()
         .prints(object);

@@ -1,5 +1,6 @@
 //! `history`, `rollback`, `pin`: the generations of a profile.
 
+use orlop_store::{Generation, Profile};
 use serde::Serialize;
 
 use crate::args::{GenerationArgument, Rollback};
@@ -19,7 +20,7 @@ struct Entry {
 
 pub(super) fn history(context: &Context) -> Result<(), CommandError> {
     let (_store, profile) = context.open_profile()?;
-    let current = profile.current()?.map(|generation| generation.number);
+    let current = profile.current_number().unwrap_or_default();
     let entries: Vec<_> = profile
         .generations()?
         .into_iter()
@@ -72,31 +73,24 @@ pub(super) fn rollback(context: &Context, arguments: &Rollback) -> Result<(), Co
             profile.name()
         ));
     })?;
-    let current = super::current(&profile)?;
     let target = match arguments.to {
         Some(number) => number,
-        None => current.parent.ok_or_else(|| {
-            CommandError::failed(format!(
-                "generation {} of `{}` was made from nothing: there is no way further back",
-                current.number,
-                profile.name()
-            ))
-            .hint("see all generations: `orlop history`")
-        })?,
+        None => parent_of(&super::current(&profile)?, &profile)?,
     };
+    // Where it leads nowhere, a rollback is the way out.
+    let from = profile.current_number().unwrap_or_default();
     let generation = profile.generation(target)?;
     if context.global.dry_run {
-        context.ui.data(format!(
-            "Would go from generation {} to {target}",
-            current.number
-        ));
+        let from = from.map_or_else(String::new, |number| format!("from generation {number} "));
+        let text = format!("Would go {from}to generation {target}");
+        context.ui.data(text);
         return Ok(());
     }
     profile.restore(&generation)?;
     if context.global.json {
         return context.ui.data_json(&serde_json::json!({
             "profile": profile.name(),
-            "from": current.number,
+            "from": from,
             "generation": generation.number,
         }));
     }
@@ -106,6 +100,17 @@ pub(super) fn rollback(context: &Context, arguments: &Rollback) -> Result<(), Co
         profile.name()
     ));
     Ok(())
+}
+
+fn parent_of(current: &Generation, profile: &Profile) -> Result<u64, CommandError> {
+    current.parent.ok_or_else(|| {
+        CommandError::failed(format!(
+            "generation {} of `{}` was made from nothing: there is no way further back",
+            current.number,
+            profile.name()
+        ))
+        .hint("see all generations: `orlop history`")
+    })
 }
 
 pub(super) fn pin(context: &Context, arguments: &GenerationArgument) -> Result<(), CommandError> {

@@ -15,6 +15,9 @@ pub(super) fn why_live(context: &Context, arguments: &ObjectArgument) -> Result<
     let store = context.store()?;
     let path = object(context, &store, &arguments.object)?;
     let reasons = store.why_live(&path)?;
+    if reasons.is_empty() && fs_err::symlink_metadata(store.object(&path)).is_err() {
+        return Err(no_object(&path.to_string()));
+    }
     if context.global.json {
         return context.ui.data_json(&reasons);
     }
@@ -166,7 +169,11 @@ fn object(context: &Context, store: &Store, text: &str) -> Result<StorePath, Com
             "`{text}` is the beginning of {} objects",
             found.len() + 1
         ))),
-        (None, _) => Err(CommandError::failed(format!("there is no object `{text}`"))
-            .hint("objects are the folders in `store`; `orlop which PATH` names that of a file")),
+        (None, _) => Err(no_object(text)),
     }
+}
+
+fn no_object(text: &str) -> CommandError {
+    CommandError::failed(format!("there is no object `{text}`"))
+        .hint("objects are the folders in `store`; `orlop which PATH` names that of a file")
 }

@@ -119,10 +119,11 @@ impl<'a> Links<'a> {
 
     /// Links every file under the view's `share`.
     fn share(&mut self, app: &'a GenerationApp, view: &Utf8Path) -> Result<(), StoreError> {
-        if !view.join("share").is_dir() {
+        let share = view.join("share");
+        if !fs_err::symlink_metadata(&share).is_ok_and(|share| share.is_dir()) {
             return Ok(());
         }
-        for entry in walkdir::WalkDir::new(view.join("share")).sort_by_file_name() {
+        for entry in walkdir::WalkDir::new(share).sort_by_file_name() {
             let entry = entry
                 .map_err(std::io::Error::from)
                 .context("look into", view)?;

@@ -11,8 +11,9 @@ use crate::error::{Context as _, StoreError};
 use crate::path::StorePath;
 use crate::{disk, root};
 
-/// Which generations stay. One that either rule keeps does, and so do the current one, pinned
-/// ones, and ones that cannot be read.
+/// Which generations stay. One that either rule keeps does, and so do the current one and pinned
+/// ones. One whose record cannot be read does not count among the newest, as nobody can go back to
+/// it; and as nobody knows how old it is, it stays if there is a rule of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Keep {
     /// That many, counted from the newest.
@@ -56,18 +57,24 @@ impl Profile {
         if keep == Keep::default() {
             return Ok(Vec::new());
         }
-        let generations = self.generations()?;
         let current = self.current_number()?;
-        let count = generations.len();
+        let mut newest = keep.newest.unwrap_or_default();
         let mut expired = Vec::new();
-        for (position, generation) in generations.iter().enumerate() {
-            let newest = keep.newest.is_some_and(|newest| position + newest >= count);
-            let young = keep.since.is_some_and(|since| generation.created >= since);
-            let number = generation.number;
-            if !newest && !young && current != Some(number) && !self.is_pinned(number)? {
+        for number in self.numbers()?.into_iter().rev() {
+            let stays = match Generation::read(self.generation_folder(number), number) {
+                Ok(Some(generation)) => {
+                    let young = keep.since.is_some_and(|since| generation.created >= since);
+                    let counts = newest > 0;
+                    newest = newest.saturating_sub(1);
+                    counts || young
+                }
+                _ => keep.since.is_some(),
+            };
+            if !stays && current != Some(number) && !self.is_pinned(number)? {
                 expired.push(number);
             }
         }
+        expired.reverse();
         Ok(expired)
     }
 

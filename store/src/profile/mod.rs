@@ -198,9 +198,13 @@ impl Profile {
         Ok(right)
     }
 
-    /// Removes a generation that is not the current one. The caller holds [`Profile::lock`].
+    /// Removes a generation that is not the current one, whether it can be read or not. The caller
+    /// holds [`Profile::lock`].
     pub fn remove(&self, number: u64) -> Result<(), StoreError> {
-        self.generation(number)?;
+        if !self.numbers()?.contains(&number) {
+            let profile = self.name.clone();
+            return Err(StoreError::NoGeneration { profile, number });
+        }
         if self.current_number()? == Some(number) {
             let profile = self.name.clone();
             return Err(StoreError::CurrentGeneration { profile, number });

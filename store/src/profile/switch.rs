@@ -8,7 +8,7 @@ use crate::error::StoreError;
 
 impl Profile {
     /// Returns the number that `current` holds, whether there is such a generation or not.
-    pub(crate) fn current_number(&self) -> Result<Option<u64>, StoreError> {
+    pub fn current_number(&self) -> Result<Option<u64>, StoreError> {
         let link = self.folder.join("current");
         let Some(target) = disk::read_link(&link)? else {
             return Ok(None);

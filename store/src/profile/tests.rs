@@ -287,6 +287,33 @@ fn damage_is_told_where_it_matters() {
 }
 
 #[test]
+fn what_cannot_be_read_may_go() {
+    let home = Home::new();
+    let store = home.open();
+    for _ in 0..4 {
+        commit(&store, "default", &[]).unwrap();
+    }
+    let profile = store.profile("default").unwrap();
+    for number in [2, 4] {
+        fs_err::write(profile.folder().join(format!("{number}/record.toml")), "x").unwrap();
+    }
+    let keep = |newest, since| Keep { newest, since };
+    // Of what is older nothing is known, and the current one always stays.
+    assert_eq!(
+        profile
+            .expired(keep(None, Some(jiff::Timestamp::MAX)))
+            .unwrap(),
+        [1, 3]
+    );
+    assert_eq!(profile.expired(keep(Some(2), None)).unwrap(), [2]);
+    profile.switch(3).unwrap();
+    assert_eq!(profile.expired(keep(Some(1), None)).unwrap(), [1, 2, 4]);
+    profile.remove(4).unwrap();
+    assert!(profile.remove(4).is_err());
+    assert_eq!(profile.numbers().unwrap(), [1, 2, 3].into());
+}
+
+#[test]
 fn one_writer_at_a_time() {
     let home = Home::new();
     let store = home.open();
