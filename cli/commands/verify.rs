@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use orlop_store::{Finding, Root, Store, StorePath, Subject, Verification};
+use orlop_store::{Finding, Root, Store, StoreError, StorePath, Subject, Verification};
 
 use super::change;
 use crate::args::Verify;
@@ -96,27 +96,19 @@ fn repair(
     let mut bad: BTreeSet<StorePath> = BTreeSet::new();
     let mut store = store;
     for finding in &result.findings {
-        match &finding.subject {
-            Subject::Database => {
-                drop(store);
-                discard_database(context)?;
-                store = context.store()?;
+        if finding.subject == Subject::Database {
+            drop(store);
+            discard_database(context)?;
+            store = context.store()?;
+            continue;
+        }
+        // What cannot be mended must not keep the rest from it.
+        match mend(&store, &finding.subject) {
+            Ok(None) => {}
+            Ok(Some(path)) => {
+                bad.insert(path);
             }
-            Subject::Registration { path } => store.register_again(path)?,
-            Subject::Object { path } => {
-                bad.insert(path.clone());
-            }
-            Subject::Form { path } => {
-                if !store.restore_form(path)? {
-                    bad.insert(path.clone());
-                }
-            }
-            Subject::Generation { profile, number } => {
-                let profile = store.profile(profile)?;
-                let _lock = profile.lock(&mut |_| {})?;
-                profile.mend(*number)?;
-            }
-            Subject::Current { .. } => {}
+            Err(error) => context.ui.error(&error.into()),
         }
     }
     if bad.is_empty() {
@@ -140,6 +132,26 @@ fn repair(
         }
     }
     Ok(context.store()?.verify()?)
+}
+
+/// Mends one thing in its place; returns the object that has to be made again for that.
+fn mend(store: &Store, subject: &Subject) -> Result<Option<StorePath>, StoreError> {
+    let bad = match subject {
+        Subject::Object { path } => Some(path),
+        Subject::Form { path } => (!store.restore_form(path)?).then_some(path),
+        Subject::Registration { path } => {
+            let mended = store.register_again(path);
+            mended.is_err().then_some(path)
+        }
+        Subject::Generation { profile, number } => {
+            let profile = store.profile(profile)?;
+            let _lock = profile.lock(&mut |_| {})?;
+            profile.mend(*number)?;
+            None
+        }
+        Subject::Database | Subject::Current { .. } => None,
+    };
+    Ok(bad.cloned())
 }
 
 /// Returns the profiles whose generations need one of these objects.

@@ -62,6 +62,17 @@ pub enum StoreError {
         /// The database.
         path: Utf8PathBuf,
     },
+    /// The system did not take what was to be written to the database.
+    #[error("{action}: write to the database `{path}`")]
+    DatabaseUnwritten {
+        /// What was tried: `register an object`.
+        action: &'static str,
+        /// The database.
+        path: Utf8PathBuf,
+        /// The database's reason.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// The database was written by a later release.
     #[error("`{path}` has format {found}, this release knows formats up to {known}")]
     DatabaseNewer {

@@ -101,26 +101,37 @@ impl fmt::Display for Finding {
     }
 }
 
+impl Verification {
+    /// What is read from a damaged database would be no basis for saying what else is wrong.
+    fn of_database(problem: String) -> Self {
+        Self {
+            objects: 0,
+            bytes: 0,
+            findings: vec![Finding {
+                subject: Subject::Database,
+                problem,
+                needed_by: Vec::new(),
+            }],
+        }
+    }
+}
+
 impl Store {
     /// Looks at every object, on all cores, and at every registration and generation. Changes
     /// nothing.
     pub fn verify(&self) -> Result<Verification, StoreError> {
         let _no_gc = self.use_store()?;
         if let Some(problem) = self.database()?.damage()? {
-            // What is read from it would be no basis for saying what else is wrong.
-            let subject = Subject::Database;
-            return Ok(Verification {
-                objects: 0,
-                bytes: 0,
-                findings: vec![Finding {
-                    subject,
-                    problem,
-                    needed_by: Vec::new(),
-                }],
-            });
+            return Ok(Verification::of_database(problem));
         }
         let roots = live::roots(self, &Rule::default())?;
-        let paths: Vec<_> = self.database()?.paths()?.into_iter().collect();
+        let paths: Vec<_> = match self.database()?.paths() {
+            Ok(paths) => paths.into_iter().collect(),
+            Err(error @ StoreError::Database { .. }) => {
+                return Ok(Verification::of_database(chain(&error)));
+            }
+            Err(error) => return Err(error),
+        };
         let checked: Vec<_> = paths
             .par_iter()
             .map(|path| check(self, path))
@@ -157,16 +168,22 @@ impl Store {
         }
         let mut findings = Vec::new();
         for (subject, problem) in problems {
-            let needed_by = match &subject {
+            let users = match &subject {
                 Subject::Object { path }
                 | Subject::Form { path }
-                | Subject::Registration { path } => self.users(path)?,
-                _ => Vec::new(),
+                | Subject::Registration { path } => self.users(path),
+                _ => Ok(Vec::new()),
+            };
+            let needed_by = match users {
+                Ok(users) => users,
+                // A registration that cannot be read is a finding of its own.
+                Err(error @ StoreError::Database { .. }) => vec![format!("nobody knows: {error}")],
+                Err(error) => return Err(error),
             };
             // A gc that was stopped on a full disk leaves dead objects registered without a tree, and
             // what was found to be damaged stays registered: nobody misses them, and the next gc
             // forgets them.
-            if let Subject::Object { path } = &subject
+            if let Subject::Object { path } | Subject::Registration { path } = &subject
                 && needed_by.is_empty()
                 && !tree::is_trusted(&self.object(path))?
             {
@@ -528,6 +545,66 @@ mod tests {
             (after.content, after.references)
         );
         drop((home, library));
+    }
+
+    fn change_database(home: &Home, statement: &str) {
+        let database = rusqlite::Connection::open(home.path().join("db.sqlite")).unwrap();
+        database.pragma_update(None, "foreign_keys", false).unwrap();
+        assert_eq!(database.execute(statement, []).unwrap(), 1);
+    }
+
+    #[test]
+    fn a_damaged_value_does_not_hide_the_others() {
+        let (home, store, library, view) = home();
+        drop(store);
+        // The view refers to a number that there is not, and the library has another name.
+        let ids =
+            "UPDATE refs SET ids = x'000000f0' WHERE object = (SELECT id FROM paths WHERE path = ";
+        change_database(&home, &format!("{ids}'{view}')"));
+        let other = library.to_string().replace("-library", "-librarx");
+        let name = format!("UPDATE paths SET path = '{other}' WHERE path = '{library}'");
+        change_database(&home, &name);
+        let store = home.open();
+        let subjects: BTreeSet<_> = store
+            .verify()
+            .unwrap()
+            .findings
+            .into_iter()
+            .map(|f| f.subject)
+            .collect();
+        let of_view = Subject::Registration { path: view.clone() };
+        assert!(subjects.contains(&of_view), "{subjects:?}");
+        store.register_again(&view).unwrap();
+        store.register_again(&library).unwrap();
+        assert!(store.register_again(&other.parse().unwrap()).is_err());
+        assert_eq!(findings(&store), [""; 0]);
+        // What is no name of an object at all is damage of the database.
+        drop(store);
+        change_database(
+            &home,
+            &format!("UPDATE paths SET path = 'x' WHERE path = '{library}'"),
+        );
+        let store = home.open();
+        let subject = store.verify().unwrap().findings.remove(0).subject;
+        assert_eq!(subject, Subject::Database);
+    }
+
+    #[test]
+    fn a_number_too_high_is_damage() {
+        let (home, store, _library, view) = home();
+        drop(store);
+        let number = "UPDATE refs SET object = 4000000000 WHERE object = (SELECT id FROM paths WHERE path = ";
+        change_database(&home, &format!("{number}'{view}')"));
+        let store = home.open();
+        assert_eq!(
+            findings(&store),
+            ["the database: a row of its table `refs` belongs to no object"]
+        );
+        let error = store.plan_gc(&crate::GcOptions::default()).unwrap_err();
+        assert!(matches!(error, StoreError::Database { .. }), "{error}");
+        drop(store);
+        assert!(Store::discard_database(&home.path()).unwrap());
+        assert_eq!(findings(&home.open()), [""; 0]);
     }
 
     #[test]

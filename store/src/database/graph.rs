@@ -67,6 +67,7 @@ impl Graph {
         graph
     }
 
+    /// `id` is higher than those before it.
     fn push(&mut self, id: Id, references: impl IntoIterator<Item = Id>) {
         self.starts.resize(id as usize + 1, self.targets.len());
         self.targets.extend(references);
@@ -193,10 +194,14 @@ impl Database {
             let mut rows = select.query([])?;
             let mut graph = Graph::default();
             while let Some(row) = rows.next()? {
+                let id: Id = row.get(0)?;
+                // A flipped bit must not become an allocation of many gigabytes.
+                if Some(id) > highest {
+                    return Err(super::unreadable(0));
+                }
                 let packed = row.get_ref(1)?.as_blob().unwrap_or_default();
-                graph.push(row.get(0)?, unpack(packed));
+                graph.push(id, unpack(packed));
             }
-            // A flipped bit must not become an allocation of many gigabytes.
             if graph.targets.iter().max().copied() > highest {
                 return Err(super::unreadable(1));
             }

@@ -28,7 +28,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior};
-use rusqlite::{Row, Transaction, params};
+use rusqlite::{Row, Transaction, ffi, params};
 
 pub(crate) use self::graph::{Graph, Id, Reached, Sizes};
 pub(crate) use self::record::Record;
@@ -89,10 +89,11 @@ impl Database {
     /// absent all the same.
     pub(crate) fn forget(&self, paths: &BTreeSet<StorePath>) -> Result<(), StoreError> {
         self.run("forget objects", |connection| {
-            forget::prepare(connection)?;
-            let forgotten = transact(connection, |transaction| forget::forget(transaction, paths));
-            forget::restore(connection)?;
-            forgotten
+            let forgotten = forget::prepare(connection).and_then(|()| {
+                transact(connection, |transaction| forget::forget(transaction, paths))
+            });
+            let restored = forget::restore(connection);
+            forgotten.and(restored)
         })
     }
 
@@ -126,7 +127,15 @@ impl Database {
         let verdict: String = self.run("check", |connection| {
             connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
         })?;
-        Ok((verdict != "ok").then_some(verdict))
+        if verdict != "ok" {
+            return Ok(Some(verdict));
+        }
+        let stray: Option<String> = self.run("check", |connection| {
+            connection
+                .query_row("PRAGMA foreign_key_check", [], |row| row.get(0))
+                .optional()
+        })?;
+        Ok(stray.map(|table| format!("a row of its table `{table}` belongs to no object")))
     }
 
     /// Whether an object is registered.
@@ -365,12 +374,25 @@ fn failed(action: &'static str, path: &Utf8Path, error: rusqlite::Error) -> Stor
         Some(ErrorCode::DiskFull) => StoreError::DatabaseFull {
             path: path.to_owned(),
         },
+        Some(ErrorCode::SystemIoFailure) if is_of_writing(&error) => {
+            StoreError::DatabaseUnwritten {
+                action,
+                path: path.to_owned(),
+                source: Box::new(error),
+            }
+        }
         _ => StoreError::Database {
             action,
             path: path.to_owned(),
             source: Box::new(error),
         },
     }
+}
+
+fn is_of_writing(error: &rusqlite::Error) -> bool {
+    let of_writing = [ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_SHMSIZE];
+    let error = error.sqlite_error();
+    error.is_some_and(|error| of_writing.contains(&error.extended_code))
 }
 
 #[cfg(test)]
