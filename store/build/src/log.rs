@@ -97,10 +97,11 @@ impl Log {
         Ok(())
     }
 
-    /// Adds to the log.
+    /// Adds to the log, which somebody may have removed meanwhile.
     pub(crate) fn append(&self, bytes: &[u8]) -> io::Result<()> {
         OpenOptions::new()
             .append(true)
+            .create(true)
             .open(&self.path)?
             .write_all(bytes)
     }

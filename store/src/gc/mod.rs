@@ -119,7 +119,7 @@ pub(crate) fn run(
         Some(_) => mark.chosen(store, options.max_freed)?.0,
         None => mark.dead.clone(),
     };
-    let removed = Sweep::new(store, mark).remove(&dead, waiting)?;
+    let removed = Sweep::new(store, mark)?.remove(&dead, waiting)?;
     Ok(GcReport {
         generations,
         removed: removed.objects,

@@ -14,7 +14,7 @@ use crate::error::{Context as _, StoreError};
 use crate::lock::SweepLock;
 use crate::path::StorePath;
 use crate::store::Store;
-use crate::{add, disk, failpoint, live, opening, tree};
+use crate::{add, disk, failpoint, live, opening, staging, tree};
 
 /// How many objects go while others wait: at least, and at most.
 const BATCH: (usize, usize) = (64, 1024);
@@ -55,16 +55,20 @@ pub(super) struct Sweep<'a> {
     /// What has come alive once stays, even if its root is gone again by the next batch: else it
     /// would be left without what it refers to.
     revived: BTreeSet<StorePath>,
+    /// The names of all logs.
+    logs: BTreeSet<String>,
 }
 
 impl<'a> Sweep<'a> {
-    pub(super) fn new(store: &'a Store, mark: Mark) -> Self {
-        Self {
+    pub(super) fn new(store: &'a Store, mark: Mark) -> Result<Self, StoreError> {
+        let logs = disk::names(&store.home().join("logs"))?;
+        Ok(Self {
             store,
             looked: mark.looked,
             mark,
             revived: BTreeSet::new(),
-        }
+            logs: logs.into_iter().collect(),
+        })
     }
 
     /// Removes those of some objects that are still dead. All cores delete what is taken; more is
@@ -123,19 +127,32 @@ impl<'a> Sweep<'a> {
         let going = batch.iter().filter(|path| !self.revived.contains(*path));
         let going: BTreeSet<_> = going.cloned().collect();
         let forgotten = match store.database()?.forget(&going) {
-            Err(StoreError::DatabaseFull { .. }) => false,
+            // Of a quota that is used up, `SQLite` says no more than that it could not write.
+            Err(StoreError::DatabaseFull { .. } | StoreError::DatabaseUnwritten { .. }) => false,
             done => done.map(|()| true)?,
         };
         failpoint::reached("gc.forget")?;
-        let (marked, mut bytes) = mark(store, &going)?;
-        if !(forgotten && marked) {
-            // On a full disk the database cannot even forget, and some file systems can mark
-            // nothing. Trees without a registration and registrations without a tree are equally
-            // invalid, so the other way round is as good; only that everybody has to wait.
+        let mut bytes = 0;
+        let mut unmarked = mark(store, going.clone(), &mut bytes)?;
+        // Some file systems have no room for a mark when they are full: one tree gives it.
+        while let Some(path) = unmarked.pop_first() {
+            bytes += remove_unmarked(store, &path)?;
+            unmarked = mark(store, unmarked, &mut bytes)?;
+        }
+        if !forgotten {
+            // On a full disk the database cannot even forget. A registration without a tree is as
+            // good as none, so the other way round does it too; only that everybody has to wait.
             for path in &going {
                 bytes += tree::remove(&store.object(path))?;
             }
             store.database()?.forget(&going)?;
+        }
+        for path in &going {
+            // Later it may be that of somebody who builds the object anew.
+            if self.logs.contains(&format!("{path}.log")) {
+                bytes += tree::remove(&store.log_path(path))?;
+                failpoint::reached("gc.log")?;
+            }
         }
         drop(nobody_else);
         Ok(Taken {
@@ -153,21 +170,35 @@ fn next_size(size: usize, held: Duration) -> usize {
     wanted.clamp(size / 2, 4 * size).clamp(BATCH.0, BATCH.1)
 }
 
-/// Marks trees as leaving. Returns false if there is no room for that, and how many bytes are freed
-/// already.
-fn mark(store: &Store, going: &BTreeSet<StorePath>) -> Result<(bool, u64), StoreError> {
+/// Marks trees as leaving, and counts what that frees. Returns those for which there is no room.
+fn mark(
+    store: &Store,
+    mut going: BTreeSet<StorePath>,
+    bytes: &mut u64,
+) -> Result<BTreeSet<StorePath>, StoreError> {
     let folder = store.folder();
     let open = tree::open_parent(&folder).context("open the folder", &folder)?;
-    let mut bytes = 0;
-    for path in going {
+    while let Some(path) = going.pop_first() {
         match tree::mark(&open, &path.to_string()) {
-            Ok(freed) => bytes += freed,
-            Err(Errno::NOSPC | Errno::DQUOT) => return Ok((false, bytes)),
-            Err(error) => return Err(error).context("mark", &store.object(path)),
+            Ok(freed) => *bytes += freed,
+            Err(Errno::NOSPC | Errno::DQUOT) => {
+                going.insert(path);
+                return Ok(going);
+            }
+            Err(error) => return Err(error).context("mark", &store.object(&path)),
         }
         failpoint::reached("gc.leave")?;
     }
-    Ok((true, bytes))
+    Ok(going)
+}
+
+/// Removes a tree for whose mark there is no room: under another name if that can be, so that half
+/// of it is not taken for the object by anybody.
+fn remove_unmarked(store: &Store, path: &StorePath) -> Result<u64, StoreError> {
+    let object = store.object(path);
+    let aside = store.home().join(staging::FOLDER).join(disk::unique_name());
+    let renamed = fs_err::rename(&object, &aside);
+    tree::remove(if renamed.is_ok() { &aside } else { &object })
 }
 
 /// What some task has deleted, and the bytes on disk that this freed.
@@ -239,8 +270,6 @@ struct Deletion<'a> {
     store: &'a Store,
     folder: Utf8PathBuf,
     open: OwnedFd,
-    /// The names of all logs.
-    logs: BTreeSet<String>,
     /// Threads wait for each other at less cost than processes.
     one_thread: Mutex<()>,
 }
@@ -249,18 +278,15 @@ impl<'a> Deletion<'a> {
     fn new(store: &'a Store) -> Result<Self, StoreError> {
         let folder = store.folder();
         let open = tree::open_parent(&folder).context("open the folder", &folder)?;
-        let logs = disk::names(&store.home().join("logs"))?;
         Ok(Self {
             store,
             folder,
             open,
-            logs: logs.into_iter().collect(),
             one_thread: Mutex::new(()),
         })
     }
 
-    /// Deletes trees that are leaving, and the logs of them; returns the bytes on disk that this
-    /// freed.
+    /// Deletes trees that are leaving; returns the bytes on disk that this freed.
     fn delete(&self, objects: &[StorePath]) -> Result<u64, StoreError> {
         let alone = || {
             let one_thread = self.one_thread.lock();
@@ -268,14 +294,8 @@ impl<'a> Deletion<'a> {
             Ok((add::only_one(self.store)?, one_thread))
         };
         let names: Vec<_> = objects.iter().map(ToString::to_string).collect();
-        let mut bytes = tree::remove_leaving((&self.folder, &self.open), &names, &alone)?;
+        let bytes = tree::remove_leaving((&self.folder, &self.open), &names, &alone)?;
         failpoint::reached("gc.delete")?;
-        for path in objects {
-            if self.logs.contains(&format!("{path}.log")) {
-                bytes += tree::remove(&self.store.log_path(path))?;
-                failpoint::reached("gc.log")?;
-            }
-        }
         Ok(bytes)
     }
 }

@@ -145,6 +145,20 @@ fn the_bytes_are_those_that_are_freed() {
 }
 
 #[test]
+fn what_a_link_leads_to_is_not_counted() {
+    let home = Home::new();
+    let store = home.open();
+    let outside = home.path().with_file_name("outside");
+    testing::write_files(&outside, &[("large", &"x".repeat(1 << 20))]);
+    disk::link(&store.object(&path("link")), &outside).unwrap();
+    let plan = store.plan_gc(&GcOptions::default()).unwrap();
+    assert!(plan.bytes < 1 << 16, "{}", plan.bytes);
+    let report = store.gc(&GcOptions::default(), &mut |_| {}).unwrap();
+    assert_eq!(report.removed, plan.dead);
+    assert!(outside.join("large").exists());
+}
+
+#[test]
 fn interrupted_adds_and_deleted_objects_are_cleared_away() {
     let home = Home::new();
     let store = home.open();

@@ -36,7 +36,7 @@ pub(crate) struct Freed {
 impl Freed {
     /// Counts one more tree or file; nothing there is nothing freed.
     pub(crate) fn add(&mut self, top: &Utf8Path) -> Result<(), StoreError> {
-        for entry in walkdir::WalkDir::new(top) {
+        for entry in walkdir::WalkDir::new(top).follow_root_links(false) {
             let metadata = match entry
                 .and_then(|entry| entry.metadata())
                 .map_err(io::Error::from)
