@@ -144,8 +144,11 @@ impl Store {
             missing.extend(checked.missing);
         }
         // What is known of an object itself says more than that another one misses it.
-        for (subject, problem) in missing {
-            problems.entry(subject).or_insert(problem);
+        for (path, problem) in missing {
+            if !problems.contains_key(&Subject::Form { path: path.clone() }) {
+                let subject = Subject::Object { path };
+                problems.entry(subject).or_insert(problem);
+            }
         }
         for root in roots
             .keys()
@@ -263,7 +266,7 @@ struct Checked {
     bytes: u64,
     problems: Vec<(Subject, String)>,
     /// What it refers to and is absent.
-    missing: Vec<(Subject, String)>,
+    missing: Vec<(StorePath, String)>,
 }
 
 fn check(store: &Store, path: &StorePath) -> Result<Checked, StoreError> {
@@ -309,8 +312,8 @@ fn check(store: &Store, path: &StorePath) -> Result<Checked, StoreError> {
     let mut missing = Vec::new();
     if let Some(record) = record {
         for reference in store.missing(&record.info.references)? {
-            let subject = Subject::Object { path: reference };
-            missing.push((subject, format!("it is absent, and {path} refers to it")));
+            let problem = format!("it is absent, and {path} refers to it");
+            missing.push((reference, problem));
         }
     }
     Ok(Checked {
