@@ -109,6 +109,39 @@ fn paths(run: &Run) -> Vec<String> {
         .collect()
 }
 
+/// No profile makes it again, so `verify --repair` does.
+#[test]
+fn a_damaged_compiler_is_imported_again() {
+    let env = Env::new();
+    let toolchain = env.path("rustup/toolchains/1.0.0-linux");
+    rustc(&toolchain, RUSTC);
+    write(&toolchain, STD, "std");
+    let run = |line: &str| {
+        let mut command = env.command();
+        command.env("RUSTUP_HOME", env.path("rustup"));
+        Run::from(command.args(line.split_whitespace()).output().unwrap())
+    };
+    drop(run("compiler add 1.0.0").success());
+    let list = run("compiler list --json").success().json();
+    let ours = list.as_array().unwrap().iter();
+    let mut ours = ours.filter(|entry| entry["name"] == "1.0.0");
+    let object = ours.next().unwrap()["path"].as_str().unwrap();
+    let file = env.home().join("store").join(object).join(STD);
+    let mode = |mode| std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode));
+    mode(0o644).unwrap();
+    std::fs::write(&file, "damaged").unwrap();
+    mode(0o444).unwrap();
+    run("verify").fails(3).prints("the root compilers/1.0.0");
+    // As long as there is none to import it stays bad, however often that is tried.
+    for _ in 0..2 {
+        env.run("verify --repair").fails(3).says("compiler 1.0.0");
+        run("verify").fails(3).prints("its content is");
+    }
+    run("verify --repair").success();
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "std");
+    assert_eq!(run("compiler list --json").success().json(), list);
+}
+
 #[test]
 fn archives_are_the_compiler_that_an_installation_is() {
     let env = Env::new();

@@ -6,13 +6,15 @@
 
 use std::collections::BTreeSet;
 
+use orlop_build::compiler;
 use orlop_store::{Finding, Root, Store, StoreError, StorePath, Subject, Verification};
 
 use super::change;
 use crate::args::Verify;
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
-use crate::progress::bytes_text;
+use crate::progress::{Progress, bytes_text};
+use crate::toolchain;
 
 pub(super) fn verify(context: &Context, arguments: &Verify) -> Result<(), CommandError> {
     if arguments.rebuild_database {
@@ -117,6 +119,14 @@ fn repair(
     let profiles = store.profiles()?;
     let needing = needing(&store, &bad)?;
     store.distrust(&bad)?;
+    for name in compilers(&store, &bad)? {
+        context
+            .ui
+            .status(format!("Importing the compiler {name} again"));
+        if let Err(error) = import_again(context, &store, &name) {
+            context.ui.error(&error);
+        }
+    }
     drop(store);
     for profile in profiles
         .into_iter()
@@ -152,6 +162,35 @@ fn mend(store: &Store, subject: &Subject) -> Result<Option<StorePath>, StoreErro
         Subject::Database | Subject::Current { .. } => None,
     };
     Ok(bad.cloned())
+}
+
+/// Returns the names of the compilers among these objects.
+fn compilers(store: &Store, bad: &BTreeSet<StorePath>) -> Result<Vec<String>, CommandError> {
+    let known = compiler::list(store)?.into_iter();
+    let bad = known.filter(|known| bad.contains(&known.path));
+    Ok(bad.map(|known| known.name).collect())
+}
+
+/// Imports a compiler from where it was found: a toolchain of that name, else the one in `PATH`.
+fn import_again(context: &Context, store: &Store, name: &str) -> Result<(), CommandError> {
+    let rustc = match toolchain::find_rustc(context, name) {
+        Ok(rustc) => rustc,
+        Err(error) => context.find_program("rustc").ok_or(error)?,
+    };
+    let progress = Progress::new(context.ui.clone());
+    let imported = compiler::import(&rustc, store, &progress);
+    progress.clear();
+    let imported = imported?;
+    if imported.name == name {
+        return Ok(());
+    }
+    Err(CommandError::failed(format!(
+        "import the compiler {name} again: `{rustc}` is {}",
+        imported.name
+    ))
+    .hint(format!(
+        "name the right one: `orlop compiler add PATH`, for {name}"
+    )))
 }
 
 /// Returns the profiles whose generations need one of these objects.
