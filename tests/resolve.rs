@@ -108,6 +108,43 @@ fn a_snapshot_shows_the_registry_as_it_was_and_is_remembered() {
 }
 
 #[test]
+fn other_features_are_changes() {
+    let env = Env::new();
+    env.registry.publish(
+        Package::new("base", "1.0.0")
+            .published("2020-01-01T00:00:00Z")
+            .feature("extra", &[])
+            .lib(""),
+    );
+    env.registry.publish(
+        Package::new("app", "1.0.0")
+            .published("2020-01-01T00:00:00Z")
+            .feature("more", &["base/extra"])
+            .needs("base", "1")
+            .main("fn main() {}"),
+    );
+    env.run("install app").success();
+    let manifest = env.home().join("profiles/default/orlop.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let text = text.replace(
+        "app = \"*\"",
+        "app = { version = \"*\", features = [\"more\"] }",
+    );
+    std::fs::write(&manifest, text).unwrap();
+    let update = env.run("update --dry-run --json").success().json();
+    let features = &update["apps"][0]["features"];
+    assert_eq!(features[0]["name"], "app");
+    assert_eq!(features[0]["on"], serde_json::json!(["more"]));
+    assert_eq!(features[1]["name"], "base");
+    env.run("update")
+        .success()
+        .prints("    base 1.0.0 +extra")
+        .says("1 app changes");
+    env.run("sync").success();
+    env.run("update").success().says("Nothing changes");
+}
+
+#[test]
 fn lock_writes_what_the_manifest_resolves_to() {
     let env = with_graph();
     env.run("install app").success();

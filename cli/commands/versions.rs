@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use orlop_recipes::{Manifest, PackageName, Version};
+use orlop_recipes::{FeatureName, Manifest, PackageName, Version};
 use orlop_resolver::{Index as _, Lock, LockedApp, Release};
 use serde::Serialize;
 
@@ -29,6 +29,7 @@ struct AppChanges<'a> {
     from: Option<&'a Version>,
     to: Option<&'a Version>,
     packages: Vec<PackageChange<'a>>,
+    features: Vec<FeatureChange<'a>>,
 }
 
 #[derive(Serialize)]
@@ -36,6 +37,15 @@ struct PackageChange<'a> {
     name: &'a PackageName,
     from: Vec<&'a Version>,
     to: Vec<&'a Version>,
+}
+
+/// A package that stays, and is compiled with other features.
+#[derive(Serialize)]
+struct FeatureChange<'a> {
+    name: &'a PackageName,
+    version: &'a Version,
+    on: Vec<&'a FeatureName>,
+    off: Vec<&'a FeatureName>,
 }
 
 pub(super) fn update(context: &Context, arguments: &Update) -> Result<(), CommandError> {
@@ -106,12 +116,15 @@ fn changes<'a>(before: &'a Lock, after: &'a Lock) -> Changes<'a> {
     let apps = names.into_iter().filter_map(|name| {
         let (old, new) = (before.app(name), after.app(name));
         let packages = package_changes(old, new);
+        let features = feature_changes(old, new);
         let (from, to) = (old.map(|app| &app.version), new.map(|app| &app.version));
-        (from != to || !packages.is_empty()).then_some(AppChanges {
+        let changes = from != to || !packages.is_empty() || !features.is_empty();
+        changes.then_some(AppChanges {
             app: name,
             from,
             to,
             packages,
+            features,
         })
     });
     Changes {
@@ -140,6 +153,32 @@ fn package_changes<'a>(
         .collect()
 }
 
+/// Features decide what is compiled as much as versions do.
+fn feature_changes<'a>(
+    before: Option<&'a LockedApp>,
+    after: Option<&'a LockedApp>,
+) -> Vec<FeatureChange<'a>> {
+    let features = |app: Option<&'a LockedApp>| {
+        let mut features: BTreeMap<_, BTreeSet<&FeatureName>> = BTreeMap::new();
+        for variant in app.into_iter().flat_map(LockedApp::variants) {
+            let package = features.entry((&variant.name, &variant.version));
+            package.or_default().extend(&variant.features);
+        }
+        features
+    };
+    let before = features(before);
+    let changed = features(after).into_iter().filter_map(|(package, after)| {
+        let before = before.get(&package).filter(|before| **before != after)?;
+        Some(FeatureChange {
+            name: package.0,
+            version: package.1,
+            on: after.difference(before).copied().collect(),
+            off: before.difference(&after).copied().collect(),
+        })
+    });
+    changed.collect()
+}
+
 fn show(context: &Context, changes: &Changes<'_>) {
     let list = |versions: &[&Version]| match versions {
         [] => "–".to_owned(),
@@ -165,6 +204,17 @@ fn show(context: &Context, changes: &Changes<'_>) {
                 list(&package.from),
                 list(&package.to)
             ));
+        }
+        for package in &app.features {
+            let signs = [("+", &package.on), ("-", &package.off)].into_iter();
+            let signed = signs.flat_map(|(sign, features)| {
+                features
+                    .iter()
+                    .map(move |feature| format!(" {sign}{feature}"))
+            });
+            let signed: String = signed.collect();
+            let (name, version) = (package.name, package.version);
+            context.ui.data(format!("    {name} {version}{signed}"));
         }
     }
     let day = changes.snapshot.strftime("%F %R");
