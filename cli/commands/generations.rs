@@ -80,19 +80,21 @@ pub(super) fn rollback(context: &Context, arguments: &Rollback) -> Result<(), Co
     // Where it leads nowhere, a rollback is the way out.
     let from = profile.current_number().unwrap_or_default();
     let generation = profile.generation(target)?;
-    if context.global.dry_run {
-        let from = from.map_or_else(String::new, |number| format!("from generation {number} "));
-        let text = format!("Would go {from}to generation {target}");
-        context.ui.data(text);
-        return Ok(());
+    if !context.global.dry_run {
+        profile.restore(&generation)?;
     }
-    profile.restore(&generation)?;
     if context.global.json {
         return context.ui.data_json(&serde_json::json!({
             "profile": profile.name(),
             "from": from,
             "generation": generation.number,
         }));
+    }
+    if context.global.dry_run {
+        let from = from.map_or_else(String::new, |number| format!("from generation {number} "));
+        let text = format!("Would go {from}to generation {target}");
+        context.ui.data(text);
+        return Ok(());
     }
     context.ui.success(format!(
         "Generation {} of `{}` is current again",
