@@ -101,6 +101,13 @@ impl Context {
         Ok((store, profile))
     }
 
+    /// The same for commands that only look.
+    pub(crate) fn read_profile(&self) -> Result<(Store, Profile), CommandError> {
+        let store = Store::open_to_read(&self.home, self.now)?;
+        let profile = self.profile(&store)?;
+        Ok((store, profile))
+    }
+
     /// The profile of `--profile`, or `default`.
     pub(crate) fn profile(&self, store: &Store) -> Result<Profile, CommandError> {
         Ok(store.profile(self.global.profile.as_deref().unwrap_or("default"))?)

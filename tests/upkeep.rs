@@ -71,6 +71,27 @@ fn what_is_damaged_is_named_and_made_again() {
     assert_eq!(env.program("app").success().stdout, "app 1.0.0 shared\n");
 }
 
+/// Whoever only looks writes nothing, so the home may be somebody else's or not be there.
+#[test]
+fn who_looks_makes_nothing() {
+    let env = env();
+    for command in ["list", "history", "run app", "tree app"] {
+        let nowhere = env.path("nowhere");
+        let run = env.run(&format!("--home {} {command}", nowhere.display()));
+        assert!(!run.stderr.contains("os error"), "{}", run.stderr);
+        assert!(!nowhere.exists(), "{command}");
+    }
+    env.run("install app").success();
+    let mode = |mode| std::fs::set_permissions(env.home(), PermissionsExt::from_mode(mode));
+    mode(0o555).unwrap();
+    env.run("list").success().prints("app");
+    env.run("history").success();
+    env.run("tree app").success().prints("shared 1.0.0");
+    env.run("graph app").success();
+    env.run("run app").success().prints("app 1.0.0 shared");
+    mode(0o755).unwrap();
+}
+
 /// Each hint that `verify --repair` gives works when typed.
 #[test]
 fn there_is_a_way_back_from_a_damaged_generation() {

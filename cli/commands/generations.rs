@@ -19,7 +19,7 @@ struct Entry {
 }
 
 pub(super) fn history(context: &Context) -> Result<(), CommandError> {
-    let (_store, profile) = context.open_profile()?;
+    let (_store, profile) = context.read_profile()?;
     let current = profile.current_number().unwrap_or_default();
     let entries: Vec<_> = profile
         .generations()?

@@ -42,7 +42,7 @@ fn entry(app: &GenerationApp) -> Entry {
 }
 
 pub(super) fn list(context: &Context) -> Result<(), CommandError> {
-    let (_store, profile) = context.open_profile()?;
+    let (_store, profile) = context.read_profile()?;
     let apps: Vec<_> = profile
         .current()?
         .map(|current| current.apps.iter().map(entry).collect())
@@ -209,7 +209,7 @@ pub(super) fn recipe(
 }
 
 pub(super) fn tree(context: &Context, arguments: &AppArgument) -> Result<(), CommandError> {
-    let (_store, profile) = super::open(context)?;
+    let (_store, profile) = context.read_profile()?;
     let generation = super::current(&profile)?;
     let app = super::installed(&generation, &arguments.app)?;
     let path = generation.folder().join("lock.toml");

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::error::{CommandError, Kind};
 
 pub(super) fn run(context: &Context, arguments: &Run) -> Result<(), CommandError> {
-    let (store, profile) = context.open_profile()?;
+    let (store, profile) = context.read_profile()?;
     let generation = super::current(&profile)?;
     let app = super::installed(&generation, &arguments.app)?;
     let named = app

@@ -87,22 +87,29 @@ impl Store {
         Self::open_folders(home, now, true)
     }
 
-    fn open_folders(home: &Utf8Path, now: Timestamp, set_aside: bool) -> Result<Self, StoreError> {
+    /// As [`Store::open`], for commands that only look at profiles: makes nothing, so that the home
+    /// may be somebody else's, on a disk that cannot be written to, or not be there.
+    pub fn open_to_read(home: &Utf8Path, now: Timestamp) -> Result<Self, StoreError> {
         if !home.is_absolute() {
             return Err(StoreError::RelativeHome {
                 home: home.to_owned(),
             });
         }
-        prepare(home, set_aside).map_err(|error| StoreError::Home {
-            home: home.to_owned(),
-            source: Box::new(error),
-        })?;
         Ok(Self {
             home: home.to_owned(),
             now,
             database: OnceLock::new(),
             users: Users::default(),
         })
+    }
+
+    fn open_folders(home: &Utf8Path, now: Timestamp, set_aside: bool) -> Result<Self, StoreError> {
+        let store = Self::open_to_read(home, now)?;
+        prepare(home, set_aside).map_err(|error| StoreError::Home {
+            home: home.to_owned(),
+            source: Box::new(error),
+        })?;
+        Ok(store)
     }
 
     /// As [`Store::open`], for gc: on a full disk, where not even the database can be opened, gives
