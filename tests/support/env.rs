@@ -1,7 +1,7 @@
 //! A home with a compiler in it, and the program under test.
 
 use std::ffi::OsStr;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -70,6 +70,12 @@ impl From<Output> for Run {
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
+    }
+}
+
+impl Drop for Env {
+    fn drop(&mut self) {
+        remove(self.folder.path());
     }
 }
 
@@ -183,16 +189,26 @@ fn scratch() -> &'static Path {
     Path::new(env!("CARGO_TARGET_TMPDIR"))
 }
 
-/// A home with the compiler and the C tools of this machine, made once per run of the tests.
+/// The name of a template, before the number of the process that made it.
+const TEMPLATE: &str = "template-";
+
+/// A home with the compiler and the C tools of this machine, made once per run of the tests. It stays
+/// when they end, and the next run removes it.
 fn template() -> &'static Path {
-    static TEMPLATE: OnceLock<tempfile::TempDir> = OnceLock::new();
-    TEMPLATE
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER
         .get_or_init(|| {
-            let folder = tempfile::tempdir_in(scratch()).unwrap();
+            for name in names(scratch()) {
+                let number = name.strip_prefix(TEMPLATE);
+                if number.is_some_and(|number| !Path::new("/proc").join(number).exists()) {
+                    remove(&scratch().join(name));
+                }
+            }
+            let folder = scratch().join(format!("{TEMPLATE}{}", std::process::id()));
             let registry = Registry::new();
             registry.publish(super::Package::new("seed", "1.0.0").main("fn main() {}"));
             let run: Run = Command::new(env!("CARGO_BIN_EXE_orlop"))
-                .args(["--home", folder.path().to_str().unwrap()])
+                .args(["--home", folder.to_str().unwrap()])
                 .args(["--index", registry.folder().to_str().unwrap()])
                 .args(["install", "seed", "--dry-run"])
                 .output()
@@ -201,7 +217,19 @@ fn template() -> &'static Path {
             run.success();
             folder
         })
-        .path()
+        .as_path()
+}
+
+/// Removes a folder with homes in it, as far as that can be. Folders of objects are closed to their
+/// owner as well, unless that is root.
+fn remove(folder: &Path) {
+    for entry in walkdir::WalkDir::new(folder).into_iter().flatten() {
+        if entry.file_type().is_dir() {
+            let open = std::fs::Permissions::from_mode(0o755);
+            drop(std::fs::set_permissions(entry.path(), open));
+        }
+    }
+    drop(std::fs::remove_dir_all(folder));
 }
 
 /// Copies a home; the files of store objects never change, so they are hard-linked.
