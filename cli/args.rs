@@ -13,7 +13,7 @@ use crate::recipe_args::RecipeCommand;
 #[command(
     name = "orlop",
     version,
-    disable_help_subcommand = true,
+    arg_required_else_help = true,
     max_term_width = 100
 )]
 pub(crate) struct Arguments {
@@ -49,7 +49,7 @@ pub(crate) struct Global {
     /// Say less: nothing but errors
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
-    /// Say more; twice for internals
+    /// Say more; twice: also what the libraries in Orlop say
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     /// Colours

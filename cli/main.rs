@@ -43,12 +43,19 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::args::Arguments;
 use crate::context::Context;
 
 /// The file name under which the program answers for Cargo.
 const CARGO: &str = "cargo";
+
+/// How the names of all our packages begin.
+const OURS: &str = "orlop";
 
 /// The first argument that makes the program the helper inside a sandbox.
 const SANDBOX_HELPER: &str = "__sandbox";
@@ -73,16 +80,20 @@ fn main() -> ExitCode {
 }
 
 fn orlop() -> ExitCode {
-    let arguments = Arguments::parse();
-    start_log(arguments.global.verbose);
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(answer) => return unparsed(&answer),
+    };
     let context = match Context::new(arguments.global.clone()) {
         Ok(context) => context,
         Err(error) => {
-            ui::Ui::new(&arguments.global, true, true).error(&error);
+            ui::Ui::plain().error(&error);
             return ExitCode::from(error.exit_code());
         }
     };
-    match commands::run(&context, arguments.command) {
+    start_log(arguments.global.verbose, context.ui.color);
+    let done = commands::run(&context, arguments.command);
+    match done.and_then(|()| context.ui.finish()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             context.ui.error(&error);
@@ -91,17 +102,38 @@ fn orlop() -> ExitCode {
     }
 }
 
-/// Sends what libraries trace to standard error, from `-v` on.
-fn start_log(verbose: u8) {
-    let level = match verbose {
+/// Prints what is said in place of a command: a help text, the version, or what is wrong with the
+/// command line.
+fn unparsed(answer: &clap::Error) -> ExitCode {
+    let printed = answer.print();
+    let code = u8::try_from(answer.exit_code()).unwrap_or(2);
+    if answer.use_stderr() {
+        return ExitCode::from(code);
+    }
+    match printed.map_or_else(|error| ui::written(&error), Ok) {
+        Ok(()) => ExitCode::from(code),
+        Err(error) => {
+            ui::Ui::plain().error(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Sends what is traced to standard error: from `-v` on what Orlop does, from `-vv` on what its
+/// libraries do, too.
+fn start_log(verbose: u8, color: bool) {
+    let (level, of) = match verbose {
         0 => return,
-        1 => tracing::Level::INFO,
-        2 => tracing::Level::DEBUG,
-        _ => tracing::Level::TRACE,
+        1 => (tracing::Level::INFO, OURS),
+        2 => (tracing::Level::DEBUG, ""),
+        _ => (tracing::Level::TRACE, ""),
     };
-    tracing_subscriber::fmt()
-        .with_max_level(level)
+    let log = tracing_subscriber::fmt::layer()
+        .with_ansi(color)
         .with_writer(std::io::stderr)
+        // It would be said on standard error, and end the program if that is gone.
+        .log_internal_errors(false)
         .without_time()
-        .init();
+        .with_filter(Targets::new().with_target(of, level));
+    tracing_subscriber::registry().with(log).init();
 }

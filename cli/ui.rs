@@ -4,7 +4,8 @@
 //! be understood without colour.
 
 use std::fmt::Display;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::{Arc, OnceLock};
 
 use indicatif::MultiProgress;
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
@@ -20,8 +21,21 @@ pub(crate) struct Ui {
     pub(crate) progress: MultiProgress,
     /// Whether lines may move.
     pub(crate) moving: bool,
+    /// Whether what is said has colours.
+    pub(crate) color: bool,
     quiet: bool,
-    color: bool,
+    /// Why data could not be written; nothing more is written then.
+    unwritten: Arc<OnceLock<io::Error>>,
+}
+
+/// Judges an error of standard output: a reader that has seen enough is no failure.
+pub(crate) fn written(error: &io::Error) -> Result<(), CommandError> {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return Ok(());
+    }
+    Err(CommandError::failed(format!(
+        "write to standard output: {error}"
+    )))
 }
 
 /// A colour with a meaning.
@@ -35,7 +49,7 @@ enum Tone {
 
 impl Ui {
     pub(crate) fn new(global: &Global, no_color: bool, in_ci: bool) -> Self {
-        let terminal = std::io::stderr().is_terminal();
+        let terminal = io::stderr().is_terminal();
         let color = match global.color {
             ColorChoice::Always => true,
             ColorChoice::Never => false,
@@ -44,17 +58,40 @@ impl Ui {
         Self {
             progress: MultiProgress::new(),
             moving: terminal && !in_ci && !global.no_progress && !global.quiet,
-            quiet: global.quiet,
             color,
+            quiet: global.quiet,
+            unwritten: Arc::default(),
         }
     }
 
-    /// Prints a line of data.
-    #[expect(clippy::unused_self, reason = "who holds no `Ui` may not print")]
+    /// Talks in lines without colour.
+    pub(crate) fn plain() -> Self {
+        Self {
+            progress: MultiProgress::new(),
+            moving: false,
+            color: false,
+            quiet: false,
+            unwritten: Arc::default(),
+        }
+    }
+
+    /// Prints a line of data. [`Ui::finish`] says whether all of them were written.
     pub(crate) fn data(&self, line: impl Display) {
-        let mut out = std::io::stdout().lock();
-        // A reader that has seen enough is no failure.
-        drop(writeln!(out, "{line}"));
+        if self.unwritten.get().is_some() {
+            return;
+        }
+        if let Err(error) = writeln!(io::stdout().lock(), "{line}") {
+            // Whichever error came first.
+            self.unwritten.get_or_init(|| error);
+        }
+    }
+
+    /// Says whether all data was written.
+    pub(crate) fn finish(&self) -> Result<(), CommandError> {
+        match self.unwritten.get() {
+            Some(error) => written(error),
+            None => io::stdout().flush().or_else(|error| written(&error)),
+        }
     }
 
     /// Prints a value as JSON.
@@ -124,7 +161,7 @@ impl Ui {
     /// Prints a line above moving ones, if any.
     pub(crate) fn line(&self, line: &str) {
         self.progress.suspend(|| {
-            let mut err = std::io::stderr().lock();
+            let mut err = io::stderr().lock();
             drop(writeln!(err, "{line}"));
         });
     }

@@ -44,6 +44,7 @@ mod sharing;
 mod shell;
 mod stats;
 mod support;
+mod terminal;
 mod tidy;
 mod traps;
 mod upkeep;

@@ -1,0 +1,83 @@
+//! What is written to whom, and what if it cannot be written.
+
+use std::fs::File;
+use std::process::Stdio;
+
+use crate::support::{Env, Package, Run};
+
+fn env() -> Env {
+    let env = Env::new();
+    env.registry
+        .publish(Package::new("app", "1.0.0").main("fn main() { println!(\"works\"); }"));
+    env
+}
+
+fn full() -> Stdio {
+    File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap()
+        .into()
+}
+
+/// A pipe whose reader has gone.
+fn closed() -> Stdio {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    writer.into()
+}
+
+#[test]
+fn data_that_cannot_be_written_is_a_failure() {
+    let env = env();
+    env.run("install app").success();
+    for line in [
+        "list",
+        "list --json",
+        "tree app",
+        "graph",
+        "history",
+        "log app",
+        "completions bash",
+        "--help",
+        "help install",
+        "--version",
+    ] {
+        let run = |stdout: Stdio| -> Run {
+            let mut command = env.command();
+            command.args(line.split(' ')).stdout(stdout);
+            command.stderr(Stdio::piped());
+            command.spawn().unwrap().wait_with_output().unwrap().into()
+        };
+        run(full())
+            .fails(1)
+            .says("error: write to standard output: No space left on device");
+        // Who has seen enough is no failure, and nothing is said of it.
+        assert_eq!(run(closed()).success().stderr, "", "{line}");
+    }
+}
+
+#[test]
+fn an_install_ends_well_when_nobody_reads_what_it_says() {
+    for (verbose, stderr) in [("-v", closed()), ("-vv", full()), ("--json", closed())] {
+        let env = env();
+        let mut command = env.command();
+        command.args(["install", "app", verbose]).stderr(stderr);
+        Run::from(command.output().unwrap()).success();
+        assert_eq!(env.program("app").success().stdout, "works\n");
+    }
+}
+
+#[test]
+fn verbose_tells_what_orlop_does_and_twice_what_its_libraries_do() {
+    let env = env();
+    let once = env.run("install app --dry-run -v").success();
+    assert!(!once.stderr.contains("pubgrub"), "{once}");
+    assert!(!once.stderr.contains('\u{1b}'), "{once}");
+    let twice = env.run("install app --dry-run -vv").success();
+    assert!(!twice.stderr.contains('\u{1b}'), "{twice}");
+    twice.says("pubgrub");
+    env.run("install app --dry-run -vv --color always")
+        .success()
+        .says("\u{1b}[");
+}
