@@ -9,6 +9,7 @@
 //! | [`apply`] | the one way through: resolve, plan, execute, link, commit |
 //! | [`request`] | from a manifest to questions for the resolver |
 //! | [`solve`] | questions to the resolver, by policy |
+//! | [`gone`] | what a manifest names and is there no longer |
 //! | [`needed`] | apps that apps start |
 //! | [`cdylibs`] | what libraries for C are compiled from |
 //! | [`toolchain`] | which compiler, which C tools |
@@ -27,6 +28,7 @@ mod commands;
 mod context;
 mod error;
 mod fetch;
+mod gone;
 mod linker;
 mod needed;
 mod progress;

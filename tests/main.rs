@@ -22,6 +22,7 @@ mod compilers;
 mod errors;
 mod exports;
 mod generations;
+mod gone;
 mod install;
 mod library_sources;
 mod linking;

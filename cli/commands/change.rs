@@ -288,7 +288,7 @@ pub(super) fn remove(context: &Context, arguments: &Remove) -> Result<(), Comman
         let name = app
             .parse::<PackageName>()
             .map_err(|error| CommandError::new(Kind::Usage, error))?;
-        if editor.remove(&name) {
+        if editor.remove(&name) || editor.remove_recipe(&name) {
             continue;
         }
         let error = CommandError::failed(format!("`{name}` is not in the manifest"));
