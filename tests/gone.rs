@@ -1,5 +1,6 @@
 //! What is named and is not there: the message names it, and the way out works.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::support::{Env, Package, Run};
@@ -107,4 +108,48 @@ fn recipes_that_are_gone_can_be_removed() {
         .says("`orlop recipe source remove shelf`");
     env.run("recipe source remove shelf").success();
     env.run("sync").success();
+}
+
+#[test]
+fn a_file_that_is_not_there_has_one_exit_code() {
+    let env = Env::new();
+    for line in [
+        "install ./absent.toml",
+        "resolve ./absent.toml",
+        "resolve --case absent.json",
+        "build ./absent.toml",
+        "sync -m absent.toml",
+        "prove ./absent",
+        "compiler add ./absent.toml",
+        "recipe lint absent.toml",
+        "recipe fmt absent.toml",
+        "recipe test ./absent.toml",
+        "recipe bump absent.toml",
+    ] {
+        let run = env.run(line).fails(1).says("absent").says(NONE);
+        assert!(!run.stderr.contains("hint:"), "{run}");
+    }
+    env.run("prove ./").fails(1).says("is a folder");
+}
+
+#[test]
+fn what_is_no_program_is_refused_and_only_the_store_is_linked_anew() {
+    let env = Env::new();
+    env.registry
+        .publish(Package::new("app", "1.0.0").main("fn main() {}"));
+    env.run("install app").success();
+    env.write("text", "no program");
+    let run = env.run("prove ./text").fails(3);
+    assert!(!run.stderr.contains("hint:"), "{run}");
+    let app = env.home().join("profiles/default/current/bin/app");
+    env.orlop(["prove", app.to_str().unwrap()]).success();
+    let real = std::fs::canonicalize(&app).unwrap();
+    std::fs::set_permissions(real.parent().unwrap(), PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::remove_file(&real).unwrap();
+    std::fs::write(&real, "no program").unwrap();
+    for target in ["app", app.to_str().unwrap()] {
+        env.orlop(["prove", target]).fails(3).says("`orlop sync`");
+    }
+    std::fs::remove_file(&real).unwrap();
+    env.run("prove app").fails(3).says("`orlop sync`");
 }

@@ -365,7 +365,7 @@ pub(super) fn sync(context: &Context, arguments: &Sync) -> Result<(), CommandErr
     };
     let path = context.absolute(path)?;
     let text =
-        fs_err::read_to_string(&path).map_err(|error| CommandError::new(Kind::Usage, error))?;
+        fs_err::read_to_string(&path).map_err(|error| CommandError::new(Kind::Failed, error))?;
     let manifest = Manifest::parse(path.as_str(), &text)?;
     let mut named = context.clone();
     named.global.profile = named.global.profile.or(manifest.profile);

@@ -45,7 +45,7 @@ pub(super) fn resolve(context: &Context, arguments: &Resolve) -> Result<(), Comm
 
 fn replay(context: &Context, file: &Utf8Path) -> Result<(), CommandError> {
     let text =
-        fs_err::read_to_string(file).map_err(|error| CommandError::new(Kind::Usage, error))?;
+        fs_err::read_to_string(file).map_err(|error| CommandError::new(Kind::Failed, error))?;
     let case =
         Case::parse(file.as_str(), &text).map_err(|error| CommandError::new(Kind::Usage, error))?;
     let mut questions = Vec::new();
