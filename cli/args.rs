@@ -31,8 +31,9 @@ pub(crate) struct Arguments {
 )]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Everything Orlop keeps lies below this folder [default: `$XDG_DATA_HOME/orlop`]
-    #[arg(long, global = true, value_name = "DIR", env = "ORLOP_HOME")]
+    /// Everything Orlop keeps lies below this folder [default: `$ORLOP_HOME`, or
+    /// `$XDG_DATA_HOME/orlop`]
+    #[arg(long, global = true, value_name = "DIR")]
     pub(crate) home: Option<Utf8PathBuf>,
     /// The set of apps to look at or change [default: the manifest's, or `default`]
     #[arg(long, short, global = true, value_name = "NAME")]
@@ -64,8 +65,8 @@ pub(crate) struct Global {
     /// How far builds are shut off from this machine
     #[arg(long, global = true, value_enum, default_value_t = SandboxChoice::Full, value_name = "LEVEL")]
     pub(crate) sandbox: SandboxChoice,
-    /// Another registry: a folder or an address in sparse-index layout
-    #[arg(long, global = true, value_name = "DIR|URL", env = "ORLOP_INDEX")]
+    /// Another registry: a folder or an address in sparse-index layout [default: `$ORLOP_INDEX`]
+    #[arg(long, global = true, value_name = "DIR|URL")]
     pub(crate) index: Option<String>,
     /// If versions cannot be chosen, write down all that the resolver saw
     #[arg(long, global = true, value_name = "FILE")]

@@ -40,11 +40,15 @@ mod stand_in;
 mod toolchain;
 mod ui;
 
+use std::error::Error as _;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use clap::error::ErrorKind;
+use miette::Diagnostic as _;
+use orlop_recipes::SpecError;
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -52,6 +56,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::args::Arguments;
 use crate::context::Context;
+use crate::error::CommandError;
 
 /// The file name under which the program answers for Cargo.
 const CARGO: &str = "cargo";
@@ -107,15 +112,28 @@ fn orlop() -> ExitCode {
 /// Prints what is said in place of a command: a help text, the version, or what is wrong with the
 /// command line.
 fn unparsed(answer: &clap::Error) -> ExitCode {
+    let ui = ui::Ui::plain();
+    if answer.kind() == ErrorKind::MissingSubcommand {
+        // Its own message is the list of all of them.
+        let error = CommandError::usage("there is no command among the arguments");
+        let error = error.hint("see the commands: `orlop help`");
+        ui.error(&error);
+        return ExitCode::from(error.exit_code());
+    }
     let printed = answer.print();
     let code = u8::try_from(answer.exit_code()).unwrap_or(2);
     if answer.use_stderr() {
+        let spec = answer.source().and_then(|error| error.downcast_ref());
+        if let Some(help) = spec.and_then(|error: &SpecError| error.help()) {
+            ui.line("");
+            ui.hint(help);
+        }
         return ExitCode::from(code);
     }
     match printed.map_or_else(|error| ui::written(&error), Ok) {
         Ok(()) => ExitCode::from(code),
         Err(error) => {
-            ui::Ui::plain().error(&error);
+            ui.error(&error);
             ExitCode::from(error.exit_code())
         }
     }

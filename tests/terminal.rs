@@ -81,3 +81,50 @@ fn verbose_tells_what_orlop_does_and_twice_what_its_libraries_do() {
         .success()
         .says("\u{1b}[");
 }
+
+#[test]
+fn help_is_a_command_and_no_command_gets_it() {
+    let env = env();
+    env.run("help").success().prints("Usage: orlop");
+    env.run("help install").success().prints("orlop install");
+    env.run("help recipe import")
+        .success()
+        .prints("Usage: orlop recipe import");
+    env.run("").fails(2).says("Usage: orlop").says("  install ");
+    env.run("compiler").fails(2).says("  add ");
+    for line in ["-q", "--home here", "compiler -q"] {
+        let run = env.run(line).fails(2);
+        assert!(run.stderr.lines().count() < 5, "{run}");
+        run.says("hint: see the commands: `orlop help`");
+    }
+}
+
+#[test]
+fn an_empty_variable_is_none_and_an_empty_option_is_a_mistake() {
+    let env = env();
+    let mut command = env.command();
+    command.args(["list", "--json"]).env("ORLOP_HOME", "");
+    Run::from(command.output().unwrap()).success();
+    assert!(env.path(".local/share/orlop").is_dir());
+    let mut command = env.command();
+    command.args(["resolve", "app"]).env("ORLOP_INDEX", "");
+    command.arg("--offline");
+    Run::from(command.output().unwrap()).fails(6);
+    env.orlop(["--home", "", "list"]).fails(2).says("`--home`");
+    env.orlop(["--index", "", "list"])
+        .fails(2)
+        .says("`--index`");
+    env.orlop(["-p", "", "list"]).fails(2).says("profile");
+}
+
+#[test]
+fn who_names_an_app_otherwise_is_told_how() {
+    let env = env();
+    env.run("install https://example.test/kit")
+        .fails(2)
+        .says("hint: ")
+        .says("`orlop recipe import https://example.test/kit`");
+    env.run("install app==1")
+        .fails(2)
+        .says("hint: did you mean `app@1`?");
+}
