@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use indicatif::MultiProgress;
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
+use orlop_build::log::quoted;
 use serde::Serialize;
 
 use crate::args::{ColorChoice, Global};
@@ -23,9 +24,36 @@ pub(crate) struct Ui {
     pub(crate) moving: bool,
     /// Whether what is said has colours.
     pub(crate) color: bool,
+    /// The options that name where the command acts, for commands in hints to act there as well.
+    place: String,
     quiet: bool,
     /// Why data could not be written; nothing more is written then.
     unwritten: Arc<OnceLock<io::Error>>,
+}
+
+/// The options of a command line that name where it acts, as they are typed.
+fn place(global: &Global) -> String {
+    let home = global.home.as_ref().map(|home| ("--home", home.as_str()));
+    let profile = global.profile.as_deref().map(|name| ("-p", name));
+    let options = home.into_iter().chain(profile);
+    let options = options.map(|(option, value)| format!(" {option} {}", quoted(value)));
+    options.collect::<Vec<_>>().concat()
+}
+
+/// Puts options behind `orlop` in the commands between backquotes, unless they name a place.
+fn placed(hint: &str, place: &str) -> String {
+    let parts = hint.split('`').enumerate().map(|(number, part)| {
+        if number % 2 == 0 || part.contains("--home ") {
+            return part.to_owned();
+        }
+        let commands = part.split(" && ");
+        let commands = commands.map(|command| match command.strip_prefix("orlop ") {
+            Some(rest) => format!("orlop{place} {rest}"),
+            None => command.to_owned(),
+        });
+        commands.collect::<Vec<_>>().join(" && ")
+    });
+    parts.collect::<Vec<_>>().join("`")
 }
 
 /// Judges an error of standard output: a reader that has seen enough is no failure.
@@ -59,6 +87,7 @@ impl Ui {
             progress: MultiProgress::new(),
             moving: terminal && !in_ci && !global.no_progress && !global.quiet,
             color,
+            place: place(global),
             quiet: global.quiet,
             unwritten: Arc::default(),
         }
@@ -70,6 +99,7 @@ impl Ui {
             progress: MultiProgress::new(),
             moving: false,
             color: false,
+            place: String::new(),
             quiet: false,
             unwritten: Arc::default(),
         }
@@ -127,8 +157,13 @@ impl Ui {
     /// Suggests something.
     pub(crate) fn hint(&self, line: impl Display) {
         if !self.quiet {
-            self.line(&format!("{} {line}", self.painted(Tone::Hint, "hint:")));
+            self.hint_line(&line.to_string());
         }
+    }
+
+    fn hint_line(&self, hint: &str) {
+        let hint = placed(hint, &self.place);
+        self.line(&format!("{} {hint}", self.painted(Tone::Hint, "hint:")));
     }
 
     /// Says why a command failed.
@@ -154,7 +189,7 @@ impl Ui {
             self.line("");
         }
         for hint in error.hint_lines() {
-            self.line(&format!("{} {hint}", self.painted(Tone::Hint, "hint:")));
+            self.hint_line(hint);
         }
     }
 
@@ -191,5 +226,26 @@ impl Ui {
             Tone::Hint => 36,
         };
         format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_in_hints_act_where_the_command_did() {
+        for (hint, expected) in [
+            ("see `orlop list`", "see `orlop --home 'a b' list`"),
+            (
+                "`rustup x && orlop a && orlop b`: `orlop`, orlop c",
+                "`rustup x && orlop --home 'a b' a && orlop --home 'a b' b`: `orlop`, orlop c",
+            ),
+            ("`orlop --home DIR …`", "`orlop --home DIR …`"),
+            ("the app `orlop-x`", "the app `orlop-x`"),
+        ] {
+            assert_eq!(placed(hint, " --home 'a b'"), expected);
+            assert_eq!(placed(hint, ""), hint);
+        }
     }
 }

@@ -128,3 +128,52 @@ fn who_names_an_app_otherwise_is_told_how() {
         .fails(2)
         .says("hint: did you mean `app@1`?");
 }
+
+#[test]
+fn commands_in_hints_act_where_the_command_did() {
+    let env = env();
+    let home = env.home();
+    let home = home.to_str().unwrap();
+    env.run("-p tools list").success();
+    env.orlop(["--home", home, "-p", "tools", "info", "app"])
+        .fails(1)
+        .says(&format!("`orlop --home {home} -p tools install "));
+    // What a variable says, it says of the next command as well.
+    env.run("info app").fails(1).says("`orlop install ");
+    env.run("recipe new kit")
+        .success()
+        .says("hint: see what is left to do: `orlop recipe lint kit.toml`");
+    drop(env.run("recipe lint kit.toml"));
+    env.orlop(["recipe", "new", "kit", "-o", "a b.toml"])
+        .success()
+        .says("`orlop recipe lint 'a b.toml'`");
+
+    let manifest = env.write("mine.toml", "schema = 1\n\n[packages]\napp = \"*\"\n");
+    let manifest = manifest.to_str().unwrap();
+    env.orlop(["sync", "-m", manifest, "--locked"])
+        .fails(6)
+        .says(&format!("`orlop sync -m {manifest}` without"));
+}
+
+#[test]
+fn a_compiler_is_offered_where_it_can_be_had() {
+    let env = env();
+    let none = env.run("install app --compiler nonesuch").fails(1);
+    assert!(!none.stderr.contains("compiler add"), "{none}");
+    none.says("`orlop compiler list`");
+    // As if `rustup` were there: it is only looked for.
+    std::fs::create_dir(env.path("bin")).unwrap();
+    env.write("bin/rustup", "");
+    let run = |name: &str| -> Run {
+        let mut command = env.command();
+        command.args(["install", "app", "--compiler", name]);
+        let path = env.path("bin").into_os_string().into_string().unwrap();
+        let usual = std::env::var("PATH").unwrap();
+        command.env("PATH", format!("{path}:{usual}"));
+        Run::from(command.output().unwrap()).fails(1)
+    };
+    run("1.2.3").says("`rustup toolchain install 1.2.3 && orlop compiler add 1.2.3`");
+    std::fs::create_dir_all(env.path(".rustup/toolchains/1.2.3-x/bin")).unwrap();
+    env.write(".rustup/toolchains/1.2.3-x/bin/rustc", "");
+    run("1.2.3").says("import it: `orlop compiler add 1.2.3`");
+}

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use orlop_build::BuildError;
+use orlop_build::log::quoted;
 use orlop_index::Registry;
 use orlop_link::{Linkage, Linked, View};
 use orlop_recipes::{LinkageChoice, Manifest, PackageName, RecipeSet};
@@ -184,6 +185,14 @@ impl Resolved<'_> {
 }
 
 impl Work<'_> {
+    /// The command that makes the manifest true.
+    fn command(&self) -> String {
+        if self.change.file == self.profile.manifest_path() {
+            return "orlop sync".to_owned();
+        }
+        format!("orlop sync -m {}", quoted(self.change.file.as_str()))
+    }
+
     fn run(&self, wanted: &[Wanted]) -> Result<Outcome, CommandError> {
         let fetching = Fetching(self.progress);
         let before = self.lock()?;
@@ -193,7 +202,7 @@ impl Work<'_> {
                 Kind::Refused,
                 "the lock file does not answer the manifest, and `--locked` forbids to change it",
             )
-            .hint("run `orlop sync` without `--locked`"));
+            .hint(format!("run `{}` without `--locked`", self.command())));
         }
         share::warn_of_deprecated(self.context, self.profile, wanted)?;
         let registry = self
