@@ -154,7 +154,7 @@ pub(crate) enum Command {
     Env(StepArguments),
     /// Write an installed app into a file for people without Orlop
     Export(Export),
-    /// Show the log of a build: an app's, a crate's, or of the last one that failed
+    /// Show the log of a build: an app's, a crate's, a native library's, or of the last that failed
     Log(Log),
     /// Show why the last change of an app compiled what it compiled
     WhyRebuilt(AppArgument),
@@ -235,8 +235,8 @@ pub(crate) struct Install {
 /// Arguments of `remove`.
 #[derive(Debug, Args)]
 pub(crate) struct Remove {
-    /// Apps to remove
-    #[arg(required = true, value_name = "APP")]
+    /// Apps to remove; or recipes of crates and native libraries, out of the manifest
+    #[arg(required = true, value_name = "APP|RECIPE")]
     pub(crate) apps: Vec<String>,
 }
 
@@ -493,8 +493,9 @@ pub(crate) struct Stats {
 /// Arguments of `log`.
 #[derive(Debug, Args)]
 pub(crate) struct Log {
-    /// An app or a crate, NAME or NAME@VERSION; none means the last build that failed
-    #[arg(value_name = "APP|CRATE")]
+    /// An app, a crate or a native library, NAME or NAME@VERSION; none means the last build that
+    /// failed
+    #[arg(value_name = "APP|CRATE|LIBRARY")]
     pub(crate) name: Option<String>,
 }
 
