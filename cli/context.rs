@@ -3,6 +3,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use orlop_build::sandbox::{Sandbox, Unconfined};
 use orlop_index::{
     Patience, Progress as IndexProgress, Registry, RegistryOptions, Source, Workshop,
@@ -118,6 +119,26 @@ impl Context {
     /// The profile of `--profile`, or `default`.
     pub(crate) fn profile(&self, store: &Store) -> Result<Profile, CommandError> {
         Ok(store.profile(self.global.profile.as_deref().unwrap_or("default"))?)
+    }
+
+    /// Refuses a day that has not begun, and a time that has not come: nobody knows what will have
+    /// been published by then. The day of today is fine; it means all that there is.
+    pub(crate) fn refuse_future(&self, snapshot: Option<Timestamp>) -> Result<(), CommandError> {
+        let Some(snapshot) = snapshot.filter(|snapshot| *snapshot > self.now) else {
+            return Ok(());
+        };
+        let day = |time: Timestamp| TimeZone::UTC.to_datetime(time).date().to_string();
+        let today = day(self.now);
+        if orlop_recipes::snapshot(&today) == Ok(snapshot) {
+            return Ok(());
+        }
+        let now = self.now.strftime("%F %R");
+        Err(CommandError::usage(format!(
+            "the snapshot {} lies in the future: it is {now} UTC, and what will be published until \
+             then is not known",
+            snapshot.strftime("%F %R UTC")
+        ))
+        .hint(format!("take the registry as it is: `--snapshot {today}`")))
     }
 
     pub(crate) fn jobs(&self) -> usize {

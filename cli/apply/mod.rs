@@ -126,6 +126,7 @@ fn with_work<T>(
     let _in_use = store.use_store()?;
     let manifest_path = profile.manifest_path();
     let manifest = Manifest::parse(manifest_path.as_str(), &change.manifest)?;
+    context.refuse_future(manifest.snapshot)?;
     let way_out = |error| gone::way_out(context, profile, error);
     let recipes = request::recipes(context, &manifest).map_err(way_out)?;
     let wanted = request::wanted(context, &manifest, &recipes).map_err(way_out)?;

@@ -25,6 +25,7 @@ pub(super) fn resolve(context: &Context, arguments: &Resolve) -> Result<(), Comm
     if let Some(file) = &arguments.case {
         return replay(context, file);
     }
+    context.refuse_future(arguments.snapshot)?;
     let recipes = RecipeSet::shipped();
     let snapshot = arguments.snapshot.unwrap_or(context.now);
     let questions = questions(context, arguments, &recipes, snapshot)?;
