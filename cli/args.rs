@@ -41,7 +41,7 @@ pub(crate) struct Global {
     /// Print data as JSON on standard output
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Show what would be done and stop
+    /// Show what would be done and stop; what is needed to know that is fetched
     #[arg(long, short = 'n', global = true)]
     pub(crate) dry_run: bool,
     /// Use only what is on this machine
