@@ -13,15 +13,14 @@ use crate::request;
 
 /// What goes wrong with something that a manifest names.
 #[derive(Debug)]
-pub(crate) struct Named {
-    what: &'static str,
-    name: PackageName,
+struct Named {
+    action: String,
     source: Box<dyn StdError + Send + Sync>,
 }
 
 impl fmt::Display for Named {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "read the {} `{}` of the manifest", self.what, self.name)
+        f.write_str(&self.action)
     }
 }
 
@@ -31,29 +30,25 @@ impl StdError for Named {
     }
 }
 
-/// Says which app of a manifest an error is about.
-pub(crate) fn app(name: &PackageName) -> impl Fn(CommandError) -> CommandError {
-    named("app", name)
+/// Says which app an error is about.
+pub(crate) fn app(name: &PackageName) -> impl FnOnce(CommandError) -> CommandError {
+    named(format!("read what the app `{name}` is built from"))
 }
 
 /// Says which recipe of a manifest an error is about.
-pub(crate) fn recipe(name: &PackageName) -> impl Fn(CommandError) -> CommandError {
-    named("recipe", name)
+pub(crate) fn recipe(name: &PackageName) -> impl FnOnce(CommandError) -> CommandError {
+    named(format!("read the recipe `{name}` of the manifest"))
 }
 
 /// Says which source of recipes of a manifest an error is about.
-pub(crate) fn source(name: &PackageName) -> impl Fn(CommandError) -> CommandError {
-    named("source of recipes", name)
+pub(crate) fn source(name: &PackageName) -> impl FnOnce(CommandError) -> CommandError {
+    named(format!(
+        "read the source of recipes `{name}` of the manifest"
+    ))
 }
 
-fn named(what: &'static str, name: &PackageName) -> impl Fn(CommandError) -> CommandError {
-    let name = name.clone();
-    move |error| {
-        error.within(|source| {
-            let name = name.clone();
-            Named { what, name, source }
-        })
-    }
+fn named(action: String) -> impl FnOnce(CommandError) -> CommandError {
+    |error| error.within(|source| Named { action, source })
 }
 
 /// Adds to an error how the profile does without what its manifest names and is gone.

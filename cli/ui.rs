@@ -195,10 +195,13 @@ impl Ui {
 
     /// Prints a line above moving ones, if any.
     pub(crate) fn line(&self, line: &str) {
-        self.progress.suspend(|| {
-            let mut err = io::stderr().lock();
-            drop(writeln!(err, "{line}"));
-        });
+        // Who does not listen is no reason to stop.
+        let say = || drop(writeln!(io::stderr().lock(), "{line}"));
+        if self.moving {
+            self.progress.suspend(say);
+        } else {
+            say();
+        }
     }
 
     /// Draws a place in a file, with an arrow to what is wrong there.

@@ -60,7 +60,7 @@ fn an_app_whose_folder_or_recipe_is_gone_can_be_removed() {
     std::fs::rename(env.path("kat"), env.path("gone")).unwrap();
     let new = env.run("install ./kat.toml").fails(1);
     assert!(!new.stderr.contains("orlop remove"), "{new}");
-    new.says("error: read the app `kat` of the manifest")
+    new.says("error: read what the app `kat` is built from")
         .says("open the folder `")
         .says("/kat`")
         .says(NONE);
@@ -70,12 +70,12 @@ fn an_app_whose_folder_or_recipe_is_gone_can_be_removed() {
     std::fs::remove_dir_all(env.path("kat")).unwrap();
     env.run("sync")
         .fails(1)
-        .says("error: read the app `kat` of the manifest")
+        .says("error: read what the app `kat` is built from")
         .says("hint: do without what is gone: `orlop remove kat`");
     std::fs::remove_file(env.path("kit.toml")).unwrap();
     env.run("remove kat")
         .fails(1)
-        .says("error: read the app `kit` of the manifest")
+        .says("error: read what the app `kit` is built from")
         .says("kit.toml")
         .says("hint: do without what is gone: `orlop remove kat kit`");
     env.run("remove kat kit").success();
