@@ -13,7 +13,7 @@ use crate::recipe_args::RecipeCommand;
 #[command(
     name = "orlop",
     version,
-    disable_help_subcommand = true,
+    arg_required_else_help = true,
     max_term_width = 100
 )]
 pub(crate) struct Arguments {
@@ -31,8 +31,9 @@ pub(crate) struct Arguments {
 )]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Everything Orlop keeps lies below this folder [default: `$XDG_DATA_HOME/orlop`]
-    #[arg(long, global = true, value_name = "DIR", env = "ORLOP_HOME")]
+    /// Everything Orlop keeps lies below this folder [default: `$ORLOP_HOME`, or
+    /// `$XDG_DATA_HOME/orlop`]
+    #[arg(long, global = true, value_name = "DIR")]
     pub(crate) home: Option<Utf8PathBuf>,
     /// The set of apps to look at or change [default: the manifest's, or `default`]
     #[arg(long, short, global = true, value_name = "NAME")]
@@ -40,7 +41,7 @@ pub(crate) struct Global {
     /// Print data as JSON on standard output
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Show what would be done and stop
+    /// Show what would be done and stop; what is needed to know that is fetched
     #[arg(long, short = 'n', global = true)]
     pub(crate) dry_run: bool,
     /// Use only what is on this machine
@@ -49,7 +50,7 @@ pub(crate) struct Global {
     /// Say less: nothing but errors
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
-    /// Say more; twice for internals
+    /// Say more; twice: also what the libraries in Orlop say
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     /// Colours
@@ -64,8 +65,8 @@ pub(crate) struct Global {
     /// How far builds are shut off from this machine
     #[arg(long, global = true, value_enum, default_value_t = SandboxChoice::Full, value_name = "LEVEL")]
     pub(crate) sandbox: SandboxChoice,
-    /// Another registry: a folder or an address in sparse-index layout
-    #[arg(long, global = true, value_name = "DIR|URL", env = "ORLOP_INDEX")]
+    /// Another registry: a folder or an address in sparse-index layout [default: `$ORLOP_INDEX`]
+    #[arg(long, global = true, value_name = "DIR|URL")]
     pub(crate) index: Option<String>,
     /// If versions cannot be chosen, write down all that the resolver saw
     #[arg(long, global = true, value_name = "FILE")]
@@ -153,7 +154,7 @@ pub(crate) enum Command {
     Env(StepArguments),
     /// Write an installed app into a file for people without Orlop
     Export(Export),
-    /// Show the log of a build: an app's, a crate's, or of the last one that failed
+    /// Show the log of a build: an app's, a crate's, a native library's, or of the last that failed
     Log(Log),
     /// Show why the last change of an app compiled what it compiled
     WhyRebuilt(AppArgument),
@@ -234,8 +235,8 @@ pub(crate) struct Install {
 /// Arguments of `remove`.
 #[derive(Debug, Args)]
 pub(crate) struct Remove {
-    /// Apps to remove
-    #[arg(required = true, value_name = "APP")]
+    /// Apps to remove; or recipes of crates and native libraries, out of the manifest
+    #[arg(required = true, value_name = "APP|RECIPE")]
     pub(crate) apps: Vec<String>,
 }
 
@@ -492,8 +493,9 @@ pub(crate) struct Stats {
 /// Arguments of `log`.
 #[derive(Debug, Args)]
 pub(crate) struct Log {
-    /// An app or a crate, NAME or NAME@VERSION; none means the last build that failed
-    #[arg(value_name = "APP|CRATE")]
+    /// An app, a crate or a native library, NAME or NAME@VERSION; none means the last build that
+    /// failed
+    #[arg(value_name = "APP|CRATE|LIBRARY")]
     pub(crate) name: Option<String>,
 }
 

@@ -3,6 +3,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use orlop_build::sandbox::{Sandbox, Unconfined};
 use orlop_index::{
     Patience, Progress as IndexProgress, Registry, RegistryOptions, Source, Workshop,
@@ -29,6 +30,8 @@ pub(crate) struct Context {
     pub(crate) search_path: Vec<Utf8PathBuf>,
     /// Where rustup keeps toolchains, if it is there.
     pub(crate) rustup_home: Option<Utf8PathBuf>,
+    /// `--index`, or its default.
+    index: Option<String>,
     cargo_home: Option<Utf8PathBuf>,
     program: Utf8PathBuf,
 }
@@ -51,8 +54,19 @@ impl Context {
         let ui = Ui::new(&global, no_color, variable("CI").is_some());
         let user_home = variable("HOME").map(Utf8PathBuf::from);
         let below_home = |folder: &str| user_home.as_ref().map(|home| home.join(folder));
-        let home = match &global.home {
-            Some(home) => home.clone(),
+        for (option, value) in [
+            ("--home", global.home.as_ref().map(|home| home.as_str())),
+            ("--index", global.index.as_deref()),
+        ] {
+            if value == Some("") {
+                return Err(CommandError::usage(format!(
+                    "`{option}` names no place: what is behind it is empty"
+                )));
+            }
+        }
+        let named = global.home.clone();
+        let home = match named.or_else(|| variable("ORLOP_HOME").map(Utf8PathBuf::from)) {
+            Some(home) => home,
             None => variable("XDG_DATA_HOME")
                 .map(Utf8PathBuf::from)
                 .filter(|folder| folder.is_absolute())
@@ -82,6 +96,7 @@ impl Context {
             rustup_home: variable("RUSTUP_HOME")
                 .map(Utf8PathBuf::from)
                 .or_else(|| below_home(".rustup")),
+            index: global.index.clone().or_else(|| variable("ORLOP_INDEX")),
             cargo_home: variable("CARGO_HOME")
                 .map(Utf8PathBuf::from)
                 .or_else(|| below_home(".cargo")),
@@ -111,6 +126,26 @@ impl Context {
     /// The profile of `--profile`, or `default`.
     pub(crate) fn profile(&self, store: &Store) -> Result<Profile, CommandError> {
         Ok(store.profile(self.global.profile.as_deref().unwrap_or("default"))?)
+    }
+
+    /// Refuses a day that has not begun, and a time that has not come: nobody knows what will have
+    /// been published by then. The day of today is fine; it means all that there is.
+    pub(crate) fn refuse_future(&self, snapshot: Option<Timestamp>) -> Result<(), CommandError> {
+        let Some(snapshot) = snapshot.filter(|snapshot| *snapshot > self.now) else {
+            return Ok(());
+        };
+        let day = |time: Timestamp| TimeZone::UTC.to_datetime(time).date().to_string();
+        let today = day(self.now);
+        if orlop_recipes::snapshot(&today) == Ok(snapshot) {
+            return Ok(());
+        }
+        let now = self.now.strftime("%F %R");
+        Err(CommandError::usage(format!(
+            "the snapshot {} lies in the future: it is {now} UTC, and what will be published until \
+             then is not known",
+            snapshot.strftime("%F %R UTC")
+        ))
+        .hint(format!("take the registry as it is: `--snapshot {today}`")))
     }
 
     pub(crate) fn jobs(&self) -> usize {
@@ -169,10 +204,10 @@ impl Context {
         }
     }
 
-    /// The registry: `--index`, else what the user's Cargo configuration puts in the place of
+    /// The registry: the one that is named, else what the user's Cargo configuration puts in the place of
     /// crates.io, else crates.io.
     fn source(&self) -> Result<Source, CommandError> {
-        if let Some(index) = &self.global.index {
+        if let Some(index) = &self.index {
             return Ok(if index.contains("://") {
                 Source::Sparse(index.clone())
             } else {
@@ -182,7 +217,7 @@ impl Context {
         self.usual_source()
     }
 
-    /// The registry without `--index`.
+    /// The registry if none is named.
     fn usual_source(&self) -> Result<Source, CommandError> {
         let mut texts: Vec<(Utf8PathBuf, String)> = Vec::new();
         for name in ["config.toml", "config"] {

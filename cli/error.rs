@@ -83,6 +83,18 @@ impl CommandError {
         self
     }
 
+    /// Says what an error belongs to. A place in a file of the user says it itself.
+    pub(crate) fn within<E: Into<Box<dyn StdError + Send + Sync>>>(
+        mut self,
+        outer: impl FnOnce(Box<dyn StdError + Send + Sync>) -> E,
+    ) -> Self {
+        self.error = match self.error {
+            Message::Chain(inner) => Message::Chain(outer(inner).into()),
+            diagnostic @ Message::Diagnostic(_) => diagnostic,
+        };
+        self
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         self.kind
     }

@@ -9,6 +9,7 @@
 //! | [`apply`] | the one way through: resolve, plan, execute, link, commit |
 //! | [`request`] | from a manifest to questions for the resolver |
 //! | [`solve`] | questions to the resolver, by policy |
+//! | [`gone`] | what a manifest names and is there no longer |
 //! | [`needed`] | apps that apps start |
 //! | [`cdylibs`] | what libraries for C are compiled from |
 //! | [`toolchain`] | which compiler, which C tools |
@@ -27,6 +28,7 @@ mod commands;
 mod context;
 mod error;
 mod fetch;
+mod gone;
 mod linker;
 mod needed;
 mod progress;
@@ -38,17 +40,29 @@ mod stand_in;
 mod toolchain;
 mod ui;
 
+use std::error::Error as _;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use clap::error::ErrorKind;
+use miette::Diagnostic as _;
+use orlop_recipes::SpecError;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::args::Arguments;
 use crate::context::Context;
+use crate::error::CommandError;
 
 /// The file name under which the program answers for Cargo.
 const CARGO: &str = "cargo";
+
+/// How the names of all our packages begin.
+const OURS: &str = "orlop";
 
 /// The first argument that makes the program the helper inside a sandbox.
 const SANDBOX_HELPER: &str = "__sandbox";
@@ -73,16 +87,20 @@ fn main() -> ExitCode {
 }
 
 fn orlop() -> ExitCode {
-    let arguments = Arguments::parse();
-    start_log(arguments.global.verbose);
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(answer) => return unparsed(&answer),
+    };
     let context = match Context::new(arguments.global.clone()) {
         Ok(context) => context,
         Err(error) => {
-            ui::Ui::new(&arguments.global, true, true).error(&error);
+            ui::Ui::plain().error(&error);
             return ExitCode::from(error.exit_code());
         }
     };
-    match commands::run(&context, arguments.command) {
+    start_log(arguments.global.verbose, context.ui.color);
+    let done = commands::run(&context, arguments.command);
+    match done.and_then(|()| context.ui.finish()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             context.ui.error(&error);
@@ -91,17 +109,51 @@ fn orlop() -> ExitCode {
     }
 }
 
-/// Sends what libraries trace to standard error, from `-v` on.
-fn start_log(verbose: u8) {
-    let level = match verbose {
+/// Prints what is said in place of a command: a help text, the version, or what is wrong with the
+/// command line.
+fn unparsed(answer: &clap::Error) -> ExitCode {
+    let ui = ui::Ui::plain();
+    if answer.kind() == ErrorKind::MissingSubcommand {
+        // Its own message is the list of all of them.
+        let error = CommandError::usage("there is no command among the arguments");
+        let error = error.hint("see the commands: `orlop help`");
+        ui.error(&error);
+        return ExitCode::from(error.exit_code());
+    }
+    let printed = answer.print();
+    let code = u8::try_from(answer.exit_code()).unwrap_or(2);
+    if answer.use_stderr() {
+        let spec = answer.source().and_then(|error| error.downcast_ref());
+        if let Some(help) = spec.and_then(|error: &SpecError| error.help()) {
+            ui.line("");
+            ui.hint(help);
+        }
+        return ExitCode::from(code);
+    }
+    match printed.map_or_else(|error| ui::written(&error), Ok) {
+        Ok(()) => ExitCode::from(code),
+        Err(error) => {
+            ui.error(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Sends what is traced to standard error: from `-v` on what Orlop does, from `-vv` on what its
+/// libraries do, too.
+fn start_log(verbose: u8, color: bool) {
+    let (level, of) = match verbose {
         0 => return,
-        1 => tracing::Level::INFO,
-        2 => tracing::Level::DEBUG,
-        _ => tracing::Level::TRACE,
+        1 => (tracing::Level::INFO, OURS),
+        2 => (tracing::Level::DEBUG, ""),
+        _ => (tracing::Level::TRACE, ""),
     };
-    tracing_subscriber::fmt()
-        .with_max_level(level)
+    let log = tracing_subscriber::fmt::layer()
+        .with_ansi(color)
         .with_writer(std::io::stderr)
+        // It would be said on standard error, and end the program if that is gone.
+        .log_internal_errors(false)
         .without_time()
-        .init();
+        .with_filter(Targets::new().with_target(of, level));
+    tracing_subscriber::registry().with(log).init();
 }

@@ -78,7 +78,7 @@ fn compiler_named(context: &Context, name: Option<&str>) -> Result<Compiler, Com
     let known = compiler::list(&context.store()?)?.into_iter();
     let mut known = known.filter(|known| known.name == name);
     let found = known.next().map(|known| known.compiler);
-    found.ok_or_else(|| toolchain::unknown(name))
+    found.ok_or_else(|| toolchain::unknown(context, name))
 }
 
 /// What a test needs, as it is recorded.

@@ -16,7 +16,7 @@ use orlop_store::{Compiler, PlannedApp};
 
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
-use crate::needed;
+use crate::{gone, needed};
 
 /// One app that a manifest asks for.
 #[derive(Debug, Clone)]
@@ -143,13 +143,14 @@ pub(crate) fn line(manifest: &str, app: &PackageName) -> Option<usize> {
 /// later goes first.
 pub(crate) fn recipes(context: &Context, manifest: &Manifest) -> Result<RecipeSet, CommandError> {
     let mut recipes = RecipeSet::shipped();
-    for source in manifest.recipe_sources.values() {
-        let files = recipe_files(context, source)?.into_iter();
+    for (name, source) in &manifest.recipe_sources {
+        let files = recipe_files(context, source).map_err(gone::source(name))?;
+        let files = files.into_iter();
         let read = files.map(|file| read_recipe(context, file.as_str()));
         recipes.add_all(read.collect::<Result<_, _>>()?);
     }
-    let files = manifest.recipes.values();
-    let read = files.map(|path| read_recipe(context, path));
+    let files = manifest.recipes.iter();
+    let read = files.map(|(name, path)| read_recipe(context, path).map_err(gone::recipe(name)));
     recipes.add_all(read.collect::<Result<_, _>>()?);
     Ok(recipes)
 }
@@ -256,11 +257,10 @@ fn one(
         )));
     }
     let locals = match &recipe {
-        Some(recipe) => {
-            context
-                .workshop()
-                .pack(&recipe.package, recipe.source.as_ref(), &recipe.patch)?
-        }
+        Some(recipe) => context
+            .workshop()
+            .pack(&recipe.package, recipe.source.as_ref(), &recipe.patch)
+            .map_err(|error| gone::app(name)(error.into()))?,
         None => Locals::default(),
     };
     Ok(Wanted {
@@ -320,7 +320,7 @@ pub(crate) fn app_recipe(
     let Some(path) = &asked.recipe else {
         return Ok(recipes.app(name).cloned());
     };
-    match read_recipe(context, path)? {
+    match read_recipe(context, path).map_err(gone::app(name))? {
         Recipe::App(recipe) => Ok(Some(recipe)),
         _ => Err(CommandError::usage(format!(
             "`{path}` is not the recipe of an app"

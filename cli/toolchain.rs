@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 use orlop_build::archived::{Archived, Hands, Part};
 use orlop_build::{c_tools as c, compiler};
 use orlop_plan::ToolSets;
-use orlop_recipes::{Choice as _, Recipe, RecipeSet, Tool};
+use orlop_recipes::{Choice as _, Recipe, RecipeSet, Tool, Version};
 use orlop_resolver::Resolution;
 use orlop_store::derivation::Tools;
 use orlop_store::{Compiler, ImportedCompiler, Reporter, Runner, Store, StorePath};
@@ -29,7 +29,7 @@ pub(crate) fn compiler(
         return compiler::list(store)?
             .into_iter()
             .find(|known| known.name == name)
-            .ok_or_else(|| unknown(name));
+            .ok_or_else(|| unknown(context, name));
     }
     if let Some(default) = compiler::default(store)? {
         return Ok(default);
@@ -44,10 +44,29 @@ pub(crate) fn compiler(
 }
 
 /// There is no compiler of a name.
-pub(crate) fn unknown(name: &str) -> CommandError {
-    CommandError::failed(format!("there is no compiler `{name}` in the store"))
-        .hint(format!("import it: `orlop compiler add {name}`"))
-        .hint("see which there are: `orlop compiler list`")
+pub(crate) fn unknown(context: &Context, name: &str) -> CommandError {
+    let error = CommandError::failed(format!("there is no compiler `{name}` in the store"));
+    let error = if find_rustc(context, name).is_ok() {
+        error.hint(format!("import it: `orlop compiler add {name}`"))
+    } else if is_released(name) && context.find_program("rustup").is_some() {
+        error.hint(format!(
+            "install and import it: `rustup toolchain install {name} && orlop compiler add {name}`"
+        ))
+    } else {
+        error
+    };
+    error.hint("see which there are: `orlop compiler list`")
+}
+
+/// Whether a toolchain of that name can be had, by all appearances.
+fn is_released(name: &str) -> bool {
+    let channel = ["stable", "beta", "nightly"]
+        .iter()
+        .find_map(|channel| name.strip_prefix(channel));
+    match channel {
+        Some(date) => date.is_empty() || date.starts_with("-2"),
+        None => name.parse::<Version>().is_ok(),
+    }
 }
 
 /// Returns what is known of the compiler that apps are compiled with, without importing one.

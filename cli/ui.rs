@@ -4,10 +4,12 @@
 //! be understood without colour.
 
 use std::fmt::Display;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::{Arc, OnceLock};
 
 use indicatif::MultiProgress;
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
+use orlop_build::log::quoted;
 use serde::Serialize;
 
 use crate::args::{ColorChoice, Global};
@@ -20,8 +22,48 @@ pub(crate) struct Ui {
     pub(crate) progress: MultiProgress,
     /// Whether lines may move.
     pub(crate) moving: bool,
+    /// Whether what is said has colours.
+    pub(crate) color: bool,
+    /// The options that name where the command acts, for commands in hints to act there as well.
+    place: String,
     quiet: bool,
-    color: bool,
+    /// Why data could not be written; nothing more is written then.
+    unwritten: Arc<OnceLock<io::Error>>,
+}
+
+/// The options of a command line that name where it acts, as they are typed.
+fn place(global: &Global) -> String {
+    let home = global.home.as_ref().map(|home| ("--home", home.as_str()));
+    let profile = global.profile.as_deref().map(|name| ("-p", name));
+    let options = home.into_iter().chain(profile);
+    let options = options.map(|(option, value)| format!(" {option} {}", quoted(value)));
+    options.collect::<Vec<_>>().concat()
+}
+
+/// Puts options behind `orlop` in the commands between backquotes, unless they name a place.
+fn placed(hint: &str, place: &str) -> String {
+    let parts = hint.split('`').enumerate().map(|(number, part)| {
+        if number % 2 == 0 || part.contains("--home ") {
+            return part.to_owned();
+        }
+        let commands = part.split(" && ");
+        let commands = commands.map(|command| match command.strip_prefix("orlop ") {
+            Some(rest) => format!("orlop{place} {rest}"),
+            None => command.to_owned(),
+        });
+        commands.collect::<Vec<_>>().join(" && ")
+    });
+    parts.collect::<Vec<_>>().join("`")
+}
+
+/// Judges an error of standard output: a reader that has seen enough is no failure.
+pub(crate) fn written(error: &io::Error) -> Result<(), CommandError> {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return Ok(());
+    }
+    Err(CommandError::failed(format!(
+        "write to standard output: {error}"
+    )))
 }
 
 /// A colour with a meaning.
@@ -35,7 +77,7 @@ enum Tone {
 
 impl Ui {
     pub(crate) fn new(global: &Global, no_color: bool, in_ci: bool) -> Self {
-        let terminal = std::io::stderr().is_terminal();
+        let terminal = io::stderr().is_terminal();
         let color = match global.color {
             ColorChoice::Always => true,
             ColorChoice::Never => false,
@@ -44,17 +86,42 @@ impl Ui {
         Self {
             progress: MultiProgress::new(),
             moving: terminal && !in_ci && !global.no_progress && !global.quiet,
-            quiet: global.quiet,
             color,
+            place: place(global),
+            quiet: global.quiet,
+            unwritten: Arc::default(),
         }
     }
 
-    /// Prints a line of data.
-    #[expect(clippy::unused_self, reason = "who holds no `Ui` may not print")]
+    /// Talks in lines without colour.
+    pub(crate) fn plain() -> Self {
+        Self {
+            progress: MultiProgress::new(),
+            moving: false,
+            color: false,
+            place: String::new(),
+            quiet: false,
+            unwritten: Arc::default(),
+        }
+    }
+
+    /// Prints a line of data. [`Ui::finish`] says whether all of them were written.
     pub(crate) fn data(&self, line: impl Display) {
-        let mut out = std::io::stdout().lock();
-        // A reader that has seen enough is no failure.
-        drop(writeln!(out, "{line}"));
+        if self.unwritten.get().is_some() {
+            return;
+        }
+        if let Err(error) = writeln!(io::stdout().lock(), "{line}") {
+            // Whichever error came first.
+            self.unwritten.get_or_init(|| error);
+        }
+    }
+
+    /// Says whether all data was written.
+    pub(crate) fn finish(&self) -> Result<(), CommandError> {
+        match self.unwritten.get() {
+            Some(error) => written(error),
+            None => io::stdout().flush().or_else(|error| written(&error)),
+        }
     }
 
     /// Prints a value as JSON.
@@ -90,8 +157,13 @@ impl Ui {
     /// Suggests something.
     pub(crate) fn hint(&self, line: impl Display) {
         if !self.quiet {
-            self.line(&format!("{} {line}", self.painted(Tone::Hint, "hint:")));
+            self.hint_line(&line.to_string());
         }
+    }
+
+    fn hint_line(&self, hint: &str) {
+        let hint = placed(hint, &self.place);
+        self.line(&format!("{} {hint}", self.painted(Tone::Hint, "hint:")));
     }
 
     /// Says why a command failed.
@@ -117,16 +189,19 @@ impl Ui {
             self.line("");
         }
         for hint in error.hint_lines() {
-            self.line(&format!("{} {hint}", self.painted(Tone::Hint, "hint:")));
+            self.hint_line(hint);
         }
     }
 
     /// Prints a line above moving ones, if any.
     pub(crate) fn line(&self, line: &str) {
-        self.progress.suspend(|| {
-            let mut err = std::io::stderr().lock();
-            drop(writeln!(err, "{line}"));
-        });
+        // Who does not listen is no reason to stop.
+        let say = || drop(writeln!(io::stderr().lock(), "{line}"));
+        if self.moving {
+            self.progress.suspend(say);
+        } else {
+            say();
+        }
     }
 
     /// Draws a place in a file, with an arrow to what is wrong there.
@@ -154,5 +229,26 @@ impl Ui {
             Tone::Hint => 36,
         };
         format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_in_hints_act_where_the_command_did() {
+        for (hint, expected) in [
+            ("see `orlop list`", "see `orlop --home 'a b' list`"),
+            (
+                "`rustup x && orlop a && orlop b`: `orlop`, orlop c",
+                "`rustup x && orlop --home 'a b' a && orlop --home 'a b' b`: `orlop`, orlop c",
+            ),
+            ("`orlop --home DIR …`", "`orlop --home DIR …`"),
+            ("the app `orlop-x`", "the app `orlop-x`"),
+        ] {
+            assert_eq!(placed(hint, " --home 'a b'"), expected);
+            assert_eq!(placed(hint, ""), hint);
+        }
     }
 }

@@ -64,6 +64,55 @@ fn each_generation_keeps_what_it_had_and_gc_removes_exactly_the_rest() {
 }
 
 #[test]
+fn history_says_what_changed_and_what_is_pinned() {
+    let env = Env::new();
+    publish(&env, "app", "1.0.0", "2020-01-01T00:00:00Z");
+    publish(&env, "other", "1.0.0", "2020-01-01T00:00:00Z");
+    env.run("install app").success();
+    env.run("install other").success();
+    publish(&env, "app", "1.1.0", "2020-06-01T00:00:00Z");
+    env.run("upgrade app").success();
+    env.run("remove other").success();
+    env.run("pin 2").success();
+    let text = env.run("history").success().stdout;
+    // The time stands in the middle.
+    let lines: Vec<_> = text
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .map(|words| words.join(" "))
+        .collect();
+    let expected = [
+        ("generation from when", "command apps"),
+        ("1 20", "orlop install app + app 1.0.0"),
+        ("2 (pinned) 1 20", "orlop install other + other 1.0.0"),
+        ("3 2 20", "orlop upgrade app app 1.0.0 -> 1.1.0"),
+        ("-> 4 3 20", "orlop remove other - other 1.0.0"),
+    ];
+    assert_eq!(lines.len(), expected.len(), "{text}");
+    for (line, (start, end)) in lines.iter().zip(expected) {
+        assert!(line.starts_with(start) && line.ends_with(end), "{text}");
+    }
+    let data = env.run("history --json").success().json();
+    assert_eq!(data[0]["pinned"], false);
+    assert_eq!(data[1]["pinned"], true);
+    assert_eq!(
+        data[1]["apps"],
+        serde_json::json!(["app 1.0.0", "other 1.0.0"])
+    );
+    let changes = serde_json::json!([{"name": "app", "before": "1.0.0", "after": "1.1.0"}]);
+    assert_eq!(data[2]["changes"], changes);
+
+    env.run("unpin 2").success();
+    env.run("gc --keep 2").success();
+    let data = env.run("history --json").success().json();
+    assert_eq!(data[0]["number"], 3);
+    assert_eq!(data[0]["changes"], serde_json::Value::Null);
+    env.run("history")
+        .success()
+        .prints("app 1.1.0, other 1.0.0");
+}
+
+#[test]
 fn gc_says_what_it_would_do_and_does_it() {
     let env = Env::new();
     publish(&env, "app", "1.0.0", "2020-01-01T00:00:00Z");

@@ -113,6 +113,9 @@ fn a_dry_run_changes_nothing() {
     assert!(env.objects("middle-0.3.1").is_empty());
     assert!(!env.home().join("profiles/default/current").exists());
     assert!(!env.home().join("profiles/default/orlop.toml").exists());
+    // But a plan needs what packages say of themselves, as the book says.
+    assert!(env.home().join("downloads").read_dir().unwrap().count() > 0);
+    env.run("install hello --offline").success();
 }
 
 #[test]

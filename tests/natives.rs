@@ -481,3 +481,34 @@ fn two_crates_of_one_app_without_the_compilers_own_linker() {
     // One of them needs no such linker.
     recipes.check(&[("left", "11")]);
 }
+
+#[test]
+fn a_native_library_has_a_log_and_its_recipe_can_be_removed() {
+    let env = Env::new();
+    let mut recipes = Recipes::new(&env);
+    let number = ("number.c", "int number(void) { return 1; }\n");
+    recipes.library("number", &[number], "echo built it", &[]);
+    env.run("build ./number.toml").success();
+    for name in ["number", "number@1.0.0"] {
+        let log = env.orlop(["log", name]).success();
+        log.prints("# number-1.0.0").prints("built it");
+    }
+    env.run("log number@2.0.0").fails(1);
+    env.run("log numb").fails(1);
+
+    env.registry
+        .publish(Package::new("app", "1.0.0").main("fn main() {}"));
+    env.run("install app ./number.toml").success();
+    let manifest = env.home().join("profiles/default/orlop.toml");
+    let text = || std::fs::read_to_string(&manifest).unwrap();
+    assert!(text().contains("number.toml"), "{}", text());
+    env.run("remove number --dry-run").success();
+    assert!(text().contains("number.toml"), "{}", text());
+    env.run("remove number")
+        .success()
+        .says("The manifest names no recipe `number` any more");
+    assert!(!text().contains("number.toml"), "{}", text());
+    env.run("remove number")
+        .fails(1)
+        .says("`number` is not in the manifest");
+}

@@ -81,6 +81,16 @@ fn a_snapshot_shows_the_registry_as_it_was_and_is_remembered() {
         .fails(4)
         .says("came on 2026-01-01, after the snapshot of 2025-03-01");
     env.run("resolve app --snapshot yesterday").fails(2);
+    for command in ["resolve", "install"] {
+        env.run(&format!("{command} app --snapshot 3000-01-01"))
+            .fails(2)
+            .says("the snapshot 3000-01-01 23:59 UTC lies in the future");
+    }
+    // Whichever day it is by then.
+    let text = env.run("install app --snapshot 3000-01-01").fails(2).stderr;
+    let today = text.split("`--snapshot ").nth(1).unwrap();
+    env.run(&format!("resolve app --snapshot {}", &today[..10]))
+        .success();
     env.run("install app --snapshot 2026-03-01").success();
     assert_eq!(env.program("app").success().stdout, "1\n");
     let profile = env.home().join("profiles/default");
@@ -347,6 +357,7 @@ fn a_failure_names_the_line_and_can_be_saved() {
     ])
     .fails(4)
     .says(shared);
+    env.write("orlop.toml", "schema = 1\n");
     env.run("resolve --case orlop.toml").fails(2);
 }
 

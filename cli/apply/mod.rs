@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use orlop_build::BuildError;
+use orlop_build::log::quoted;
 use orlop_index::Registry;
 use orlop_link::{Linkage, Linked, View};
 use orlop_recipes::{LinkageChoice, Manifest, PackageName, RecipeSet};
@@ -25,6 +26,7 @@ pub(crate) use crate::apply::make::{Goal, Making, Order, make};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::fetch::{Archives, Fetching};
+use crate::gone;
 use crate::needed;
 use crate::progress::Progress;
 use crate::request::{self, Wanted};
@@ -124,8 +126,10 @@ fn with_work<T>(
     let _in_use = store.use_store()?;
     let manifest_path = profile.manifest_path();
     let manifest = Manifest::parse(manifest_path.as_str(), &change.manifest)?;
-    let recipes = request::recipes(context, &manifest)?;
-    let wanted = request::wanted(context, &manifest, &recipes)?;
+    context.refuse_future(manifest.snapshot)?;
+    let way_out = |error| gone::way_out(context, profile, error);
+    let recipes = request::recipes(context, &manifest).map_err(way_out)?;
+    let wanted = request::wanted(context, &manifest, &recipes).map_err(way_out)?;
     let progress = Progress::new(context.ui.clone());
     let scratch = store.scratch()?;
     let runner = context.runner(store, scratch.folder())?;
@@ -182,6 +186,14 @@ impl Resolved<'_> {
 }
 
 impl Work<'_> {
+    /// The command that makes the manifest true.
+    fn command(&self) -> String {
+        if self.change.file == self.profile.manifest_path() {
+            return "orlop sync".to_owned();
+        }
+        format!("orlop sync -m {}", quoted(self.change.file.as_str()))
+    }
+
     fn run(&self, wanted: &[Wanted]) -> Result<Outcome, CommandError> {
         let fetching = Fetching(self.progress);
         let before = self.lock()?;
@@ -191,7 +203,7 @@ impl Work<'_> {
                 Kind::Refused,
                 "the lock file does not answer the manifest, and `--locked` forbids to change it",
             )
-            .hint("run `orlop sync` without `--locked`"));
+            .hint(format!("run `{}` without `--locked`", self.command())));
         }
         share::warn_of_deprecated(self.context, self.profile, wanted)?;
         let registry = self

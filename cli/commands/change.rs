@@ -284,11 +284,16 @@ pub(super) fn remove(context: &Context, arguments: &Remove) -> Result<(), Comman
     let session = Session::begin(context)?;
     let mut editor = session.editor()?;
     let current = session.profile.current()?;
+    let mut recipes = Vec::new();
     for app in &arguments.apps {
         let name = app
             .parse::<PackageName>()
             .map_err(|error| CommandError::new(Kind::Usage, error))?;
         if editor.remove(&name) {
+            continue;
+        }
+        if editor.remove_recipe(&name) {
+            recipes.push(name);
             continue;
         }
         let error = CommandError::failed(format!("`{name}` is not in the manifest"));
@@ -320,7 +325,14 @@ pub(super) fn remove(context: &Context, arguments: &Remove) -> Result<(), Comman
             locked: false,
             borders: Borders::Keep,
         },
-    )
+    )?;
+    if !context.global.dry_run && !context.global.json {
+        for recipe in recipes {
+            let text = format!("The manifest names no recipe `{recipe}` any more");
+            context.ui.success(text);
+        }
+    }
+    Ok(())
 }
 
 /// Makes what the current generation needs and the store has lost; the generation stays.
@@ -365,7 +377,7 @@ pub(super) fn sync(context: &Context, arguments: &Sync) -> Result<(), CommandErr
     };
     let path = context.absolute(path)?;
     let text =
-        fs_err::read_to_string(&path).map_err(|error| CommandError::new(Kind::Usage, error))?;
+        fs_err::read_to_string(&path).map_err(|error| CommandError::new(Kind::Failed, error))?;
     let manifest = Manifest::parse(path.as_str(), &text)?;
     let mut named = context.clone();
     named.global.profile = named.global.profile.or(manifest.profile);

@@ -38,10 +38,26 @@ struct Variants {
 
 /// One thing that was added, removed or changed.
 #[derive(Serialize)]
-struct Change {
+pub(super) struct Change {
     name: String,
     before: Option<String>,
     after: Option<String>,
+}
+
+impl Change {
+    /// The change on one line.
+    pub(super) fn text(&self) -> String {
+        let name = &self.name;
+        match (&self.before, &self.after) {
+            (None, Some(after)) => format!("+ {name} {after}"),
+            (Some(before), None) => format!("- {name} {before}"),
+            (before, after) => format!(
+                "  {name} {} -> {}",
+                before.as_deref().unwrap_or_default(),
+                after.as_deref().unwrap_or_default()
+            ),
+        }
+    }
 }
 
 pub(super) fn diff(context: &Context, arguments: &Diff) -> Result<(), CommandError> {
@@ -66,21 +82,8 @@ pub(super) fn diff(context: &Context, arguments: &Diff) -> Result<(), CommandErr
         if !changes.is_empty() {
             context.ui.data(format!("{title}:"));
         }
-        for Change {
-            name,
-            before,
-            after,
-        } in changes
-        {
-            context.ui.data(match (before, after) {
-                (None, Some(after)) => format!("  + {name} {after}"),
-                (Some(before), None) => format!("  - {name} {before}"),
-                (before, after) => format!(
-                    "    {name} {} -> {}",
-                    before.as_deref().unwrap_or_default(),
-                    after.as_deref().unwrap_or_default()
-                ),
-            });
+        for change in changes {
+            context.ui.data(format!("  {}", change.text()));
         }
     }
     let Variants {
@@ -178,7 +181,11 @@ fn packages(generation: &Generation) -> Result<BTreeMap<String, String>, Command
     Ok(joined.collect())
 }
 
-fn changes(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<Change> {
+/// Compares two lists of names and what is said of them.
+pub(super) fn changes(
+    before: &BTreeMap<String, String>,
+    after: &BTreeMap<String, String>,
+) -> Vec<Change> {
     let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
     names
         .into_iter()

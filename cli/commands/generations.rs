@@ -1,8 +1,11 @@
 //! `history`, `rollback`, `pin`: the generations of a profile.
 
+use std::collections::BTreeMap;
+
 use orlop_store::{Generation, Profile};
 use serde::Serialize;
 
+use super::diff::{self, Change};
 use crate::args::{GenerationArgument, Rollback};
 use crate::context::Context;
 use crate::error::CommandError;
@@ -13,21 +16,25 @@ struct Entry {
     number: u64,
     parent: Option<u64>,
     current: bool,
+    pinned: bool,
     created: String,
     command: String,
     apps: Vec<String>,
+    /// Which apps came, went or changed; nothing if what it was made from is gone.
+    changes: Option<Vec<Change>>,
 }
 
 pub(super) fn history(context: &Context) -> Result<(), CommandError> {
     let (_store, profile) = context.read_profile()?;
     let current = profile.current_number().unwrap_or_default();
-    let entries: Vec<_> = profile
-        .generations()?
-        .into_iter()
-        .map(|generation| Entry {
+    let generations = profile.generations()?;
+    let mut entries = Vec::new();
+    for generation in &generations {
+        entries.push(Entry {
             number: generation.number,
             parent: generation.parent,
             current: Some(generation.number) == current,
+            pinned: profile.is_pinned(generation.number)?,
             created: generation
                 .created
                 .strftime("%Y-%m-%d %H:%M:%S UTC")
@@ -38,30 +45,55 @@ pub(super) fn history(context: &Context) -> Result<(), CommandError> {
                 .iter()
                 .map(|app| format!("{} {}", app.name, app.version))
                 .collect(),
-        })
-        .collect();
+            changes: changes(&generations, generation),
+        });
+    }
     if context.global.json {
         return context.ui.data_json(&entries);
     }
-    let mut table = super::table(&["", "generation", "made from", "when", "command", "apps"]);
+    let mut table = super::table(&["", "generation", "from", "when", "command", "apps"]);
     for entry in entries {
+        let pinned = if entry.pinned { " (pinned)" } else { "" };
         table.add_row(vec![
             if entry.current {
                 "->".to_owned()
             } else {
                 String::new()
             },
-            entry.number.to_string(),
+            format!("{}{pinned}", entry.number),
             entry
                 .parent
                 .map_or_else(String::new, |parent| parent.to_string()),
-            entry.created,
+            // Minutes tell them apart, and leave room for the rest.
+            entry.created.get(..16).unwrap_or_default().to_owned(),
             entry.command,
-            entry.apps.join(", "),
+            match entry.changes {
+                None => entry.apps.join(", "),
+                Some(changes) if changes.is_empty() => "the same versions".to_owned(),
+                Some(changes) => {
+                    let lines = changes.iter().map(Change::text);
+                    let lines = lines.map(|line| line.trim_start().to_owned());
+                    lines.collect::<Vec<_>>().join("\n")
+                }
+            },
         ]);
     }
     context.ui.data(table.trim_fmt());
     Ok(())
+}
+
+/// What a generation changed of the one that it was made from; nothing if that is gone.
+fn changes(all: &[Generation], generation: &Generation) -> Option<Vec<Change>> {
+    let apps = |generation: &Generation| -> BTreeMap<String, String> {
+        let apps = generation.apps.iter();
+        apps.map(|app| (app.name.clone(), app.version.clone()))
+            .collect()
+    };
+    let before = match generation.parent {
+        None => BTreeMap::new(),
+        Some(parent) => apps(all.iter().find(|other| other.number == parent)?),
+    };
+    Some(diff::changes(&before, &apps(generation)))
 }
 
 pub(super) fn rollback(context: &Context, arguments: &Rollback) -> Result<(), CommandError> {

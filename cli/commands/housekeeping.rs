@@ -97,14 +97,18 @@ struct Proved {
 
 pub(super) fn prove(context: &Context, arguments: &Prove) -> Result<(), CommandError> {
     let programs = match &arguments.target {
-        Some(target) if target.contains('/') => vec![context.absolute(Utf8Path::new(target))?],
+        Some(target) if target.contains('/') => vec![readable(context, target)?],
         target => installed_programs(context, target.as_deref())?,
     };
     let mut proved = Vec::new();
     for program in programs {
         let proof = orlop_loader::prove(&program, &Search::default()).map_err(|refusal| {
-            CommandError::new(Kind::Untrusted, refusal)
-                .hint("an app of this store is linked anew by `orlop sync` after `orlop gc`")
+            let error = CommandError::from(refusal);
+            if is_stored(context, &program) {
+                error.hint("an app of this store is linked anew by `orlop sync` after `orlop gc`")
+            } else {
+                error
+            }
         })?;
         if !context.global.json {
             context
@@ -126,6 +130,27 @@ pub(super) fn prove(context: &Context, arguments: &Prove) -> Result<(), CommandE
     } else {
         Ok(())
     }
+}
+
+/// The path of a program that somebody named. That there is none, or none to be read, says nothing
+/// about what it is.
+fn readable(context: &Context, path: &str) -> Result<Utf8PathBuf, CommandError> {
+    let path = context.absolute(Utf8Path::new(path))?;
+    let failed = |error: std::io::Error| CommandError::new(Kind::Failed, error);
+    let file = fs_err::File::open(&path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.is_dir() {
+        return Err(CommandError::failed(format!(
+            "`{path}` is a folder, not a program"
+        )));
+    }
+    Ok(path)
+}
+
+/// Whether a program lies in the store, or would, were it there.
+fn is_stored(context: &Context, program: &Utf8Path) -> bool {
+    let store = context.home.join("store");
+    let real = |path: &Utf8Path| path.canonicalize_utf8().unwrap_or_else(|_| path.to_owned());
+    program.starts_with(&store) || real(program).starts_with(real(&store))
 }
 
 fn describe(proof: &Proof) -> String {

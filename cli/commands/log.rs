@@ -59,9 +59,8 @@ fn of_name(logs: Vec<KnownLog>, wanted: &str) -> Result<Vec<KnownLog>, CommandEr
     let mut chosen: Vec<_> = logs
         .into_iter()
         .filter(|log| {
-            let mut words = log.name.split(' ');
-            words.next() == Some(name)
-                && version.is_none_or(|version| words.next() == Some(version))
+            let built = built_version(&log.name, name);
+            built.is_some_and(|built| version.is_none_or(|version| version == built))
         })
         .filter(|log| steps.insert(log.name.clone()))
         .collect();
@@ -76,6 +75,21 @@ fn of_name(logs: Vec<KnownLog>, wanted: &str) -> Result<Vec<KnownLog>, CommandEr
     Ok(chosen)
 }
 
+/// Returns the version of what a step builds, if that has this name: `serde 1.0.228 (build script)`
+/// or, of a native library, `zlib-1.3.1`.
+fn built_version<'s>(step: &'s str, name: &str) -> Option<&'s str> {
+    let rest = step.strip_prefix(name)?;
+    if let Some(words) = rest.strip_prefix(' ') {
+        return words.split(' ').next();
+    }
+    let version = rest.strip_prefix('-')?;
+    // `gtk-4-1.0` is a version of `gtk-4`, not of `gtk`.
+    let (number, more) = version.split_once('-').unwrap_or((version, ""));
+    let digit = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
+    let is_version = digit(number) && (number.contains('.') || !digit(more));
+    (is_version && !version.contains(' ')).then_some(version)
+}
+
 fn last_failed(store: &Store, logs: Vec<KnownLog>) -> Result<KnownLog, CommandError> {
     for log in logs {
         if !store.contains(&log.object)? {
@@ -84,4 +98,29 @@ fn last_failed(store: &Store, logs: Vec<KnownLog>) -> Result<KnownLog, CommandEr
     }
     Err(CommandError::failed("no build has failed")
         .hint("name an app or a crate: `orlop log ripgrep`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::built_version;
+
+    #[test]
+    fn steps_are_of_a_name_and_a_version() {
+        for (step, name, expected) in [
+            ("serde 1.0.228", "serde", Some("1.0.228")),
+            ("serde 1.0.228 (build script)", "serde", Some("1.0.228")),
+            ("serde_json 1.0.1", "serde", None),
+            ("zlib-1.3.1", "zlib", Some("1.3.1")),
+            ("zlib 1.3.1 (test)", "zlib", Some("1.3.1")),
+            ("zlib-ng-2.2", "zlib", None),
+            ("zlib-ng-2.2", "zlib-ng", Some("2.2")),
+            ("gtk-4-1.0", "gtk", None),
+            ("gtk-4-1.0", "gtk-4", Some("1.0")),
+            ("xz-5-rc1", "xz", Some("5-rc1")),
+            ("lz4-1.10.0-2", "lz4", Some("1.10.0-2")),
+            ("a-1 2.0.0", "a", None),
+        ] {
+            assert_eq!(built_version(step, name), expected, "{step} {name}");
+        }
+    }
 }

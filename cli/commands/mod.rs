@@ -141,10 +141,12 @@ fn open(context: &Context) -> Result<(Store, Profile), CommandError> {
     Ok((store, profile))
 }
 
-/// A table without borders, for people.
+/// A table without borders, for people: as wide as their terminal, or as what is in it where there
+/// is none.
 fn table(header: &[&str]) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);
+    table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
     table.set_header(header);
     table
 }

@@ -25,6 +25,7 @@ pub(super) fn resolve(context: &Context, arguments: &Resolve) -> Result<(), Comm
     if let Some(file) = &arguments.case {
         return replay(context, file);
     }
+    context.refuse_future(arguments.snapshot)?;
     let recipes = RecipeSet::shipped();
     let snapshot = arguments.snapshot.unwrap_or(context.now);
     let questions = questions(context, arguments, &recipes, snapshot)?;
@@ -45,7 +46,7 @@ pub(super) fn resolve(context: &Context, arguments: &Resolve) -> Result<(), Comm
 
 fn replay(context: &Context, file: &Utf8Path) -> Result<(), CommandError> {
     let text =
-        fs_err::read_to_string(file).map_err(|error| CommandError::new(Kind::Usage, error))?;
+        fs_err::read_to_string(file).map_err(|error| CommandError::new(Kind::Failed, error))?;
     let case =
         Case::parse(file.as_str(), &text).map_err(|error| CommandError::new(Kind::Usage, error))?;
     let mut questions = Vec::new();

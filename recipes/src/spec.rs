@@ -61,6 +61,15 @@ pub enum SpecError {
         /// What is wrong with it.
         reason: RecipeErrorKind,
     },
+    /// It is the address of something.
+    #[error("`{address}` is an address; an app is a package, or a recipe in a file")]
+    #[diagnostic(help(
+        "write a recipe for a project in a repository: `orlop recipe import {address}`"
+    ))]
+    Address {
+        /// The address; a shell takes it as it is.
+        address: String,
+    },
     /// The path is none that can be opened.
     #[error("{reason}")]
     Path {
@@ -75,6 +84,10 @@ impl FromStr for AppSpec {
     fn from_str(text: &str) -> Result<Self, SpecError> {
         if text.is_empty() {
             return Err(SpecError::Empty);
+        }
+        if is_address(text) {
+            let address = text.to_owned();
+            return Err(SpecError::Address { address });
         }
         if text.contains('/') || Path::new(text).extension().is_some_and(|end| end == "toml") {
             return text::recipe_path(text)
@@ -101,6 +114,12 @@ impl FromStr for AppSpec {
         };
         Ok(Self::Registry { name, requirement })
     }
+}
+
+/// Whether a text is an address that can be typed as it is.
+fn is_address(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~:/@%+".contains(c);
+    text.contains("://") && text.chars().all(plain)
 }
 
 /// Helps those who know other separators: `ripgrep==14`, `ripgrep:14`, `ripgrep 14`.
@@ -204,7 +223,13 @@ mod tests {
         );
         check(
             "https://example.com/x.toml",
-            "`https://example.com/x.toml` is not the path of a recipe: it is a file of this \
+            "`https://example.com/x.toml` is an address; an app is a package, or a recipe in a file \
+             | write a recipe for a project in a repository: `orlop recipe import \
+             https://example.com/x.toml`",
+        );
+        check(
+            "https://example.com/x y.toml",
+            "`https://example.com/x y.toml` is not the path of a recipe: it is a file of this \
              machine: `./hello.toml`",
         );
     }

@@ -22,7 +22,7 @@ mod source;
 mod test;
 mod trial;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::commands::change;
 use crate::context::Context;
@@ -54,17 +54,17 @@ fn write(context: &Context, file: &Utf8Path, text: &str) -> Result<(), CommandEr
     change::write(&context.absolute(file)?, text)
 }
 
-/// Writes a recipe that did not exist yet, or prints it.
+/// Writes a recipe that did not exist yet, or prints it. Returns the file that was written.
 fn write_new(
     context: &Context,
     output: &Output,
     name: &str,
     text: &str,
-) -> Result<(), CommandError> {
+) -> Result<Option<Utf8PathBuf>, CommandError> {
     let file = match &output.output {
         Some(file) if file == "-" => {
             context.ui.data(text.trim_end());
-            return Ok(());
+            return Ok(None);
         }
         Some(file) => file.clone(),
         None => format!("{name}.toml").into(),
@@ -76,9 +76,9 @@ fn write_new(
     }
     if context.global.dry_run {
         context.ui.status(format!("Would write `{file}`"));
-        return Ok(());
+        return Ok(None);
     }
     write(context, &file, text)?;
     context.ui.success(format!("Wrote {file}"));
-    Ok(())
+    Ok(Some(file))
 }

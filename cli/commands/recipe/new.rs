@@ -1,5 +1,6 @@
 //! `recipe new`: an empty recipe.
 
+use orlop_build::log::quoted;
 use orlop_recipes::draft;
 
 use crate::context::Context;
@@ -8,9 +9,11 @@ use crate::recipe_args::NewRecipe;
 
 pub(super) fn new(context: &Context, arguments: &NewRecipe) -> Result<(), CommandError> {
     let text = draft::blank(arguments.kind, &arguments.name);
-    super::write_new(context, &arguments.output, arguments.name.as_str(), &text)?;
-    context
-        .ui
-        .hint("see what is left to do: `orlop recipe lint FILE`");
+    let name = arguments.name.as_str();
+    if let Some(file) = super::write_new(context, &arguments.output, name, &text)? {
+        let file = quoted(file.as_str());
+        let lint = format!("see what is left to do: `orlop recipe lint {file}`");
+        context.ui.hint(lint);
+    }
     Ok(())
 }

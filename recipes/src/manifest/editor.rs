@@ -99,13 +99,7 @@ impl ManifestEditor {
         if self.manifest.packages.remove(name).is_none() {
             return false;
         }
-        match self.document.get_mut("packages") {
-            Some(Item::Value(Value::InlineTable(packages))) => {
-                packages.remove(name.as_str());
-                on_one_line(packages);
-            }
-            _ => self.cut(&["packages", name.as_str()]),
-        }
+        self.take("packages", name);
         true
     }
 
@@ -126,6 +120,26 @@ impl ManifestEditor {
             _ => {
                 recipes.insert(name.as_str(), Item::Value(path.into()));
             }
+        }
+    }
+
+    /// Removes the file of a recipe; returns whether it was there.
+    pub fn remove_recipe(&mut self, name: &PackageName) -> bool {
+        if self.manifest.recipes.remove(name).is_none() {
+            return false;
+        }
+        self.take("recipes", name);
+        true
+    }
+
+    /// Takes a key out of a table at the top.
+    fn take(&mut self, table: &str, name: &PackageName) {
+        match self.document.get_mut(table) {
+            Some(Item::Value(Value::InlineTable(rest))) => {
+                rest.remove(name.as_str());
+                on_one_line(rest);
+            }
+            _ => self.cut(&[table, name.as_str()]),
         }
     }
 
@@ -550,6 +564,24 @@ fd-find = { version = "10",   features = ["x"] } # finds files
             });
             assert_eq!(comments(&emptied), comments(text), "{emptied}");
             edited(&emptied, |editor| editor.set(&name("a"), &plain("1")));
+        }
+    }
+
+    #[test]
+    fn a_recipe_can_be_removed_whatever_its_shape() {
+        for text in [
+            "schema = 1\n\n[recipes] # mine\na = \"a.toml\" # a\nb = \"b.toml\"\n",
+            "schema = 1\nrecipes = { a = \"a.toml\", b = \"b.toml\" }\n",
+            "schema = 1\nrecipes.a = \"a.toml\"\nrecipes.b = \"b.toml\"\n",
+        ] {
+            let rest = edited(text, |editor| {
+                assert!(editor.remove_recipe(&name("a")));
+                assert!(!editor.remove_recipe(&name("a")));
+            });
+            assert!(
+                !rest.contains("a.toml") && rest.contains("b.toml"),
+                "{rest}"
+            );
         }
     }
 

@@ -148,10 +148,12 @@ impl<T: Ord> Numbers<T> {
     }
 }
 
-/// Returns the name of the package of an entry.
+/// Returns the name of the package of an entry. One without releases has none: it was asked for
+/// under a name that no package has, mostly in the case of its letters.
 pub(crate) fn name(bytes: &[u8]) -> Option<PackageName> {
-    let (name, _) = postcard::take_from_bytes::<&str>(bytes).ok()?;
-    name.parse().ok()
+    let (entry, _) = postcard::take_from_bytes::<Entry<'_>>(bytes).ok()?;
+    entry.releases.first()?;
+    entry.name.parse().ok()
 }
 
 /// Reads the entry of a package; nothing if the bytes are not one.
@@ -265,6 +267,7 @@ mod tests {
         assert_eq!(decode(&name("other"), &bytes), None);
         let none = encode(&name("demo"), &[]).unwrap();
         assert_eq!(decode(&name("demo"), &none), Some(Arc::default()));
+        assert_eq!(super::name(&none), None);
     }
 
     #[test]

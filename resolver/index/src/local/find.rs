@@ -60,7 +60,7 @@ impl Workshop {
     /// of that package, and its name.
     pub fn find_app(&self, source: &CrateSource) -> Result<(CrateSource, PackageName), LocalError> {
         let (folder, _) = self.folder(source)?;
-        let folder = folder.canonicalize_utf8()?;
+        let folder = super::real(&folder)?;
         let (inside, name) = find(&folder)?;
         if inside.as_str().is_empty() {
             return Ok((source.clone(), name));
@@ -122,8 +122,7 @@ fn walk(
     depth: usize,
     found: &mut Vec<(Utf8PathBuf, PackageName)>,
 ) -> Result<(), LocalError> {
-    for entry in folder.read_dir_utf8()? {
-        let entry = entry?;
+    for entry in super::list(folder)? {
         let path = entry.path();
         let hidden = entry.file_name().starts_with('.') || entry.file_name() == "target";
         if hidden || !entry.file_type()?.is_dir() {

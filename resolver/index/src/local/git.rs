@@ -111,7 +111,32 @@ fn run(git: &Utf8Path, folder: &Utf8Path, arguments: &[&str]) -> Result<String, 
     let last = said.lines().rfind(|line| !line.trim().is_empty());
     Err(last
         .unwrap_or("it says nothing")
-        .escape_debug()
+        .chars()
+        .flat_map(printable)
         .take(300)
         .collect())
+}
+
+/// Escapes what a terminal could obey; quotes are harmless, and Git uses them much.
+fn printable(c: char) -> impl Iterator<Item = char> {
+    let plain = matches!(c, '\'' | '"' | '\\');
+    let escaped = (!plain).then(|| c.escape_debug());
+    plain
+        .then_some(c)
+        .into_iter()
+        .chain(escaped.into_iter().flatten())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn quotes_stay_and_commands_do_not() {
+        let text: String = "no 'kit' \"at\" C:\\x\u{1b}[31m\u{202e}é"
+            .chars()
+            .flat_map(printable)
+            .collect();
+        assert_eq!(text, "no 'kit' \"at\" C:\\x\\u{1b}[31m\\u{202e}é");
+    }
 }

@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
 pub use find::TaggedVersion;
 use orlop_recipes::{CrateSource, Filter, PackageName, Version};
 use orlop_resolver::{Checksum, Package, Release};
@@ -41,6 +41,24 @@ pub enum LocalError {
     /// A file cannot be read or written.
     #[error(transparent)]
     File(#[from] io::Error),
+    /// There is no such folder, or it cannot be looked into.
+    #[error("open the folder `{folder}`")]
+    Folder {
+        /// The folder.
+        folder: Utf8PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The folder is not in the repository.
+    #[error("the commit {rev} of `{address}` has no folder `{folder}`")]
+    NoFolder {
+        /// The repository.
+        address: String,
+        /// The commit.
+        rev: String,
+        /// The folder, from the top of the repository.
+        folder: String,
+    },
     /// Its manifest cannot be understood.
     #[error("understand `{path}`: {reason}")]
     Manifest {
@@ -205,7 +223,7 @@ impl Workshop {
         let mut seen = BTreeSet::new();
         let mut version = None;
         while let Some((folder, border)) = rest.pop() {
-            let folder = folder.canonicalize_utf8()?;
+            let folder = real(&folder)?;
             if !folder.starts_with(&border) {
                 return Err(LocalError::Outside { folder, border });
             }
@@ -244,7 +262,7 @@ impl Workshop {
         filter: &Filter,
     ) -> Result<String, LocalError> {
         let (folder, _) = self.folder(source)?;
-        let folder = folder.canonicalize_utf8()?;
+        let folder = real(&folder)?;
         let matcher = filter.matcher();
         let takes = |path: &Utf8Path| matcher.takes(path.as_str());
         let bytes = pack::files(&folder, &format!("{name}-{version}"), &takes)?;
@@ -267,9 +285,17 @@ impl Workshop {
         match source {
             CrateSource::Path { path } => Ok((path.into(), "/".into())),
             CrateSource::Git { git, rev, folder } => {
-                let border = git::checkout(self, git, rev)?.canonicalize_utf8()?;
-                let folder = folder.as_deref().unwrap_or_default();
-                Ok((border.join(folder), border))
+                let border = real(&git::checkout(self, git, rev)?)?;
+                let inside = folder.as_deref().unwrap_or_default();
+                let folder = border.join(inside);
+                if folder.is_dir() {
+                    return Ok((folder, border));
+                }
+                Err(LocalError::NoFolder {
+                    address: git.clone(),
+                    rev: rev.clone(),
+                    folder: inside.to_owned(),
+                })
             }
         }
     }
@@ -322,4 +348,22 @@ impl Workshop {
             lock: contents.lock,
         })
     }
+}
+
+/// Returns where a folder is without links.
+fn real(folder: &Utf8Path) -> Result<Utf8PathBuf, LocalError> {
+    let found = folder.canonicalize_utf8();
+    found.map_err(|source| LocalError::Folder {
+        folder: folder.to_owned(),
+        source,
+    })
+}
+
+/// Lists what is in a folder.
+fn list(folder: &Utf8Path) -> Result<Vec<Utf8DirEntry>, LocalError> {
+    let entries = folder.read_dir_utf8().and_then(Iterator::collect);
+    entries.map_err(|source| LocalError::Folder {
+        folder: folder.to_owned(),
+        source,
+    })
 }

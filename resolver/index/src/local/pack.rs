@@ -124,8 +124,7 @@ fn walk_all(
     folder: &Utf8Path,
     found: &mut BTreeMap<Utf8PathBuf, Utf8PathBuf>,
 ) -> Result<(), LocalError> {
-    for entry in folder.read_dir_utf8()? {
-        let entry = entry?;
+    for entry in super::list(folder)? {
         let path = entry.path().to_owned();
         let kind = entry.file_type()?;
         if entry.file_name() == ".git" {
@@ -162,8 +161,7 @@ fn walk(
     folder: &Utf8Path,
     files: &mut BTreeMap<Utf8PathBuf, Utf8PathBuf>,
 ) -> Result<(), LocalError> {
-    for entry in folder.read_dir_utf8()? {
-        let entry = entry?;
+    for entry in super::list(folder)? {
         let path = entry.path().to_owned();
         let kind = entry.file_type()?;
         if LEFT_OUT.contains(&entry.file_name()) && (kind.is_dir() || entry.file_name() == ".git") {

@@ -691,12 +691,16 @@ fn similar_names_come_from_the_index_and_from_the_options() {
     let (_keep, home) = folder();
     let server = Server::start(|request, before| match request.path.as_str() {
         "/index/de/mo/demo_litoin" => Reply::ok(line("demo_litoin", "1.0.0", "")),
+        // Files of an index have small letters, whatever is asked for.
+        "/index/de/nt/denta" => Reply::ok(line("denta", "1.0.0", "")),
         _ => demo(request, before),
     });
     let run = Run::new(&home, &server);
     assert_both(&run.versions("demo"));
     assert_eq!(run.versions("dmo"), Ok(vec![]));
+    assert_eq!(run.versions("Denta"), Ok(vec![]));
     let registry = run.open();
+    assert_eq!(registry.similar(&name("Dentaa")), []);
     assert_eq!(registry.similar(&name("deno")), [name("demo")]);
     assert_eq!(
         registry.similar(&name("demo-litoin")),
