@@ -234,13 +234,13 @@ fn a_home_that_cannot_be_written() {
     let env = Env::new();
     let file = env.write("file", "");
     let below = file.join("home");
-    let run = env.orlop(["--home", below.to_str().unwrap(), "list"]);
+    let run = env.orlop(["--home", below.to_str().unwrap(), "du"]);
     run.fails(1).says(below.to_str().unwrap()).says("hint:");
     let locked = env.path("locked");
     std::fs::create_dir(&locked).unwrap();
     std::fs::set_permissions(&locked, std::fs::Permissions::from_mode(0o555)).unwrap();
     if std::fs::write(locked.join("probe"), "").is_err() {
-        let run = env.orlop(["--home", locked.join("home").to_str().unwrap(), "list"]);
+        let run = env.orlop(["--home", locked.join("home").to_str().unwrap(), "du"]);
         run.fails(1).says("locked/home").says("hint:");
     }
 }

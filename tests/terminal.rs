@@ -103,7 +103,7 @@ fn help_is_a_command_and_no_command_gets_it() {
 fn an_empty_variable_is_none_and_an_empty_option_is_a_mistake() {
     let env = env();
     let mut command = env.command();
-    command.args(["list", "--json"]).env("ORLOP_HOME", "");
+    command.args(["compiler", "list"]).env("ORLOP_HOME", "");
     Run::from(command.output().unwrap()).success();
     assert!(env.path(".local/share/orlop").is_dir());
     let mut command = env.command();
