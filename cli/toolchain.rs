@@ -53,7 +53,7 @@ pub(crate) fn unknown(context: &Context, name: &str) -> CommandError {
             "install and import it: `rustup toolchain install {name} && orlop compiler add {name}`"
         ))
     } else {
-        error
+        error.hint("import one from where it is: `orlop compiler add PATH`")
     };
     error.hint("see which there are: `orlop compiler list`")
 }

@@ -312,7 +312,8 @@ fn an_image_has_all_that_is_needed_to_run() {
         assert!(!root.join("bin").exists(), "nothing else is in it");
         without_store(&env, || {
             let run = |program: &str| {
-                let arguments = ["-r", "chroot", root.to_str().unwrap(), program];
+                // Not with `chroot`, which lies where ordinary users do not look.
+                let arguments = ["-r", "--root", root.to_str().unwrap(), program];
                 tool("unshare", &arguments, &env.path(""))
             };
             assert_eq!(run("/usr/bin/kit").success().stdout, SAYS);
