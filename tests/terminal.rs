@@ -159,7 +159,7 @@ fn commands_in_hints_act_where_the_command_did() {
 fn a_compiler_is_offered_where_it_can_be_had() {
     let env = env();
     let none = env.run("install app --compiler nonesuch").fails(1);
-    assert!(!none.stderr.contains("compiler add"), "{none}");
+    assert!(!none.stderr.contains("compiler add nonesuch"), "{none}");
     none.says("`orlop compiler list`");
     // As if `rustup` were there: it is only looked for.
     std::fs::create_dir(env.path("bin")).unwrap();
