@@ -10,11 +10,12 @@ use camino::Utf8PathBuf;
 use rustix::io::Errno;
 
 use super::mark::Mark;
+use crate::digest::Digest;
 use crate::error::{Context as _, StoreError};
 use crate::lock::SweepLock;
 use crate::path::StorePath;
 use crate::store::Store;
-use crate::{add, disk, failpoint, live, opening, staging, tree};
+use crate::{add, disk, failpoint, live, opening, tree};
 
 /// How many objects go while others wait: at least, and at most.
 const BATCH: (usize, usize) = (64, 1024);
@@ -192,11 +193,13 @@ fn mark(
     Ok(going)
 }
 
-/// Removes a tree for whose mark there is no room: under another name if that can be, so that half
-/// of it is not taken for the object by anybody.
+/// Removes a tree for whose mark there is no room: under another name if there is room for that, so
+/// that half of it is not taken for the object by anybody. In the same folder, as what is closed
+/// to its owner cannot be moved to another; the next gc removes what is left there.
 fn remove_unmarked(store: &Store, path: &StorePath) -> Result<u64, StoreError> {
     let object = store.object(path);
-    let aside = store.home().join(staging::FOLDER).join(disk::unique_name());
+    let other = StorePath::new(Digest::of("leaving", &path.to_string()), "leaving");
+    let aside = store.object(&other);
     let renamed = fs_err::rename(&object, &aside);
     tree::remove(if renamed.is_ok() { &aside } else { &object })
 }
