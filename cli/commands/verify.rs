@@ -149,10 +149,7 @@ fn mend(store: &Store, subject: &Subject) -> Result<Option<StorePath>, StoreErro
     let bad = match subject {
         Subject::Object { path } => Some(path),
         Subject::Form { path } => (!store.restore_form(path)?).then_some(path),
-        Subject::Registration { path } => {
-            let mended = store.register_again(path);
-            mended.is_err().then_some(path)
-        }
+        Subject::Registration { path } => (!store.register_again(path)?).then_some(path),
         Subject::Generation { profile, number } => {
             let profile = store.profile(profile)?;
             let _lock = profile.lock(&mut |_| {})?;

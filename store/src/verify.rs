@@ -177,16 +177,17 @@ impl Store {
                 | Subject::Registration { path } => self.users(path),
                 _ => Ok(Vec::new()),
             };
-            let needed_by = match users {
-                Ok(users) => users,
+            let (needed_by, known) = match users {
+                Ok(users) => (users, true),
                 // A registration that cannot be read is a finding of its own.
-                Err(error @ StoreError::Database { .. }) => vec![format!("nobody knows: {error}")],
+                Err(StoreError::Database { .. }) => (Vec::new(), false),
                 Err(error) => return Err(error),
             };
             // A gc that was stopped on a full disk leaves dead objects registered without a tree, and
             // what was found to be damaged stays registered: nobody misses them, and the next gc
             // forgets them.
             if let Subject::Object { path } | Subject::Registration { path } = &subject
+                && known
                 && needed_by.is_empty()
                 && !tree::is_trusted(&self.object(path))?
             {
@@ -219,15 +220,20 @@ impl Store {
     }
 
     /// Registers an object again from its tree. What cannot be found there is lost: the step that
-    /// made it, and how far that was shut off. A tree that was found to be damaged is refused.
-    pub fn register_again(&self, path: &StorePath) -> Result<(), StoreError> {
+    /// made it, and how far that was shut off. Returns false if the tree is absent, was found to be
+    /// damaged, or cannot be one of an object.
+    pub fn register_again(&self, path: &StorePath) -> Result<bool, StoreError> {
         let _no_gc = self.use_store()?;
         if !tree::is_trusted(&self.object(path))? {
-            return Err(StoreError::Absent { path: path.clone() });
+            return Ok(false);
         }
-        let record = reference::rebuild_one(&self.folder(), path, self.now())?;
+        let record = match reference::rebuild_one(&self.folder(), path, self.now()) {
+            Err(StoreError::Refused { .. }) => return Ok(false),
+            record => record?,
+        };
         self.database()?.register(&[record])?;
-        failpoint::reached("verify.register")
+        failpoint::reached("verify.register")?;
+        Ok(true)
     }
 
     /// Closes what is open in an object that holds what it should. Returns false if it does not.
@@ -275,12 +281,10 @@ fn check(store: &Store, path: &StorePath) -> Result<Checked, StoreError> {
     let object = || Subject::Object { path: path.clone() };
     let record = match store.database()?.sealed(path) {
         Ok(Some((record, seal))) if record.seal().is_ok_and(|right| right == seal) => Some(record),
-        Ok(Some(_)) => {
+        Ok(_) => {
             problems.push((registration(), "it is not what was registered".to_owned()));
             None
         }
-        // Somebody removed it just now: not gc, but whoever found it damaged.
-        Ok(None) => return Ok(Checked::default()),
         Err(error) => {
             problems.push((
                 registration(),
@@ -465,7 +469,7 @@ mod tests {
         assert!(file.exists());
         // Nor is it taken for good because somebody looks again.
         assert_eq!(store.verify().unwrap().findings, verification.findings);
-        assert!(store.register_again(&library).is_err());
+        assert!(!store.register_again(&library).unwrap());
         drop(store);
         assert!(Store::discard_database(&home.path()).unwrap());
         let store = home.open();
@@ -540,7 +544,7 @@ mod tests {
         // What the unregistered view needs stays.
         let report = store.gc(&crate::GcOptions::default(), &mut |_| {}).unwrap();
         assert_eq!(report.removed, BTreeSet::new());
-        store.register_again(&view).unwrap();
+        assert!(store.register_again(&view).unwrap());
         assert_eq!(findings(&store), [""; 0]);
         let after = store.info(&view).unwrap().unwrap();
         assert_eq!(
@@ -577,9 +581,9 @@ mod tests {
             .collect();
         let of_view = Subject::Registration { path: view.clone() };
         assert!(subjects.contains(&of_view), "{subjects:?}");
-        store.register_again(&view).unwrap();
-        store.register_again(&library).unwrap();
-        assert!(store.register_again(&other.parse().unwrap()).is_err());
+        assert!(store.register_again(&view).unwrap());
+        assert!(store.register_again(&library).unwrap());
+        assert!(!store.register_again(&other.parse().unwrap()).unwrap());
         assert_eq!(findings(&store), [""; 0]);
         // What is no name of an object at all is damage of the database.
         drop(store);
