@@ -195,8 +195,9 @@ impl Database {
             let mut graph = Graph::default();
             while let Some(row) = rows.next()? {
                 let id: Id = row.get(0)?;
-                // A flipped bit must not become an allocation of many gigabytes.
-                if Some(id) > highest {
+                // A flipped bit must not become an allocation of many gigabytes, nor take away the
+                // references of those before.
+                if Some(id) > highest || (id as usize) < graph.starts.len() {
                     return Err(super::unreadable(0));
                 }
                 let packed = row.get_ref(1)?.as_blob().unwrap_or_default();
