@@ -333,13 +333,15 @@ fn prepare(home: &Utf8Path, set_aside: bool) -> Result<(), StoreError> {
     for name in FOLDERS {
         let folder = home.join(name);
         let access = || rustix::fs::access(folder.as_str(), Access::WRITE_OK | Access::EXEC_OK);
-        if access() == Err(Errno::NOENT) {
+        let mut found = access();
+        if found == Err(Errno::NOENT) {
             disk::create_folder(&folder)?;
             if name == staging::FOLDER {
                 disk::spread(&folder);
             }
+            found = access();
         }
-        access().context("write to", &folder)?;
+        found.context("write to", &folder)?;
     }
     if set_aside && let Err(error) = reserve(&home.join(RESERVE)) {
         tracing::debug!("no room is kept for gc: {error}");

@@ -22,6 +22,7 @@ command -v nix-store >/dev/null || { echo "nix-bin is not installed: skipped"; e
 cargo build -q --release -p orlop-store --example store-bench
 cargo build -q --release -p orlop
 target=${CARGO_TARGET_DIR:-target}
+time=$PWD/tests/bench/time.py
 bench=$(readlink -f "$target/release/examples/store-bench")
 orlop=$(readlink -f "$target/release/orlop")
 work=$(mktemp -d -p "$place")
@@ -64,59 +65,59 @@ for number in $(seq 50); do
 done
 
 declare -A times
-# measure NAME COMMAND…: adds wall, user and system time, in seconds, to the list of NAME.
+# measure NAME COMMAND…: adds wall, user and system time, in microseconds, to the list of NAME.
 measure() {
     local name=$1; shift
-    local TIMEFORMAT='%3R %3U %3S'
-    local result
-    result=$( { time "$@" >/dev/null 2>>"$work/said"; } 2>&1 )
-    times[$name]+="$result"$'\n'
+    times[$name]+="$("$time" "$@" 2>>"$work/said")"$'\n'
+}
+# The same for a program of Nix.
+measure_nix() {
+    local name=$1; shift
+    times[$name]+="$(nix_env "$time" "$@" 2>>"$work/said")"$'\n'
 }
 quietly() { "$@" >/dev/null 2>>"$work/said"; }
 settled() { sync -f "$work"; }
 
 step_add() {
-    settled; measure add.nix nix_env nix-store --add "$work"/small/*
+    settled; measure_nix add.nix nix-store --add "$work"/small/*
     settled; measure add.orlop "$bench" "$work/orlop" add "$work/small"
 }
 step_gc() {
     quietly nix_env nix-store --add "$work"/small/*
     quietly "$bench" "$work/orlop" add "$work/small"
-    settled; measure gc.nix nix_env nix-store --gc
+    settled; measure_nix gc.nix nix-store --gc
     settled; measure gc.orlop "$bench" "$work/orlop" gc
     cp -r "$work/small" "$work/copy"
     settled; measure rm.orlop rm -rf "$work/copy"
     cp -r "$work/small" "$work/copy"
-    settled; measure rm-cores.orlop remove_on_all_cores "$work/copy"
+    settled; measure rm-cores.orlop bash -c "$on_all_cores" "$work/copy"
 }
-remove_on_all_cores() {
-    printf '%s\0' "$1"/* | xargs -0 -n 64 -P "$(nproc)" rm -rf
-    rmdir "$1"
-}
+on_all_cores='printf "%s\0" "$0"/* | xargs -0 -n 64 -P "$(nproc)" rm -rf; rmdir "$0"'
 step_again() {
     quietly nix_env nix-store --add "$work/large/tree"
     quietly "$bench" "$work/orlop" add-tree "$work/large/tree"
-    measure again.nix nix_env nix-store --add "$work/large/tree"
+    measure_nix again.nix nix-store --add "$work/large/tree"
     measure again.orlop "$bench" "$work/orlop" add-tree "$work/large/tree"
 }
 step_verify() {
     quietly nix_env nix-store --add "$work/large/tree"
     quietly "$bench" "$work/orlop" add-tree "$work/large/tree"
-    measure verify.nix nix_env nix-store --verify --check-contents
+    measure_nix verify.nix nix-store --verify --check-contents
     measure verify.orlop "$bench" "$work/orlop" verify
 }
 profile() {
     mapfile -t apps < <(nix_env nix-store --add $(seq -f "$work/apps/app%g" 50))
     quietly "$bench" "$work/orlop" add "$work/apps"
+    mapfile -t objects < <(ls "$work/orlop/store" | sort -t - -k 2 -V)
     quietly nix_env nix-env -p "$work/nix/profile" -i "${apps[@]:0:40}"
-    quietly "$bench" "$work/orlop" commit 40
+    quietly "$bench" "$work/orlop" commit "${objects[@]:0:40}"
 }
 # One more app, ten times.
 step_switch() {
     profile
     for number in $(seq 41 50); do
-        settled; measure switch.nix nix_env nix-env -p "$work/nix/profile" -i "${apps[number - 1]}"
-        settled; measure switch.orlop "$bench" "$work/orlop" commit "$number"
+        settled; measure_nix switch.nix nix-env -p "$work/nix/profile" -i "${apps[number - 1]}"
+        settled; measure switch.orlop "$bench" "$work/orlop" commit "${objects[number - 1]}"
     done
 }
 # Back again, ten times, by the program itself.
@@ -124,10 +125,10 @@ step_rollback() {
     profile
     for number in $(seq 41 50); do
         quietly nix_env nix-env -p "$work/nix/profile" -i "${apps[number - 1]}"
-        quietly "$bench" "$work/orlop" commit "$number"
+        quietly "$bench" "$work/orlop" commit "${objects[number - 1]}"
     done
     for number in $(seq 10); do
-        settled; measure rollback.nix nix_env nix-env -p "$work/nix/profile" --rollback
+        settled; measure_nix rollback.nix nix-env -p "$work/nix/profile" --rollback
         settled; measure rollback.orlop "$orlop" --home "$work/orlop" rollback
     done
 }
@@ -167,4 +168,4 @@ for step in "${steps[@]}"; do
     echo "$step $(summary "${times[$step.nix]}") $(summary "${times[$step.orlop]}")"
 done | awk '
     function of(a, b) { return b > 0 ? sprintf("%.2f", a / b) : "-" }
-    { printf "%-9s %9.0f %10.0f   %8s %8s %8s %8s\n", $1, 1000 * $2, 1000 * $6, of($6, $2), of($7, $3), of($8, $4), of($9, $5) }'
+    { printf "%-9s %9.1f %10.1f   %8s %8s %8s %8s\n", $1, $2 / 1000, $6 / 1000, of($6, $2), of($7, $3), of($8, $4), of($9, $5) }'

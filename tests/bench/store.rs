@@ -1,4 +1,4 @@
-//! One step on a store, for `nix.sh` to measure: `store-bench HOME STEP [FOLDER]`.
+//! One step on a store, for `nix.sh` to measure: `store-bench HOME STEP [FOLDER | OBJECT…]`.
 
 #![expect(
     clippy::disallowed_methods,
@@ -41,7 +41,7 @@ fn main() {
                 .len()
         ),
         "verify" => assert_eq!(store.verify().unwrap().findings, []),
-        "commit" => commit(&store, arguments[3].parse().unwrap()),
+        "commit" => commit(&store, &arguments[3..]),
         "rollback" => {
             let profile = store.profile("default").unwrap();
             let _lock = profile.lock(&mut |_| {}).unwrap();
@@ -118,16 +118,19 @@ fn copy(from: &Utf8Path, to: &Utf8Path) {
     }
 }
 
-/// Makes a generation of the apps with the first so many numbers.
-fn commit(store: &Store, count: usize) {
-    let apps = store.objects().unwrap().into_iter().filter_map(|info| {
-        let name = info.path.name();
-        let number: usize = name.strip_prefix("app")?.parse().ok()?;
-        (number <= count).then(|| app(name, &info.path, vec![name.to_owned()]))
-    });
+/// Makes a generation of what the current one has and of more apps, given as Nix wants them: by the
+/// names of their objects.
+fn commit(store: &Store, objects: &[String]) {
     let profile = store.profile("default").unwrap();
     let _lock = profile.lock(&mut |_| {}).unwrap();
-    profile.commit(generation(apps.collect())).unwrap();
+    let current = profile.current().unwrap();
+    let mut apps = current.map(|current| current.apps).unwrap_or_default();
+    for object in objects {
+        let view: StorePath = object.parse().unwrap();
+        assert!(store.contains(&view).unwrap());
+        apps.push(app(view.name(), &view, vec![view.name().to_owned()]));
+    }
+    profile.commit(generation(apps)).unwrap();
 }
 
 fn app(name: &str, view: &StorePath, binaries: Vec<String>) -> GenerationApp {
