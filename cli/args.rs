@@ -439,6 +439,9 @@ pub(crate) struct Verify {
     /// Mend what is bad, by making it again
     #[arg(long)]
     pub(crate) repair: bool,
+    /// Copy what another home has as it should be, instead of making it again
+    #[arg(long, value_name = "HOME", requires = "repair")]
+    pub(crate) from: Vec<Utf8PathBuf>,
     /// Make the database again from the store before
     #[arg(long)]
     pub(crate) rebuild_database: bool,

@@ -71,6 +71,41 @@ fn what_is_damaged_is_named_and_made_again() {
     assert_eq!(env.program("app").success().stdout, "app 1.0.0 shared\n");
 }
 
+/// Another home is a copy of what it has in common with this one.
+#[test]
+fn what_another_home_has_is_not_made_again() {
+    let env = env();
+    env.run("install app other").success();
+    let copy = env.path("copy");
+    let home = env.home();
+    let program =
+        |home: &Path| std::fs::canonicalize(home.join("profiles/default/current/bin/app")).unwrap();
+    let copied = std::process::Command::new("cp")
+        .args(["-a", home.to_str().unwrap(), copy.to_str().unwrap()])
+        .status();
+    assert!(copied.unwrap().success());
+    let repair = format!("verify --repair --from {}", copy.display());
+    overwrite(&program(&home));
+    let repaired = env.run(&repair).success().says("Copied 1 objects from");
+    assert!(
+        !repaired.stderr.contains("Making again"),
+        "{}",
+        repaired.stderr
+    );
+    assert_eq!(env.program("app").success().stdout, "app 1.0.0 shared\n");
+    overwrite(&program(&home));
+    overwrite(&program(&copy));
+    env.run(&repair)
+        .success()
+        .says("Copied 0 objects from")
+        .says("Making again");
+    assert_eq!(env.program("app").success().stdout, "app 1.0.0 shared\n");
+    env.run("verify --repair --from nowhere")
+        .fails(2)
+        .says("it has no folder `store`");
+    env.run("verify --from nowhere").fails(2).says("--repair");
+}
+
 /// Whoever only looks writes nothing, so the home may be somebody else's or not be there.
 #[test]
 fn who_looks_makes_nothing() {

@@ -1,11 +1,12 @@
 //! `verify`: whether everything is what it was, and mending what is not.
 //!
-//! What is bad is made again the ordinary way, from the lock file of the generation that shows it:
-//! the same keys, so the same names, and other generations that show it are whole again as well.
-//! Until that has worked the bad tree stays in its place: what works in spite of it goes on to.
+//! What another home has is copied from there, if the user names one. The rest is made again the
+//! ordinary way, from the lock file of the generation that shows it: the same keys, so the same
+//! names, and other generations that show it are whole again as well. Until that has worked the bad tree stays in its place: what works in spite of it goes on to.
 
 use std::collections::BTreeSet;
 
+use camino::{Utf8Path, Utf8PathBuf};
 use orlop_build::compiler;
 use orlop_store::{Finding, Root, Store, StoreError, StorePath, Subject, Verification};
 
@@ -17,6 +18,13 @@ use crate::progress::{Progress, bytes_text};
 use crate::toolchain;
 
 pub(super) fn verify(context: &Context, arguments: &Verify) -> Result<(), CommandError> {
+    for home in &arguments.from {
+        if !home.join("store").is_dir() {
+            let problem =
+                format!("copy from {home}: it is not a home, as it has no folder `store`");
+            return Err(CommandError::new(Kind::Usage, problem));
+        }
+    }
     if arguments.rebuild_database {
         discard_database(context)?;
     }
@@ -26,7 +34,7 @@ pub(super) fn verify(context: &Context, arguments: &Verify) -> Result<(), Comman
         for finding in &result.findings {
             context.ui.status(format!("Bad: {}", describe(finding)));
         }
-        result = repair(context, store, &result)?;
+        result = repair(context, store, &result, &arguments.from)?;
     }
     if context.global.json {
         context.ui.data_json(&result)?;
@@ -94,6 +102,7 @@ fn repair(
     context: &Context,
     store: Store,
     result: &Verification,
+    homes: &[Utf8PathBuf],
 ) -> Result<Verification, CommandError> {
     let mut bad: BTreeSet<StorePath> = BTreeSet::new();
     let mut store = store;
@@ -117,8 +126,11 @@ fn repair(
         return Ok(store.verify()?);
     }
     let profiles = store.profiles()?;
-    let needing = needing(&store, &bad)?;
     store.distrust(&bad)?;
+    for home in homes {
+        bad = restore(context, &store, home, bad);
+    }
+    let needing = needing(&store, &bad)?;
     for name in compilers(&store, &bad)? {
         context
             .ui
@@ -159,6 +171,39 @@ fn mend(store: &Store, subject: &Subject) -> Result<Option<StorePath>, StoreErro
         Subject::Database | Subject::Current { .. } => None,
     };
     Ok(bad.cloned())
+}
+
+/// Copies from another home what is as it should be there; returns what is still bad.
+fn restore(
+    context: &Context,
+    store: &Store,
+    home: &Utf8Path,
+    bad: BTreeSet<StorePath>,
+) -> BTreeSet<StorePath> {
+    let count = bad.len();
+    let mut left = bad;
+    let mut failed = BTreeSet::new();
+    // What refers to another one can be taken only after that.
+    loop {
+        let before = left.len();
+        left.retain(|path| match store.restore_from(home, path) {
+            Ok(restored) => !restored,
+            Err(error) => {
+                context.ui.error(&error.into());
+                failed.insert(path.clone());
+                false
+            }
+        });
+        if left.len() == before {
+            break;
+        }
+    }
+    left.extend(failed);
+    let copied = count - left.len();
+    context
+        .ui
+        .status(format!("Copied {copied} objects from {home}"));
+    left
 }
 
 /// Returns the names of the compilers among these objects.

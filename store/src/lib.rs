@@ -18,6 +18,7 @@
 //! | [`live`] | [`Root`]: why objects are alive |
 //! | [`profile`] | [`Profile`], [`Generation`]: what users see, and the way back |
 //! | [`verify`] | [`Verification`]: whether everything is what it was when it was made |
+//! | `restore` | an object from another home |
 //! | [`share`] | [`Shared`]: identical files become one |
 //! | `opening` | a folder of an object while a name in it is exchanged |
 //! | [`question`] | [`Reason`], [`Ledger`]: why an object is there, and what it costs |
@@ -52,6 +53,7 @@ pub mod plan;
 pub mod profile;
 pub mod question;
 mod reference;
+mod restore;
 mod root;
 pub mod share;
 pub mod staging;

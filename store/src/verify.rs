@@ -2,7 +2,7 @@
 //!
 //! | finding | how it is mended |
 //! |---|---|
-//! | an object's tree is absent, or not what was registered | [`Store::distrust`]; whoever needs it makes it again |
+//! | an object's tree is absent, or not what was registered | [`Store::distrust`], then [`Store::restore_from`]; or whoever needs it makes it again |
 //! | an object's registration does not fit its seal, or is missing though a generation shows it | registered again from its tree |
 //! | an object refers to one that is absent | the same as for that one |
 //! | a generation is not what it was | its links are made again from its record |

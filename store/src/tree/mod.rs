@@ -16,6 +16,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `list` | the listing of a tree |
+//! | `copy` | copying a tree |
 //! | `form` | whether a tree still has that form |
 //! | `mark` | marks on trees that are leaving, or damaged |
 //! | `remove` | the removal of trees, and what it frees |
@@ -24,6 +25,7 @@
 //! The processes that made a tree have ended before it gets here, so nobody exchanges a folder for
 //! a link between two steps; what is opened is opened without following links all the same.
 
+mod copy;
 mod form;
 mod leaving;
 mod list;
