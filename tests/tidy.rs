@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Who may import whom: the table of the architecture page. Development dependencies follow it too.
-const IMPORTS: [(&str, &str, &[&str]); 11] = [
+const IMPORTS: [(&str, &str, &[&str]); 10] = [
     ("recipes", "orlop-recipes", &[]),
     ("resolver", "orlop-resolver", &["orlop-recipes"]),
     (
@@ -24,7 +24,6 @@ const IMPORTS: [(&str, &str, &[&str]); 11] = [
     ("store/loader", "orlop-loader", &["orlop-store"]),
     ("store/link", "orlop-link", &["orlop-store", "orlop-loader"]),
     ("store/build", "orlop-build", &["orlop-store"]),
-    ("store/cache", "orlop-cache", &["orlop-store"]),
     ("store/export", "orlop-export", &["orlop-loader"]),
     (
         ".",
@@ -38,7 +37,6 @@ const IMPORTS: [(&str, &str, &[&str]); 11] = [
             "orlop-loader",
             "orlop-link",
             "orlop-build",
-            "orlop-cache",
             "orlop-export",
         ],
     ),

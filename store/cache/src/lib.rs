@@ -1,2 +1,0 @@
-//! Binary caches: other places that hold store objects. None is implemented yet, so a plan fetches
-//! archives from their publishers only.
