@@ -22,7 +22,7 @@ use orlop_store::StorePath;
 
 use crate::command::{Against, Target};
 use crate::error::LinkError;
-use crate::input::Program;
+use crate::input::{Program, symbols};
 use crate::line::Role;
 use crate::link_set::Item;
 use crate::members::{Place, Symbols};
@@ -322,8 +322,7 @@ fn inputs(
         .collect();
     let places: Vec<_> = places.into_iter().collect();
     session.parallel(&places, |(place, member)| {
-        let bytes = session.read(place)?;
-        let symbols = Symbols::read(&bytes).map_err(|source| session.unreadable(place, source))?;
+        let symbols = symbols(place, session)?;
         // An archive beside a crate was built against what the crate was built against.
         let parts = member.map_or(&[][..], |member| &members[member].parts);
         let crates = parts

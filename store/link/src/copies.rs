@@ -71,12 +71,18 @@ impl Copies {
         }
         let indexed: Vec<_> = work.into_iter().enumerate().collect();
         let copies = session.parallel(&indexed, |(index, (place, side))| {
-            let mut bytes = session.read(place)?;
-            let changed = change(&mut bytes, |hidden| borders.rule(hidden, *side));
-            let changed = changed.map_err(|source| session.unreadable(place, source))?;
-            if changed == 0 {
+            let changed = |mut bytes: Vec<u8>| {
+                let changed = change(&mut bytes, |hidden| borders.rule(hidden, *side));
+                let changed = changed.map_err(|source| session.unreadable(place, source))?;
+                Ok::<_, LinkError>((changed > 0).then_some(bytes))
+            };
+            // In most there is nothing to change.
+            if changed(session.read_tables(place)?)?.is_none() {
                 return Ok(None);
             }
+            let Some(bytes) = changed(session.read(place)?)? else {
+                return Ok(None);
+            };
             let ending = place.file.extension().unwrap_or_default();
             let copy = Utf8PathBuf::from(format!("copies/{index}.{ending}"));
             session.write(&copy, &bytes)?;

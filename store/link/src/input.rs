@@ -109,6 +109,6 @@ impl Unread {
 
 /// Reads what an object or archive defines and asks for.
 pub(crate) fn symbols(place: &Place, session: &Session<'_>) -> Result<Symbols, LinkError> {
-    let bytes = session.read(place)?;
+    let bytes = session.read_tables(place)?;
     Symbols::read(&bytes).map_err(|source| session.unreadable(place, source))
 }

@@ -10,7 +10,7 @@
 //! | [`link_set`] | [`link_set::LinkSet`]: what a program is linked from |
 //! | `line` | which words of a link set belong to which member |
 //! | [`members`] | [`members::Member`]: what is linked together or not at all |
-//! | `object` | reading objects and archives |
+//! | `archive`, `object`, `tables` | reading archives and objects, and no more of them than is asked for |
 //! | `references` | who asks for what of whom |
 //! | [`partition`] | which member ends up in which library; pure |
 //! | [`visibility`], `copies` | hidden symbols that must be seen across a border |
@@ -25,6 +25,7 @@
 //! | `plugin` | what an app loads while it runs: [`link_plugin`] |
 //! | [`error`] | [`LinkError`] |
 
+mod archive;
 mod choice;
 mod command;
 mod copies;
@@ -45,6 +46,7 @@ mod references;
 mod rename;
 mod session;
 pub mod share;
+mod tables;
 mod tools;
 mod views;
 pub mod visibility;

@@ -62,10 +62,12 @@ const GATHER: [&str; 2] = ["__start_", "__stop_"];
 impl Symbols {
     /// Reads an archive or an object.
     pub fn read(file: &[u8]) -> Result<Self, ObjectError> {
+        let objects = objects(file)?;
+        let mut names = Names::default();
         let mut all = Self::default();
-        for object in objects(file)? {
+        for object in &objects {
             for symbol in object.symbols()? {
-                all.add(symbol.name, symbol.defined, symbol.hidden);
+                names.add(symbol.name, symbol.defined, symbol.hidden);
             }
             for section in object.sections() {
                 all.bytes = all.bytes.saturating_add(section.bytes);
@@ -78,25 +80,29 @@ impl Symbols {
                     object.name.ends_with(".rcgu.o") && is_constructor(section.name);
             }
         }
-        all.settle();
+        (all.defined, all.undefined) = names.settled();
         Ok(all)
     }
 
     /// Puts several together as if they were one.
-    pub fn merge(parts: impl IntoIterator<Item = Self>) -> Self {
+    pub fn merge(mut parts: Vec<Self>) -> Self {
+        if parts.len() == 1 {
+            return parts.swap_remove(0);
+        }
+        let mut names = Names::default();
         let mut all = Self::default();
-        for part in parts {
-            for (name, hidden) in part.defined {
-                all.add(&name, true, hidden);
+        for part in &parts {
+            for (name, hidden) in &part.defined {
+                names.add(name, true, *hidden);
             }
-            for (name, hidden) in part.undefined {
-                all.add(&name, false, hidden);
+            for (name, hidden) in &part.undefined {
+                names.add(name, false, *hidden);
             }
-            all.gatherable.extend(part.gatherable);
+            all.gatherable.extend(part.gatherable.iter().cloned());
             all.runs_before_main |= part.runs_before_main;
             all.bytes = all.bytes.saturating_add(part.bytes);
         }
-        all.settle();
+        (all.defined, all.undefined) = names.settled();
         all
     }
 
@@ -106,32 +112,60 @@ impl Symbols {
             .keys()
             .filter_map(|name| GATHER.iter().find_map(|prefix| name.strip_prefix(prefix)))
     }
+}
 
-    fn add(&mut self, name: &str, defined: bool, hidden: bool) {
+/// Names as they come, each with whether it is hidden. They are long and alike, so to sort them once
+/// takes a fraction of what it takes to look each one up.
+#[derive(Default)]
+struct Names<'a> {
+    defined: Vec<(&'a str, bool)>,
+    undefined: Vec<(&'a str, bool)>,
+}
+
+impl<'a> Names<'a> {
+    fn add(&mut self, name: &'a str, defined: bool, hidden: bool) {
         let names = if defined {
             &mut self.defined
         } else {
             &mut self.undefined
         };
-        match names.get_mut(name) {
-            // One visible definition is enough; one hidden reference is enough.
-            Some(known) => {
-                *known = if defined {
-                    *known && hidden
-                } else {
-                    *known || hidden
-                }
-            }
-            None => {
-                names.insert(name.to_owned(), hidden);
-            }
-        }
+        names.push((name, hidden));
     }
 
-    fn settle(&mut self) {
-        let defined = &self.defined;
-        self.undefined.retain(|name, _| !defined.contains_key(name));
+    /// Returns what is defined, and what is asked for and not defined.
+    fn settled(self) -> (BTreeMap<String, bool>, BTreeMap<String, bool>) {
+        // One visible definition is enough; one hidden reference is enough.
+        let defined = once_each(self.defined, |one, other| one && other);
+        let mut undefined = once_each(self.undefined, |one, other| one || other);
+        undefined.retain(|(name, _)| {
+            defined
+                .binary_search_by_key(name, |(name, _)| name)
+                .is_err()
+        });
+        let owned = |names: Vec<(&str, bool)>| {
+            let names = names.into_iter();
+            names
+                .map(|(name, hidden)| (name.to_owned(), hidden))
+                .collect()
+        };
+        (owned(defined), owned(undefined))
     }
+}
+
+/// Sorts names and puts together what is said of the same one.
+fn once_each(
+    mut names: Vec<(&str, bool)>,
+    together: impl Fn(bool, bool) -> bool,
+) -> Vec<(&str, bool)> {
+    names.sort_unstable_by_key(|(name, _)| *name);
+    names.dedup_by(|other, kept| {
+        let same = other.0 == kept.0;
+        if same {
+            kept.1 = together(kept.1, other.1);
+        }
+        same
+    });
+    names
 }
 
 fn is_c_identifier(name: &str) -> bool {

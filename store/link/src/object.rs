@@ -6,19 +6,20 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use goblin::archive::Archive;
 use goblin::container::Ctx;
 use goblin::elf::header::{ELFCLASS64, ELFDATA2LSB, ELFMAG, ET_REL};
 use goblin::elf::section_header::{SHN_UNDEF, SHT_SYMTAB};
 use goblin::elf::sym::{STB_LOCAL, STV_DEFAULT, STV_PROTECTED, Symtab};
 use goblin::elf::{Elf, SectionHeader};
 
+use crate::archive::members;
+
 /// Where the visibility stands in a symbol.
 const ST_OTHER: usize = 5;
 /// The length of a symbol.
 const SYMBOL: usize = 24;
 /// The length of a section's header.
-const SECTION_HEADER: usize = 64;
+pub(crate) const SECTION_HEADER: usize = 64;
 /// Where a section's offset and, behind it, its size stand in its header.
 const SH_OFFSET: usize = 24;
 
@@ -84,16 +85,6 @@ pub(crate) struct Section<'a> {
     pub(crate) bytes: u64,
 }
 
-/// A member of an archive.
-pub(crate) struct Member<'a> {
-    /// Its name.
-    pub(crate) name: String,
-    /// Its bytes.
-    pub(crate) bytes: &'a [u8],
-    /// Where they begin in the file.
-    pub(crate) start: usize,
-}
-
 /// Returns the objects in an archive, or the file itself if it is an object. Members that are
 /// neither (bitcode, metadata of old compilers) are left out.
 pub(crate) fn objects(file: &[u8]) -> Result<Vec<Object<'_>>, ObjectError> {
@@ -107,32 +98,8 @@ pub(crate) fn objects(file: &[u8]) -> Result<Vec<Object<'_>>, ObjectError> {
         .collect()
 }
 
-/// Returns everything in an archive but its index.
-pub(crate) fn members(file: &[u8]) -> Result<Vec<Member<'_>>, ObjectError> {
-    let archive = Archive::parse(file)?;
-    let mut members = Vec::with_capacity(archive.len());
-    for index in 0..archive.len() {
-        let Some(member) = archive.get_at(index) else {
-            continue;
-        };
-        let name = member.extended_name().to_owned();
-        let start = usize::try_from(member.offset).unwrap_or(usize::MAX);
-        let bytes = start
-            .checked_add(member.size())
-            .and_then(|end| file.get(start..end));
-        let Some(bytes) = bytes else {
-            return Err(ObjectError::Outside {
-                name,
-                what: "its header",
-            });
-        };
-        members.push(Member { name, bytes, start });
-    }
-    Ok(members)
-}
-
 impl<'a> Object<'a> {
-    fn parse(name: String, bytes: &'a [u8], start: usize) -> Result<Self, ObjectError> {
+    pub(crate) fn parse(name: String, bytes: &'a [u8], start: usize) -> Result<Self, ObjectError> {
         let header = Elf::parse_header(bytes)?;
         let [_, _, _, _, class, data, ..] = header.e_ident;
         if class != ELFCLASS64 || data != ELFDATA2LSB || header.e_type != ET_REL {
@@ -167,23 +134,45 @@ impl<'a> Object<'a> {
         })
     }
 
-    /// Returns the symbols that other objects can see.
-    pub(crate) fn symbols(&self) -> Result<Vec<Symbol<'a>>, ObjectError> {
-        let outside = |what| ObjectError::Outside {
+    /// Returns where in it what [`Object::symbols`] and [`Object::sections`] look at is.
+    pub(crate) fn tables(&self) -> Result<Vec<Range<usize>>, ObjectError> {
+        let mut tables = vec![self.section_names.clone()];
+        for symbols in self.symbol_tables() {
+            let [symbols, names] = symbols?;
+            tables.push(symbols);
+            // Most objects have one table for all names.
+            tables.extend((names != self.section_names).then_some(names));
+        }
+        Ok(tables)
+    }
+
+    /// Returns each table of symbols, and that of their names.
+    fn symbol_tables(&self) -> impl Iterator<Item = Result<[Range<usize>; 2], ObjectError>> {
+        let sections = self.sections.iter();
+        let tables = sections.filter(|section| section.sh_type == SHT_SYMTAB);
+        tables.map(|section| {
+            let table = range(section, self.bytes);
+            let names = self.sections.get(section.sh_link as usize);
+            let names = names.and_then(|names| range(names, self.bytes));
+            Ok([
+                table.ok_or_else(|| self.outside("the symbol table"))?,
+                names.ok_or_else(|| self.outside("the table of symbol names"))?,
+            ])
+        })
+    }
+
+    fn outside(&self, what: &'static str) -> ObjectError {
+        ObjectError::Outside {
             name: self.name.clone(),
             what,
-        };
+        }
+    }
+
+    /// Returns the symbols that other objects can see.
+    pub(crate) fn symbols(&self) -> Result<Vec<Symbol<'a>>, ObjectError> {
         let mut symbols = Vec::new();
-        for section in self
-            .sections
-            .iter()
-            .filter(|section| section.sh_type == SHT_SYMTAB)
-        {
-            let table = range(section, self.bytes).ok_or_else(|| outside("the symbol table"))?;
-            let names = self.sections.get(section.sh_link as usize);
-            let names = names
-                .and_then(|names| range(names, self.bytes))
-                .ok_or_else(|| outside("the table of symbol names"))?;
+        for tables in self.symbol_tables() {
+            let [table, names] = tables?;
             let count = table.len() / SYMBOL;
             let list = Symtab::parse(self.bytes, table.start, count, self.context)?;
             for (index, symbol) in list.iter().enumerate() {
@@ -191,7 +180,7 @@ impl<'a> Object<'a> {
                     continue;
                 }
                 let name = text(&self.bytes[names.clone()], symbol.st_name)
-                    .ok_or_else(|| outside("the name of a symbol"))?;
+                    .ok_or_else(|| self.outside("the name of a symbol"))?;
                 symbols.push(Symbol {
                     name,
                     defined: symbol.st_shndx != SHN_UNDEF as usize,
@@ -212,17 +201,13 @@ impl<'a> Object<'a> {
     /// Returns the object with other names for some symbols, by [`Symbol::name_at`]. They are put
     /// behind it, after all the names there are.
     pub(crate) fn renamed(&self, names: &BTreeMap<usize, String>) -> Result<Vec<u8>, ObjectError> {
-        let outside = |what| ObjectError::Outside {
-            name: self.name.clone(),
-            what,
-        };
         let mut tables = self.sections.iter();
         let table = tables.find(|section| section.sh_type == SHT_SYMTAB);
         let link = table.map_or(0, |table| table.sh_link as usize);
         let old = self.sections.get(link);
         let old = old.and_then(|section| range(section, self.bytes));
         let mut texts =
-            self.bytes[old.ok_or_else(|| outside("the table of symbol names"))?].to_vec();
+            self.bytes[old.ok_or_else(|| self.outside("the table of symbol names"))?].to_vec();
         let mut bytes = self.bytes.to_vec();
         for (&at, name) in names {
             let offset = u32::try_from(texts.len()).map_err(|_| ObjectError::TooLong)?;

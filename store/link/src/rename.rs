@@ -7,7 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::object::{ObjectError, members, objects};
+use crate::archive::members;
+use crate::object::{ObjectError, objects};
 
 /// A symbol that may be renamed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

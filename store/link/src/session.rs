@@ -11,6 +11,7 @@ use crate::Context;
 use crate::error::LinkError;
 use crate::members::Place;
 use crate::object::ObjectError;
+use crate::tables;
 use crate::tools::DRIVER;
 
 /// How many of the last lines of a failed link are shown.
@@ -60,6 +61,12 @@ impl<'a> Session<'a> {
         Ok(fs_err::read(
             self.context.store.object(&place.object).join(&place.file),
         )?)
+    }
+
+    /// Reads of an archive or object of the store what tells its symbols.
+    pub(crate) fn read_tables(&self, place: &Place) -> Result<Vec<u8>, LinkError> {
+        let path = self.context.store.object(&place.object).join(&place.file);
+        Ok(tables::read(fs_err::File::open(path)?.file())?)
     }
 
     /// Makes the error of a file of the store that is not what it should be.
