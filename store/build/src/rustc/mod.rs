@@ -18,9 +18,10 @@ mod messages;
 #[cfg(test)]
 mod tests;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use orlop_store::derivation::{CrateKind, Library, Lto, RustcCall};
 use orlop_store::{JobSlots, StorePath};
+use walkdir::WalkDir;
 
 use crate::error::BuildError;
 use crate::schedule::Moment;
@@ -67,7 +68,10 @@ pub(crate) fn compile(
     call_rustc(call, &said, place, reached)?;
     let expected = match &call.kind {
         CrateKind::Program { .. } | CrateKind::Plugin => return check_link_set(place),
-        CrateKind::CLibrary(library) => return c_library::finish(library, call, place),
+        CrateKind::CLibrary(library) => {
+            check_only(&c_library::file(call), place)?;
+            return c_library::finish(library, call, place);
+        }
         CrateKind::BuildScript => {
             let file = format!("{}-{}", call.crate_name, place.seen.path.short());
             place.io(fs_err::rename(
@@ -78,7 +82,7 @@ pub(crate) fn compile(
         }
         CrateKind::Library | CrateKind::ProcMacro => own_library(call, place).file_name(),
     };
-    check_only(&expected, place)
+    check_only(Utf8Path::new(&expected), place)
 }
 
 /// Gets the working folder ready; returns what is run in it.
@@ -150,16 +154,25 @@ fn own_library(call: &RustcCall, place: &Workplace<'_>) -> Library {
     }
 }
 
-/// Makes sure that rustc, and the foreign macros inside it, left one file and nothing else.
-fn check_only(expected: &str, place: &Workplace<'_>) -> Result<(), BuildError> {
-    let mut names = Vec::new();
-    for entry in place.io(fs_err::read_dir(place.staged()))? {
-        names.push(place.io(entry)?.file_name());
+/// Makes sure that rustc, and the foreign macros inside it, left one file and nothing else: what is
+/// done with it is done outside of the sandbox, where a link would be followed.
+fn check_only(expected: &Utf8Path, place: &Workplace<'_>) -> Result<(), BuildError> {
+    let mut made = Vec::new();
+    for entry in WalkDir::new(place.staged()).min_depth(1) {
+        let entry = place.io(entry.map_err(Into::into))?;
+        let path = entry.path().strip_prefix(place.staged());
+        let path = path.unwrap_or(entry.path());
+        let kind = entry.file_type();
+        if kind.is_file() {
+            made.push(path.display().to_string());
+        } else if !kind.is_dir() || !expected.starts_with(path) {
+            made.push(format!("{} (no file)", path.display()));
+        }
     }
-    if names == [expected] {
+    if made == [expected.as_str()] {
         return Ok(());
     }
-    let end = format!("`rustc` should have made `{expected}` alone, but made {names:?}");
+    let end = format!("`rustc` should have made `{expected}` alone, but made {made:?}");
     Err(place.failed(&end))
 }
 
