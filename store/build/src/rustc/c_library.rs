@@ -28,6 +28,16 @@ pub(super) fn file(call: &RustcCall) -> Utf8PathBuf {
     format!("lib/lib{}.so", call.crate_name).into()
 }
 
+/// Whether a link can be that by the name that the library is loaded by, which the linker puts beside
+/// it.
+pub(super) fn is_name(link: &Utf8Path, call: &RustcCall) -> bool {
+    let start = format!("lib{}-", call.crate_name);
+    link.parent() == Some("lib".into())
+        && link
+            .file_name()
+            .is_some_and(|name| name.starts_with(&start))
+}
+
 /// Puts beside the library what its users need, and has it checked.
 pub(super) fn finish(
     library: &CLibrary,

@@ -69,7 +69,9 @@ pub(crate) fn compile(
     let expected = match &call.kind {
         CrateKind::Program { .. } | CrateKind::Plugin => return check_link_set(place),
         CrateKind::CLibrary(library) => {
-            check_only(&c_library::file(call), place)?;
+            check_made(&c_library::file(call), place, &|link| {
+                c_library::is_name(link, call)
+            })?;
             return c_library::finish(library, call, place);
         }
         CrateKind::BuildScript => {
@@ -82,7 +84,7 @@ pub(crate) fn compile(
         }
         CrateKind::Library | CrateKind::ProcMacro => own_library(call, place).file_name(),
     };
-    check_only(Utf8Path::new(&expected), place)
+    check_only(&expected, place)
 }
 
 /// Gets the working folder ready; returns what is run in it.
@@ -156,16 +158,28 @@ fn own_library(call: &RustcCall, place: &Workplace<'_>) -> Library {
 
 /// Makes sure that rustc, and the foreign macros inside it, left one file and nothing else: what is
 /// done with it is done outside of the sandbox, where a link would be followed.
-fn check_only(expected: &Utf8Path, place: &Workplace<'_>) -> Result<(), BuildError> {
+fn check_only(expected: &str, place: &Workplace<'_>) -> Result<(), BuildError> {
+    check_made(Utf8Path::new(expected), place, &|_| false)
+}
+
+/// As [`check_only`], but for links that are allowed.
+fn check_made(
+    expected: &Utf8Path,
+    place: &Workplace<'_>,
+    allowed: &dyn Fn(&Utf8Path) -> bool,
+) -> Result<(), BuildError> {
     let mut made = Vec::new();
     for entry in WalkDir::new(place.staged()).min_depth(1) {
         let entry = place.io(entry.map_err(Into::into))?;
-        let path = entry.path().strip_prefix(place.staged());
-        let path = path.unwrap_or(entry.path());
+        let inside = entry.path().strip_prefix(place.staged());
+        let path = inside.unwrap_or(entry.path());
         let kind = entry.file_type();
+        let link = Utf8Path::from_path(path).filter(|_| kind.is_symlink());
         if kind.is_file() {
             made.push(path.display().to_string());
-        } else if !kind.is_dir() || !expected.starts_with(path) {
+        } else if kind.is_dir() && expected.starts_with(path) || link.is_some_and(allowed) {
+            // As it should be.
+        } else {
             made.push(format!("{} (no file)", path.display()));
         }
     }
