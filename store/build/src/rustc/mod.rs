@@ -190,12 +190,25 @@ fn check_made(
     Err(place.failed(&end))
 }
 
-/// Makes sure that the recorder was called.
+/// Makes sure that the recorder was called, and that macros left no links in what it recorded.
 fn check_link_set(place: &Workplace<'_>) -> Result<(), BuildError> {
-    match place.io(fs_err::read_dir(place.staged()))?.next() {
-        Some(_) => Ok(()),
-        None => Err(place.failed("`rustc` linked nothing, so that no link set was recorded")),
+    let mut empty = true;
+    for entry in WalkDir::new(place.staged()).min_depth(1) {
+        let entry = place.io(entry.map_err(Into::into))?;
+        let kind = entry.file_type();
+        if !kind.is_file() && !kind.is_dir() {
+            let inside = entry.path().strip_prefix(place.staged());
+            let path = inside.unwrap_or(entry.path()).display();
+            let end = format!("`{path}` is no file: a macro left it in the link set");
+            return Err(place.failed(&end));
+        }
+        empty = false;
     }
+    if empty {
+        let end = "`rustc` linked nothing, so that no link set was recorded";
+        return Err(place.failed(end));
+    }
+    Ok(())
 }
 
 impl Said {

@@ -71,6 +71,17 @@ fn machine_of(header: &Header) -> Option<Machine> {
     }
 }
 
+/// What glibc looks at before it reads on: `open_verify` in its `dl-load.c`.
+fn is_loadable(header: &Header) -> bool {
+    let current = header.e_ident[header::EI_VERSION] == header::EV_CURRENT
+        && header.e_version == u32::from(header::EV_CURRENT);
+    let system = matches!(
+        header.e_ident[header::EI_OSABI],
+        header::ELFOSABI_SYSV | header::ELFOSABI_GNU
+    );
+    current && system && usize::from(header.e_phentsize) == SIZEOF_PHDR
+}
+
 /// Reads everything the loader would.
 pub(super) fn object(path: &Utf8Path, source: &Source<'_>) -> Parsed<Object> {
     let file = File::new(source)?;
@@ -144,6 +155,9 @@ impl<'a, 'b> File<'a, 'b> {
         let Some(machine) = machine_of(&header) else {
             return Err("it is not for 64-bit x86 or ARM".into());
         };
+        if !is_loadable(&header) {
+            return Err("glibc does not load files with such a header".into());
+        }
         if !matches!(header.e_type, header::ET_DYN | header::ET_EXEC) {
             return Err("it is neither a program nor a shared library".into());
         }
@@ -254,10 +268,12 @@ impl<'a, 'b> File<'a, 'b> {
                 "it asks for auditing libraries (DT_DEPAUDIT)",
             ),
         ];
-        features
-            .iter()
-            .find(|(tag, _)| self.tags.contains_key(tag))
-            .map(|&(_, reason)| reason)
+        let flags = self.tags.get(&dynamic::DT_FLAGS_1).copied().unwrap_or(0);
+        let no_system = (flags & dynamic::DF_1_NODEFLIB != 0)
+            .then_some("it looks for no libraries in the system's folders (DF_1_NODEFLIB)");
+        let mut features = features.iter();
+        let feature = features.find(|(tag, _)| self.tags.contains_key(tag));
+        feature.map(|&(_, reason)| reason).or(no_system)
     }
 
     /// Returns the symbols used by relocations, in the order of their first use.

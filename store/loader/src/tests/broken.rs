@@ -200,6 +200,30 @@ fn the_dynamic_section_is_where_it_is_loaded() {
     insta::assert_snapshot!(error, @"could not read `broken.so` as a program or library: its dynamic section is not where it is loaded from");
 }
 
+/// What glibc asks of a header before it looks at anything else.
+#[test]
+fn headers_that_glibc_refuses() {
+    let lab = Lab::new();
+    let path = lab.library("libfoo.so", "int foo(void) { return 1; }", &[]);
+    let program = "int foo(void); int main(void) { return foo() - 1; }";
+    lab.program("program", program, &["libfoo.so"]);
+    lab.prove("program").unwrap();
+    let whole = fs_err::read(&path).unwrap();
+    // The version twice, the system that it is for, the size of a segment's description.
+    for place in [6, 7, 20, 54] {
+        let mut broken = whole.clone();
+        broken[place] ^= 8;
+        fs_err::write(&path, broken).unwrap();
+        let says = lab.fail("program");
+        assert!(says.contains("libfoo.so: "), "{place}: {says}");
+        let refusal = lab.refusal("program");
+        assert!(
+            refusal.ends_with("glibc does not load files with such a header"),
+            "{place}: {refusal}"
+        );
+    }
+}
+
 /// Names may overlap, so that a small file has more of them than fits into memory.
 #[test]
 fn overlapping_names_are_bounded() {
