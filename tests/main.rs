@@ -20,6 +20,7 @@ mod codegen;
 mod compiler_recipes;
 mod compilers;
 mod errors;
+mod escapes;
 mod exports;
 mod generations;
 mod gone;

@@ -3,6 +3,7 @@
 //! The home can be moved: nothing in it holds an absolute path.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::sync::OnceLock;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -138,6 +139,23 @@ impl Store {
     /// Returns where an object is, or would be.
     pub fn object(&self, path: &StorePath) -> Utf8PathBuf {
         self.home.join("store").join(path.to_string())
+    }
+
+    /// Returns where a file of an object really lies. A build may leave links that lead anywhere,
+    /// to files of the machine too, and outside of its sandbox they would be followed there: so who
+    /// reads what a build has made asks this first.
+    pub fn real(&self, file: &Utf8Path) -> io::Result<Utf8PathBuf> {
+        let canonical = |path: &Utf8Path| {
+            path.canonicalize_utf8()
+                .map_err(|error| io::Error::new(error.kind(), format!("find `{path}`: {error}")))
+        };
+        let real = canonical(file)?;
+        if real.starts_with(canonical(&self.folder())?) {
+            return Ok(real);
+        }
+        Err(io::Error::other(format!(
+            "`{file}` is a link that leads out of the store"
+        )))
     }
 
     /// Whether an object is there and complete, as far as is known.
@@ -368,6 +386,35 @@ fn reserve(path: &Utf8Path) -> Result<(), StoreError> {
 mod tests {
     use super::*;
     use crate::testing::{self, Home, now, path};
+
+    #[test]
+    fn no_link_leads_out_of_the_store() {
+        let home = Home::new();
+        let store = home.open();
+        let object = store.folder().join("object");
+        fs_err::create_dir(&object).unwrap();
+        fs_err::write(object.join("file"), "").unwrap();
+        fs_err::write(home.path().join("secret"), "").unwrap();
+        for (link, target) in [
+            ("inside", "file"),
+            ("beside", "../object/file"),
+            ("outside", "../../secret"),
+            ("nowhere", "absent"),
+        ] {
+            fs_err::os::unix::fs::symlink(target, object.join(link)).unwrap();
+        }
+        let real = |file: &str| store.real(&object.join(file));
+        let file = object.join("file").canonicalize_utf8().unwrap();
+        for inside in ["file", "inside", "beside"] {
+            assert_eq!(real(inside).unwrap(), file);
+        }
+        let outside = object.join("outside");
+        assert_eq!(
+            real("outside").unwrap_err().to_string(),
+            format!("`{outside}` is a link that leads out of the store")
+        );
+        assert_eq!(real("nowhere").unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
 
     #[test]
     fn a_home_that_cannot_be_used_is_named() {

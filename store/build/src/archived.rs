@@ -251,6 +251,9 @@ fn ask(arguments: &[&str], sysroot: &Utf8Path, hands: &Hands<'_>) -> Result<Stri
         reason,
     };
     let scratch = hands.store.scratch()?;
+    let work = scratch.folder().join("work");
+    fs_err::create_dir(&work).map_err(ImportError::io("the compiler"))?;
+    // Beside it: what is read afterwards is not a link that was put there.
     let said = scratch.folder().join("said");
     let view = hands.runner.view();
     let place = StorePath::new(Digest::of("orlop-import", sysroot.as_str()), "rustc");
@@ -267,13 +270,13 @@ fn ask(arguments: &[&str], sysroot: &Utf8Path, hands: &Hands<'_>) -> Result<Stri
         environment: variables
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
-        folder: view.scratch(scratch.folder()),
+        folder: view.scratch(&work),
         c_tools: hands.c_tools.clone(),
         inputs: [].into(),
         copies: Vec::new(),
         unfinished: [(place, sysroot.to_owned())].into(),
         output: None,
-        scratch: scratch.folder().to_owned(),
+        scratch: work,
         log: said.clone(),
         capture_stdout: true,
         messages: None,

@@ -705,6 +705,16 @@ mod tests {
              recorded",
         );
         lab.runner.makes_nothing.clear();
+        // Whoever links the program would read it for ever.
+        let link = ("link.json", "/dev/zero".into());
+        lab.runner.links.insert("tool 1.0.0 (program tool)", link);
+        check_failure(
+            &lab,
+            &[&program],
+            "build `tool 1.0.0 (program tool)`: `link.json` is no file: a macro left it in the link \
+             set",
+        );
+        lab.runner.links.clear();
         lab.execute(&[&program]).unwrap();
         assert!(lab.has(&program));
     }

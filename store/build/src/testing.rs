@@ -2,7 +2,9 @@
 //! and reports that are made up.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, Barrier, Mutex};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -128,6 +130,10 @@ pub(crate) struct FakeRunner {
     pub(crate) ends: BTreeMap<&'static str, ExitStatus>,
     /// By job: a file that it leaves in its output, beside the right one.
     pub(crate) leaves: BTreeMap<&'static str, &'static str>,
+    /// By job: whether it leaves a folder in its output that nobody can look into.
+    pub(crate) closes: Vec<&'static str>,
+    /// By job: a link that it leaves in its output, and where it leads.
+    pub(crate) links: BTreeMap<&'static str, (&'static str, Utf8PathBuf)>,
     /// What each leaves in its output; empty means its name.
     pub(crate) output: &'static str,
     /// By job: another job that it waits for, in the middle of both.
@@ -197,6 +203,20 @@ impl Runner for FakeRunner {
         if let Some(file) = self.leaves.get(name) {
             fs_err::write(staged.join(file), "").unwrap();
         }
+        if self.closes.contains(&name) {
+            let folder = staged.join("closed");
+            fs_err::create_dir_all(folder.join("deep")).unwrap();
+            for folder in [folder.join("deep"), folder] {
+                fs_err::set_permissions(folder, Permissions::from_mode(0)).unwrap();
+            }
+        }
+        if let Some((link, target)) = self.links.get(name) {
+            let link = staged.join(link);
+            // The same job may run two processes.
+            if !link.is_symlink() {
+                fs_err::os::unix::fs::symlink(target, link).unwrap();
+            }
+        }
         let mut log = fs_err::OpenOptions::new()
             .append(true)
             .open(&job.log)
@@ -240,6 +260,7 @@ fn made(job: &Job) -> String {
     ) {
         (Some("lib"), Some(name), Some(extra)) => format!("lib{name}{extra}.rlib"),
         (Some("proc-macro"), Some(name), Some(extra)) => format!("lib{name}{extra}.so"),
+        (Some("cdylib"), Some(name), None) => format!("lib/lib{name}.so"),
         (Some("bin"), Some(name), Some(extra))
             if job.environment.contains_key("ORLOP_LINK_SET") =>
         {

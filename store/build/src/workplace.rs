@@ -1,9 +1,10 @@
 //! [`Workplace`]: where one derivation is made.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::Permissions;
 use std::io::{self, BufRead as _, BufReader, Read};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -220,6 +221,11 @@ impl<'a> Workplace<'a> {
         self.site.context.store.object(path)
     }
 
+    /// Returns where a file of an object really lies, on the host.
+    pub(crate) fn real(&self, file: &Utf8Path) -> io::Result<Utf8PathBuf> {
+        self.site.context.store.real(file)
+    }
+
     /// Returns how far processes are shut off, if that is as planned.
     pub(crate) fn isolation(&self, tools: &Tools) -> Result<Isolation, BuildError> {
         let actual = self.site.context.runner.isolation();
@@ -354,13 +360,19 @@ impl<'a> Workplace<'a> {
             return Ok(None);
         }
         let staged = self.staged.join(file);
-        let Some(identity) = self.identity(&staged)? else {
+        if self.identity(&staged)?.is_none() {
             return Ok(None);
-        };
+        }
         let folder = self.site.context.store.scratch()?;
-        self.io(fs_err::hard_link(&staged, folder.folder().join(file)))?;
-        self.site.unfinished.offer(&self.seen.path, folder);
-        Ok(Some(identity))
+        let offered = folder.folder().join(file);
+        self.io(fs_err::hard_link(&staged, &offered))?;
+        // Asked again where nobody else can put another in its place: a macro that still runs may
+        // have made it a link.
+        let identity = self.identity(&offered)?;
+        if identity.is_some() {
+            self.site.unfinished.offer(&self.seen.path, folder);
+        }
+        Ok(identity)
     }
 
     /// Removes a file of the staged output and returns its identity, if it is there.
@@ -408,9 +420,12 @@ impl<'a> Workplace<'a> {
 
     /// Moves the working folder and what there is of the output to where they stay; returns that.
     fn keep(&self) -> io::Result<Utf8PathBuf> {
-        let kept = failed_folder(self.site.context.store, &self.seen.path);
+        let store = self.site.context.store;
+        let kept = failed_folder(store, &self.seen.path);
         if kept.exists() {
-            fs_err::remove_dir_all(&kept)?;
+            // What a build has closed to its own owner is only removed from there.
+            let removed = store.scratch().map_err(io::Error::other)?;
+            fs_err::rename(&kept, removed.folder().join("earlier"))?;
         }
         fs_err::create_dir_all(&kept)?;
         for (from, name) in [(self.scratch.folder(), "build"), (self.staged, "output")] {
@@ -419,6 +434,10 @@ impl<'a> Workplace<'a> {
             // The folders themselves are locked, and belong to who made them.
             for entry in from.read_dir_utf8()? {
                 let entry = entry?;
+                // A folder that cannot be written to cannot be moved.
+                if entry.file_type()?.is_dir() {
+                    fs_err::set_permissions(entry.path(), Permissions::from_mode(0o755))?;
+                }
                 fs_err::rename(entry.path(), to.join(entry.file_name()))?;
             }
         }
@@ -440,5 +459,35 @@ impl<'a> Workplace<'a> {
             path: path.to_owned(),
             source,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use orlop_store::derivation::CrateKind;
+
+    use super::*;
+    use crate::testing::{Lab, call, rustc, source};
+
+    /// As an ordinary user: root may do everything anyway.
+    #[test]
+    fn what_a_failed_build_has_closed_is_kept_and_replaced() {
+        let mut lab = Lab::new();
+        lab.keep_failed = true;
+        lab.runner.ends.insert("leaf 1.0.0", ExitStatus::Code(1));
+        lab.runner.closes.push("leaf 1.0.0");
+        let leaf = rustc(call("leaf", CrateKind::Library, &[]));
+        let closed = [(); 2].map(|()| {
+            let end = lab.execute(&[&source("leaf"), &leaf]);
+            let Err(BuildError::Failed(failed)) = end else {
+                panic!("{end:?}")
+            };
+            failed.kept.unwrap().join("output/closed")
+        });
+        // Whoever removes the home has to look into it.
+        for folder in [closed[1].clone(), closed[1].join("deep")] {
+            assert!(folder.is_dir());
+            fs_err::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
+        }
     }
 }

@@ -79,7 +79,6 @@ pub(crate) fn program(
         args.push(format!("-Wl,--dynamic-list={}", session.seen(list)));
     }
     args.extend(choice.hide(output, session)?);
-    args.extend(["-o".to_owned(), session.seen(output).into_string()]);
     Ok(args)
 }
 
@@ -208,7 +207,6 @@ pub(crate) fn library(
             .map(|name| format!("-l{name}")),
     );
     args.extend(group.tools.linker.iter().cloned());
-    args.extend(["-o".to_owned(), session.seen(output).into_string()]);
     Ok(args)
 }
 

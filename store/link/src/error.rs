@@ -61,6 +61,12 @@ pub enum LinkError {
         /// The end of what it said.
         output: String,
     },
+    /// The linker ended well and made nothing.
+    #[error("link {name}: the linker made no file")]
+    NotMade {
+        /// What was to be linked.
+        name: String,
+    },
     /// A file beside an app's programs cannot be made.
     #[error("make `share/{place}` of {app}: {reason}")]
     Share {

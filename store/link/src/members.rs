@@ -69,7 +69,7 @@ impl Symbols {
             for symbol in object.symbols()? {
                 names.add(symbol.name, symbol.defined, symbol.hidden);
             }
-            for section in object.sections() {
+            for section in object.sections()? {
                 all.bytes = all.bytes.saturating_add(section.bytes);
                 if is_c_identifier(section.name) {
                     all.gatherable.insert(section.name.to_owned());

@@ -40,6 +40,18 @@ pub enum ObjectError {
     /// An archive of it would be longer than archives can be.
     #[error("write the objects in it: together they are longer than 4 GB")]
     TooLong,
+    /// An object has more than one symbol table.
+    #[error("read the object `{name}` in it: it has two symbol tables")]
+    Tables {
+        /// The object.
+        name: String,
+    },
+    /// Names of an object are parts of each other, and too many to be read.
+    #[error("read the object `{name}` in it: its names overlap without end")]
+    Overlapping {
+        /// The object.
+        name: String,
+    },
     /// It is for another kind of machine than those we link for.
     #[error("read the object `{name}` in it: it is not a relocatable little-endian 64-bit object")]
     Foreign {
@@ -137,8 +149,7 @@ impl<'a> Object<'a> {
     /// Returns where in it what [`Object::symbols`] and [`Object::sections`] look at is.
     pub(crate) fn tables(&self) -> Result<Vec<Range<usize>>, ObjectError> {
         let mut tables = vec![self.section_names.clone()];
-        for symbols in self.symbol_tables() {
-            let [symbols, names] = symbols?;
+        if let Some([symbols, names]) = self.symbol_table()? {
             tables.push(symbols);
             // Most objects have one table for all names.
             tables.extend((names != self.section_names).then_some(names));
@@ -146,19 +157,25 @@ impl<'a> Object<'a> {
         Ok(tables)
     }
 
-    /// Returns each table of symbols, and that of their names.
-    fn symbol_tables(&self) -> impl Iterator<Item = Result<[Range<usize>; 2], ObjectError>> {
+    /// Returns the table of symbols and that of their names; none if there are no symbols.
+    fn symbol_table(&self) -> Result<Option<[Range<usize>; 2]>, ObjectError> {
         let sections = self.sections.iter();
-        let tables = sections.filter(|section| section.sh_type == SHT_SYMTAB);
-        tables.map(|section| {
-            let table = range(section, self.bytes);
-            let names = self.sections.get(section.sh_link as usize);
-            let names = names.and_then(|names| range(names, self.bytes));
-            Ok([
-                table.ok_or_else(|| self.outside("the symbol table"))?,
-                names.ok_or_else(|| self.outside("the table of symbol names"))?,
-            ])
-        })
+        let mut tables = sections.filter(|section| section.sh_type == SHT_SYMTAB);
+        let Some(section) = tables.next() else {
+            return Ok(None);
+        };
+        if tables.next().is_some() {
+            return Err(ObjectError::Tables {
+                name: self.name.clone(),
+            });
+        }
+        let table = range(section, self.bytes);
+        let names = self.sections.get(section.sh_link as usize);
+        let names = names.and_then(|names| range(names, self.bytes));
+        Ok(Some([
+            table.ok_or_else(|| self.outside("the symbol table"))?,
+            names.ok_or_else(|| self.outside("the table of symbol names"))?,
+        ]))
     }
 
     fn outside(&self, what: &'static str) -> ObjectError {
@@ -170,27 +187,35 @@ impl<'a> Object<'a> {
 
     /// Returns the symbols that other objects can see.
     pub(crate) fn symbols(&self) -> Result<Vec<Symbol<'a>>, ObjectError> {
+        let Some([table, names]) = self.symbol_table()? else {
+            return Ok(Vec::new());
+        };
+        let mut names = self.names(names);
+        let count = table.len() / SYMBOL;
+        let list = Symtab::parse(self.bytes, table.start, count, self.context)?;
         let mut symbols = Vec::new();
-        for tables in self.symbol_tables() {
-            let [table, names] = tables?;
-            let count = table.len() / SYMBOL;
-            let list = Symtab::parse(self.bytes, table.start, count, self.context)?;
-            for (index, symbol) in list.iter().enumerate() {
-                if symbol.st_bind() == STB_LOCAL {
-                    continue;
-                }
-                let name = text(&self.bytes[names.clone()], symbol.st_name)
-                    .ok_or_else(|| self.outside("the name of a symbol"))?;
-                symbols.push(Symbol {
-                    name,
-                    defined: symbol.st_shndx != SHN_UNDEF as usize,
-                    hidden: !matches!(symbol.st_visibility(), STV_DEFAULT | STV_PROTECTED),
-                    other_at: self.start + table.start + index * SYMBOL + ST_OTHER,
-                    name_at: table.start + index * SYMBOL,
-                });
+        for (index, symbol) in list.iter().enumerate() {
+            if symbol.st_bind() == STB_LOCAL {
+                continue;
             }
+            let name = names.at(symbol.st_name)?;
+            symbols.push(Symbol {
+                name: name.ok_or_else(|| self.outside("the name of a symbol"))?,
+                defined: symbol.st_shndx != SHN_UNDEF as usize,
+                hidden: !matches!(symbol.st_visibility(), STV_DEFAULT | STV_PROTECTED),
+                other_at: self.start + table.start + index * SYMBOL + ST_OTHER,
+                name_at: table.start + index * SYMBOL,
+            });
         }
         Ok(symbols)
+    }
+
+    fn names(&self, table: Range<usize>) -> Names<'a, '_> {
+        Names {
+            object: &self.name,
+            table: &self.bytes[table],
+            left: (NAMES * self.bytes.len()).max(SMALL_NAMES),
+        }
     }
 
     /// Returns where it begins in its file.
@@ -223,16 +248,46 @@ impl<'a> Object<'a> {
     }
 
     /// Returns the sections that take memory.
-    pub(crate) fn sections(&self) -> impl Iterator<Item = Section<'a>> {
-        let names = &self.bytes[self.section_names.clone()];
-        let sections = self.sections.iter().filter(|section| section.is_alloc());
-        sections.filter_map(|section| {
-            let name = text(names, section.sh_name)?;
-            Some(Section {
+    pub(crate) fn sections(&self) -> Result<Vec<Section<'a>>, ObjectError> {
+        let mut names = self.names(self.section_names.clone());
+        let mut sections = Vec::new();
+        for section in self.sections.iter().filter(|section| section.is_alloc()) {
+            let name = names.at(section.sh_name)?;
+            sections.extend(name.map(|name| Section {
                 name,
                 bytes: section.sh_size,
-            })
-        })
+            }));
+        }
+        Ok(sections)
+    }
+}
+
+/// How often each byte of an object may be read as part of a name, on average: a name may be the
+/// end of another one, so a small object can have names without end.
+const NAMES: usize = 16;
+/// What may be read of a small object in any case.
+const SMALL_NAMES: usize = 1 << 20;
+
+/// A table of names, and how many bytes of names may still be read from it.
+struct Names<'a, 'b> {
+    object: &'b str,
+    table: &'a [u8],
+    left: usize,
+}
+
+impl<'a> Names<'a, '_> {
+    /// Returns a name by its place, if it is inside the table.
+    fn at(&mut self, place: usize) -> Result<Option<&'a str>, ObjectError> {
+        let Some(rest) = self.table.get(place..) else {
+            return Ok(None);
+        };
+        let Some(end) = rest.iter().position(|&byte| byte == 0) else {
+            return Ok(None);
+        };
+        self.left = self.left.checked_sub(end).ok_or(ObjectError::Overlapping {
+            name: self.object.to_owned(),
+        })?;
+        Ok(std::str::from_utf8(&rest[..end]).ok())
     }
 }
 
@@ -241,13 +296,6 @@ fn range(section: &SectionHeader, bytes: &[u8]) -> Option<Range<usize>> {
     let start = usize::try_from(section.sh_offset).ok()?;
     let end = start.checked_add(usize::try_from(section.sh_size).ok()?)?;
     (end <= bytes.len()).then_some(start..end)
-}
-
-/// Reads a name that ends with a zero byte.
-fn text(names: &[u8], offset: usize) -> Option<&str> {
-    let rest = names.get(offset..)?;
-    let end = rest.iter().position(|&byte| byte == 0)?;
-    std::str::from_utf8(&rest[..end]).ok()
 }
 
 #[cfg(test)]
@@ -334,6 +382,34 @@ pub(crate) mod tests {
         let mut file = object(".text", &[]);
         file[4] = 1;
         assert!(matches!(objects(&file), Err(ObjectError::Foreign { .. })));
+    }
+
+    #[test]
+    fn overlapping_names_are_bounded() {
+        let long = "x".repeat(1 << 20);
+        let mut symbols = vec![(long.as_str(), true, 0)];
+        symbols.extend([("y", true, 0); 100]);
+        let mut file = object(".text", &symbols);
+        let table = 64 + 1 + long.len() + 1 + 2 * 100;
+        for symbol in 1..=101 {
+            let name = u32::try_from(symbol).unwrap();
+            file[table + SYMBOL * symbol..][..4].copy_from_slice(&name.to_le_bytes());
+        }
+        let error = crate::members::Symbols::read(&file).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "read the object `` in it: its names overlap without end"
+        );
+    }
+
+    #[test]
+    fn two_symbol_tables_are_refused() {
+        let mut file = object(".text", &[("f", true, 0)]);
+        // The table of the sections' names becomes one.
+        let headers = file.len() - 64;
+        file[headers + 4] = 2;
+        let error = crate::members::Symbols::read(&file).unwrap_err();
+        assert!(matches!(error, ObjectError::Tables { .. }), "{error}");
     }
 
     proptest! {

@@ -1,12 +1,13 @@
 //! Man pages, completions and other files beside an app's programs: [`Share`].
 //!
-//! They are part of the view. What a program prints, it prints in the view that is being made, in
-//! the sandbox, with nothing but the view and what it loads.
+//! They are part of the view. What a program prints, it prints in the sandbox, with nothing but the
+//! view that is being made and what it loads; of these it can change nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as StdError;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use orlop_store::derivation::Isolation;
 use orlop_store::digest::{ContentHash, Hasher};
 use orlop_store::{Job, JobOutput, StorePath};
 
@@ -146,34 +147,38 @@ fn printed(
     session: &Session<'_>,
 ) -> Result<Result<Vec<u8>, String>, LinkError> {
     let app = view.app;
-    let output = JobOutput {
-        staged: view.staged.to_owned(),
-        path: view.path.clone(),
+    let runner = session.context.runner;
+    // A program that could write to the view could leave links in it, and what is written to the
+    // view afterwards would go where they lead.
+    let (shown, output) = match runner.isolation() {
+        Isolation::Full => ([(view.path.clone(), view.staged.to_owned())].into(), None),
+        Isolation::None => (BTreeMap::new(), Some(output(view))),
     };
-    // Those of other apps are made at the same time.
-    let folder = format!("share-{}", view.path.digest());
-    fs_err::create_dir_all(session.host(&folder))?;
-    let log = session.host(format!("{folder}.log"));
-    let programs = session.stored(&output.path, Utf8Path::new("bin"));
+    let own = session.context.store.scratch()?;
+    let home = format!("share-{}", view.path.digest());
+    fs_err::create_dir(own.folder().join(&home))?;
+    let log = session.host(format!("{home}.log"));
+    let seen = runner.view().scratch(own.folder()).join(home);
+    let programs = session.stored(view.path, Utf8Path::new("bin"));
     let environment = [
         ("PATH", format!("{programs}:/usr/bin:/bin")),
-        ("HOME", session.seen(&folder).into_string()),
+        ("HOME", seen.to_string()),
         ("LC_ALL", "C.UTF-8".to_owned()),
         ("TERM", "dumb".to_owned()),
         ("NO_COLOR", "1".to_owned()),
     ];
-    let finished = session.context.runner.run(&Job {
+    let finished = runner.run(&Job {
         name: format!("{} {} (share)", app.name, app.version),
         program: "/bin/sh".into(),
         args: ["-eu", "-c", line].map(Into::into).to_vec(),
         environment: BTreeMap::from(environment.map(|(key, value)| (key.to_owned(), value))),
-        folder: session.seen(&folder),
+        folder: seen,
         c_tools: session.context.c_tools.clone(),
         inputs: session.context.store.closure(view.libraries)?,
         copies: Vec::new(),
-        unfinished: BTreeMap::new(),
-        output: Some(output),
-        scratch: session.host(""),
+        unfinished: shown,
+        output,
+        scratch: own.folder().to_owned(),
         log: log.clone(),
         capture_stdout: true,
         messages: None,
@@ -191,4 +196,12 @@ fn printed(
     } else {
         Ok(finished.stdout)
     })
+}
+
+/// Without mounts, a view is only seen at its place as something that a job makes.
+fn output(view: &View<'_>) -> JobOutput {
+    JobOutput {
+        staged: view.staged.to_owned(),
+        path: view.path.clone(),
+    }
 }

@@ -169,7 +169,8 @@ impl<'a> Planned<'a> {
 /// Adds a copy of a library that comes from elsewhere, so that a view keeps nothing else alive.
 fn add_copy(soname: &str, file: &Utf8Path, session: &Session<'_>) -> Result<StorePath, LinkError> {
     let store = session.context.store;
-    let content = blake3::hash(&fs_err::read(file)?);
+    let file = store.real(file)?;
+    let content = blake3::hash(&fs_err::read(&file)?);
     let key = Digest::of(
         "orlop-copied-library",
         &(soname, Digest::from_blake3(&content)),
@@ -179,7 +180,7 @@ fn add_copy(soname: &str, file: &Utf8Path, session: &Session<'_>) -> Result<Stor
         let staged = store.stage()?;
         let folder = staged.folder().join("lib");
         fs_err::create_dir(&folder)?;
-        fs_err::copy(file, folder.join(soname))?;
+        fs_err::copy(&file, folder.join(soname))?;
         passes::add(staged, &path, session)?;
     }
     Ok(path)

@@ -18,7 +18,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::elf::{Binding as SymbolBinding, ReferenceKind, Symbol, SymbolVersion, Visibility};
+use crate::elf::{
+    Binding as SymbolBinding, ReferenceKind, Symbol, SymbolVersion, Visibility, hash,
+};
 use crate::load::{Index, PROGRAM, Process};
 
 /// A definition.
@@ -394,11 +396,4 @@ fn closure(process: &Process, index: Index) -> BTreeMap<Index, usize> {
         }
     }
     positions
-}
-
-/// The hash of the GNU hash table; here any would do.
-fn hash(name: &str) -> u32 {
-    name.bytes().fold(5381, |hash: u32, byte| {
-        hash.wrapping_mul(33).wrapping_add(u32::from(byte))
-    })
 }

@@ -23,18 +23,27 @@ pub(super) fn add_linkers(environment: &mut Environment, seen: &Seen) {
     environment.insert("COMPILER_PATH".into(), linkers.to_string());
 }
 
+/// The library, in its object.
+pub(super) fn file(call: &RustcCall) -> Utf8PathBuf {
+    format!("lib/lib{}.so", call.crate_name).into()
+}
+
+/// Whether a link can be that by the name that the library is loaded by, which the linker puts beside
+/// it.
+pub(super) fn is_name(link: &Utf8Path, call: &RustcCall) -> bool {
+    let start = format!("lib{}-", call.crate_name);
+    link.parent() == Some("lib".into())
+        && link
+            .file_name()
+            .is_some_and(|name| name.starts_with(&start))
+}
+
 /// Puts beside the library what its users need, and has it checked.
 pub(super) fn finish(
     library: &CLibrary,
     call: &RustcCall,
     place: &Workplace<'_>,
 ) -> Result<(), BuildError> {
-    let file = format!("lib{}.so", call.crate_name);
-    if !place.staged().join("lib").join(&file).is_file() {
-        return Err(place.failed(&format!(
-            "`rustc` should have made `lib/{file}`, and did not"
-        )));
-    }
     for (to, from) in &library.headers {
         let header = header(from, call, place)?;
         put(&header, &place.staged().join("include").join(to), place)?;
@@ -71,7 +80,9 @@ fn header(from: &str, call: &RustcCall, place: &Workplace<'_>) -> Result<Utf8Pat
         .script
         .as_ref()
         .map(|run| place.object(run).join(OUT).join(from));
-    let mut found = [Some(source), made].into_iter().flatten();
+    let found = [Some(source), made].into_iter().flatten();
+    // A script's link to a file of the machine leads nowhere.
+    let mut found = found.filter_map(|file| place.real(&file).ok());
     found.find(|file| file.is_file()).ok_or_else(|| {
         place.failed(&format!(
             "the recipe names the header `{from}`, which neither the package nor its build script \
@@ -112,7 +123,76 @@ fn description(name: &str, crate_name: &str, package: &PackageTexts) -> String {
 
 #[cfg(test)]
 mod tests {
+    use orlop_store::Derivation;
+    use orlop_store::derivation::CrateKind;
+
     use super::*;
+    use crate::testing::{Lab, call, run, rustc, script, source};
+
+    /// A library for C with one header.
+    fn library(header: &str, script: Option<&Derivation>) -> Derivation {
+        let library = CLibrary {
+            headers: [("leaf.h".to_owned(), header.to_owned())].into(),
+            pkg_config: "leaf".to_owned(),
+        };
+        rustc(RustcCall {
+            script: script.map(Derivation::path),
+            ..call("leaf", CrateKind::CLibrary(Box::new(library)), &[])
+        })
+    }
+
+    #[test]
+    fn a_library_has_what_its_users_need() {
+        let lab = Lab::new();
+        let library = library("Cargo.toml", None);
+        lab.execute(&[&source("leaf"), &library]).unwrap();
+        assert_eq!(lab.read(&library, "include/leaf.h"), "[package]");
+        assert!(
+            lab.read(&library, "lib/pkgconfig/leaf.pc")
+                .contains("-lleaf")
+        );
+    }
+
+    /// Macros run inside rustc; what is put beside the library is put there outside of the sandbox.
+    #[test]
+    fn no_macro_says_where_headers_go() {
+        for place in ["include", "lib/pkgconfig"] {
+            let mut lab = Lab::new();
+            let victim = lab.store.home().join("victim");
+            fs_err::create_dir(&victim).unwrap();
+            let link = (place, victim.clone());
+            lab.runner.links.insert("leaf 1.0.0 (library for C)", link);
+            let library = library("Cargo.toml", None);
+            let end = lab.execute(&[&source("leaf"), &library]);
+            assert_eq!(fs_err::read_dir(&victim).unwrap().count(), 0, "{place}");
+            let error = end.unwrap_err().to_string();
+            assert!(
+                error.contains("`rustc` should have made `lib/libleaf.so` alone, but made"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_script_takes_a_file_of_the_machine_for_a_header() {
+        let mut lab = Lab::new();
+        let secret = lab.store.home().join("secret");
+        fs_err::write(&secret, "secret").unwrap();
+        let link = ("out/made.h", secret);
+        let name = "leaf 1.0.0 (build script run)";
+        lab.runner.links.insert(name, link);
+        let program = rustc(call("leaf", CrateKind::BuildScript, &[]));
+        let run = script(run("leaf", &program));
+        let library = library("made.h", Some(&run));
+        let error = lab
+            .execute(&[&source("leaf"), &program, &run, &library])
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "build `leaf 1.0.0 (library for C)`: the recipe names the header `made.h`, which \
+             neither the package nor its build script has"
+        );
+    }
 
     #[test]
     fn the_description_is_one_that_pkg_config_can_read() {

@@ -18,9 +18,10 @@ mod messages;
 #[cfg(test)]
 mod tests;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use orlop_store::derivation::{CrateKind, Library, Lto, RustcCall};
 use orlop_store::{JobSlots, StorePath};
+use walkdir::WalkDir;
 
 use crate::error::BuildError;
 use crate::schedule::Moment;
@@ -67,7 +68,12 @@ pub(crate) fn compile(
     call_rustc(call, &said, place, reached)?;
     let expected = match &call.kind {
         CrateKind::Program { .. } | CrateKind::Plugin => return check_link_set(place),
-        CrateKind::CLibrary(library) => return c_library::finish(library, call, place),
+        CrateKind::CLibrary(library) => {
+            check_made(&c_library::file(call), place, &|link| {
+                c_library::is_name(link, call)
+            })?;
+            return c_library::finish(library, call, place);
+        }
         CrateKind::BuildScript => {
             let file = format!("{}-{}", call.crate_name, place.seen.path.short());
             place.io(fs_err::rename(
@@ -150,25 +156,59 @@ fn own_library(call: &RustcCall, place: &Workplace<'_>) -> Library {
     }
 }
 
-/// Makes sure that rustc, and the foreign macros inside it, left one file and nothing else.
+/// Makes sure that rustc, and the foreign macros inside it, left one file and nothing else: what is
+/// done with it is done outside of the sandbox, where a link would be followed.
 fn check_only(expected: &str, place: &Workplace<'_>) -> Result<(), BuildError> {
-    let mut names = Vec::new();
-    for entry in place.io(fs_err::read_dir(place.staged()))? {
-        names.push(place.io(entry)?.file_name());
+    check_made(Utf8Path::new(expected), place, &|_| false)
+}
+
+/// As [`check_only`], but for links that are allowed.
+fn check_made(
+    expected: &Utf8Path,
+    place: &Workplace<'_>,
+    allowed: &dyn Fn(&Utf8Path) -> bool,
+) -> Result<(), BuildError> {
+    let mut made = Vec::new();
+    for entry in WalkDir::new(place.staged()).min_depth(1) {
+        let entry = place.io(entry.map_err(Into::into))?;
+        let inside = entry.path().strip_prefix(place.staged());
+        let path = inside.unwrap_or(entry.path());
+        let kind = entry.file_type();
+        let link = Utf8Path::from_path(path).filter(|_| kind.is_symlink());
+        if kind.is_file() {
+            made.push(path.display().to_string());
+        } else if kind.is_dir() && expected.starts_with(path) || link.is_some_and(allowed) {
+            // As it should be.
+        } else {
+            made.push(format!("{} (no file)", path.display()));
+        }
     }
-    if names == [expected] {
+    if made == [expected.as_str()] {
         return Ok(());
     }
-    let end = format!("`rustc` should have made `{expected}` alone, but made {names:?}");
+    let end = format!("`rustc` should have made `{expected}` alone, but made {made:?}");
     Err(place.failed(&end))
 }
 
-/// Makes sure that the recorder was called.
+/// Makes sure that the recorder was called, and that macros left no links in what it recorded.
 fn check_link_set(place: &Workplace<'_>) -> Result<(), BuildError> {
-    match place.io(fs_err::read_dir(place.staged()))?.next() {
-        Some(_) => Ok(()),
-        None => Err(place.failed("`rustc` linked nothing, so that no link set was recorded")),
+    let mut empty = true;
+    for entry in WalkDir::new(place.staged()).min_depth(1) {
+        let entry = place.io(entry.map_err(Into::into))?;
+        let kind = entry.file_type();
+        if !kind.is_file() && !kind.is_dir() {
+            let inside = entry.path().strip_prefix(place.staged());
+            let path = inside.unwrap_or(entry.path()).display();
+            let end = format!("`{path}` is no file: a macro left it in the link set");
+            return Err(place.failed(&end));
+        }
+        empty = false;
     }
+    if empty {
+        let end = "`rustc` linked nothing, so that no link set was recorded";
+        return Err(place.failed(end));
+    }
+    Ok(())
 }
 
 impl Said {

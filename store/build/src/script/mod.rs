@@ -12,7 +12,8 @@
 pub mod directives;
 mod environment;
 
-use camino::Utf8Path;
+use std::io::{ErrorKind, Write as _};
+
 use orlop_store::derivation::ScriptRun;
 use orlop_store::{Compiler, JobOutput, JobSlots};
 
@@ -71,17 +72,50 @@ pub(crate) fn run(run: &ScriptRun, place: &Workplace<'_>) -> Result<(), BuildErr
     if let Some(error) = directives.errors.first() {
         return Err(place.failed(&format!("its build script reports: {error}")));
     }
-    write(&directives, &place.staged().join(DIRECTIVES), place)
+    write(&directives, place)
 }
 
-fn write(
-    directives: &Directives,
-    path: &Utf8Path,
-    place: &Workplace<'_>,
-) -> Result<(), BuildError> {
+fn write(directives: &Directives, place: &Workplace<'_>) -> Result<(), BuildError> {
+    let path = place.staged().join(DIRECTIVES);
     let text = serde_json::to_string_pretty(directives).map_err(|source| BuildError::Record {
-        path: path.to_owned(),
+        path: path.clone(),
         source,
     })?;
-    place.io(fs_err::write(path, text + "\n"))
+    // The script was free to leave a link in its place, which would be followed outside of the
+    // sandbox.
+    match fs_err::File::create_new(&path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            let end = format!("its build script left `{DIRECTIVES}` beside its `OUT_DIR`");
+            Err(place.failed(&end))
+        }
+        file => place.io(file.and_then(|mut file| writeln!(file, "{text}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use orlop_store::derivation::CrateKind;
+
+    use crate::testing::{Lab, call, run, rustc, script, source};
+
+    /// What is written after a script has run is written outside of its sandbox.
+    #[test]
+    fn a_script_does_not_say_where_its_directives_go() {
+        let mut lab = Lab::new();
+        let victim = lab.store.home().join("victim");
+        fs_err::write(&victim, "untouched").unwrap();
+        let name = "leaf 1.0.0 (build script run)";
+        let link = ("directives.json", victim.clone());
+        lab.runner.links.insert(name, link);
+        let program = rustc(call("leaf", CrateKind::BuildScript, &[]));
+        let run = script(run("leaf", &program));
+        let end = lab.execute(&[&source("leaf"), &program, &run]);
+        assert_eq!(fs_err::read_to_string(&victim).unwrap(), "untouched");
+        assert_eq!(
+            end.unwrap_err().to_string(),
+            "build `leaf 1.0.0 (build script run)`: its build script left `directives.json` beside \
+             its `OUT_DIR`"
+        );
+        assert!(!lab.has(&run));
+    }
 }

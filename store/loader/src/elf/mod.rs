@@ -8,6 +8,7 @@
 //! | here | the types, and the questions that may be asked of an object |
 //! | `source` | the bytes, of which little is read |
 //! | `read` | bytes to types; every offset is checked |
+//! | `hash` | which symbols are found by their names |
 //! | `versions` | the versions of symbols |
 
 use std::collections::BTreeSet;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+mod hash;
 mod read;
 mod source;
 mod versions;
@@ -111,7 +113,7 @@ pub struct Symbol {
     pub hidden_version: bool,
     /// Whether the object defines it.
     pub defined: bool,
-    /// Whether a look-up can find it here: it is in the hash table, of a kind that stands for code
+    /// Whether a look-up can find it here: the hash table leads to it, it is of a kind that stands for code
     /// or data, and has a value. An undefined function can have one: the entry of a program's
     /// procedure linkage table that stands for the function wherever its address is taken.
     pub findable: bool,
@@ -307,4 +309,5 @@ pub(crate) fn machine(path: &Utf8Path, source: &Source<'_>) -> Result<Option<Mac
     read::machine(source).map_err(|reason| reason.of(path))
 }
 
+pub(crate) use hash::gnu as hash;
 pub(crate) use source::Source;

@@ -2,6 +2,7 @@
 //! broken file is an error that says what is wrong.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CStr;
 
@@ -17,11 +18,10 @@ use goblin::elf::section_header;
 use goblin::elf::sym::{self, Sym, Symtab};
 use goblin::elf::symver::{VERSYM_HIDDEN, VERSYM_VERSION};
 
-use super::source::{Parsed, Reason, Region, Source, word};
+use super::hash::Hash;
+use super::source::{Parsed, Reason, Region, Source};
 use super::versions::Versions;
-use super::{
-    Binding, HashTable, Machine, Object, ObjectKind, ReferenceKind, Symbol, SymbolKind, Visibility,
-};
+use super::{Binding, Machine, Object, ObjectKind, ReferenceKind, Symbol, SymbolKind, Visibility};
 
 /// The only layout read: 64 bits, little endian.
 pub(super) const LAYOUT: Ctx = Ctx {
@@ -30,6 +30,12 @@ pub(super) const LAYOUT: Ctx = Ctx {
 };
 /// Bytes of an entry of the symbol table.
 const SYMBOL_SIZE: usize = 24;
+
+/// How often each byte of the table of names may be read, on average. Linkers let a name be the end
+/// of another one, so honest ones are read more often than once.
+const NAMES: usize = 16;
+/// What may be read of a small table in any case.
+const SMALL_NAMES: usize = 1 << 20;
 
 // Tags that goblin does not name.
 const DT_RELR: u64 = 36;
@@ -65,10 +71,21 @@ fn machine_of(header: &Header) -> Option<Machine> {
     }
 }
 
+/// What glibc looks at before it reads on: `open_verify` in its `dl-load.c`.
+fn is_loadable(header: &Header) -> bool {
+    let current = header.e_ident[header::EI_VERSION] == header::EV_CURRENT
+        && header.e_version == u32::from(header::EV_CURRENT);
+    let system = matches!(
+        header.e_ident[header::EI_OSABI],
+        header::ELFOSABI_SYSV | header::ELFOSABI_GNU
+    );
+    current && system && usize::from(header.e_phentsize) == SIZEOF_PHDR
+}
+
 /// Reads everything the loader would.
 pub(super) fn object(path: &Utf8Path, source: &Source<'_>) -> Parsed<Object> {
     let file = File::new(source)?;
-    let hash = file.hash_table()?;
+    let hash = Hash::read(&file)?;
     let relocated = file.relocated()?;
     // The hash table knows nothing of undefined symbols at the end of the symbol table.
     let used = relocated.iter().map(|&(index, _)| index as usize + 1).max();
@@ -128,15 +145,8 @@ pub(super) struct File<'a, 'b> {
     /// The last value of each tag of the dynamic section, as glibc keeps them.
     pub(super) tags: BTreeMap<u64, u64>,
     strings: Cow<'a, [u8]>,
-}
-
-/// What the hash table says of the symbol table.
-struct Hash {
-    kind: HashTable,
-    /// The first symbol that look-ups find.
-    first: usize,
-    /// How many symbols there are, as far as the table knows.
-    symbols: usize,
+    /// How many bytes the names may still have that are read.
+    names_left: Cell<usize>,
 }
 
 impl<'a, 'b> File<'a, 'b> {
@@ -145,6 +155,9 @@ impl<'a, 'b> File<'a, 'b> {
         let Some(machine) = machine_of(&header) else {
             return Err("it is not for 64-bit x86 or ARM".into());
         };
+        if !is_loadable(&header) {
+            return Err("glibc does not load files with such a header".into());
+        }
         if !matches!(header.e_type, header::ET_DYN | header::ET_EXEC) {
             return Err("it is neither a program nor a shared library".into());
         }
@@ -159,10 +172,13 @@ impl<'a, 'b> File<'a, 'b> {
             segments,
             dynamic,
             strings: Cow::default(),
+            names_left: Cell::new(SMALL_NAMES),
         };
         if let Some(&address) = file.tags.get(&dynamic::DT_STRTAB) {
             let size = file.size(dynamic::DT_STRSZ)?;
             file.strings = file.slice(address, size, "table of names")?;
+            let names = size.saturating_mul(NAMES);
+            file.names_left = Cell::new(names.max(SMALL_NAMES));
         }
         Ok(file)
     }
@@ -170,13 +186,7 @@ impl<'a, 'b> File<'a, 'b> {
     /// Returns what lies between an address and the end of its segment.
     pub(super) fn region(&self, address: u64, what: &'static str) -> Parsed<Region<'a, 'b>> {
         let region = || {
-            let segment = self.segments.iter().find(|segment| {
-                let within = address.checked_sub(segment.p_vaddr);
-                segment.p_type == PT_LOAD && within.is_some_and(|within| within < segment.p_filesz)
-            })?;
-            let within = address - segment.p_vaddr;
-            let start = segment.p_offset.checked_add(within)?;
-            let end = segment.p_offset.checked_add(segment.p_filesz)?;
+            let (start, end) = place(&self.segments, address)?;
             Region::new(self.source, start, end, what)
         };
         region().ok_or_else(|| format!("its {what} lies outside the file").into())
@@ -195,6 +205,14 @@ impl<'a, 'b> File<'a, 'b> {
 
     /// Reads a name by its position in the table of names.
     pub(super) fn name(&self, at: u64) -> Parsed<&str> {
+        let name = self.name_at(at)?;
+        let left = self.names_left.get().checked_sub(name.len());
+        self.names_left
+            .set(left.ok_or("its names overlap without end")?);
+        Ok(name)
+    }
+
+    fn name_at(&self, at: u64) -> Parsed<&str> {
         let bytes = position(at).ok().and_then(|at| self.strings.get(at..));
         let bytes = bytes.ok_or("a name lies outside the table of names")?;
         let name = CStr::from_bytes_until_nul(bytes).map_err(|_| "a name has no end")?;
@@ -250,30 +268,12 @@ impl<'a, 'b> File<'a, 'b> {
                 "it asks for auditing libraries (DT_DEPAUDIT)",
             ),
         ];
-        features
-            .iter()
-            .find(|(tag, _)| self.tags.contains_key(tag))
-            .map(|&(_, reason)| reason)
-    }
-
-    fn hash_table(&self) -> Parsed<Hash> {
-        if let Some(&address) = self.tags.get(&dynamic::DT_GNU_HASH) {
-            return gnu_hash(&self.region(address, "hash table")?);
-        }
-        let Some(&address) = self.tags.get(&dynamic::DT_HASH) else {
-            return Ok(Hash {
-                kind: HashTable::None,
-                first: usize::MAX,
-                symbols: 0,
-            });
-        };
-        // The table is `nbucket nchain bucket… chain…`, with one chain entry for each symbol.
-        let symbols = self.region(address, "hash table")?.word(4)?;
-        Ok(Hash {
-            kind: HashTable::SystemV,
-            first: 1,
-            symbols: symbols as usize,
-        })
+        let flags = self.tags.get(&dynamic::DT_FLAGS_1).copied().unwrap_or(0);
+        let no_system = (flags & dynamic::DF_1_NODEFLIB != 0)
+            .then_some("it looks for no libraries in the system's folders (DF_1_NODEFLIB)");
+        let mut features = features.iter();
+        let feature = features.find(|(tag, _)| self.tags.contains_key(tag));
+        feature.map(|&(_, reason)| reason).or(no_system)
     }
 
     /// Returns the symbols used by relocations, in the order of their first use.
@@ -324,13 +324,14 @@ impl<'a, 'b> File<'a, 'b> {
         let mut symbols = Vec::with_capacity(count);
         for (index, entry) in table.iter().enumerate() {
             let (version, number) = versions.of(index)?;
+            let name = self.name(entry.st_name as u64)?.to_owned();
             symbols.push(Symbol {
-                name: self.name(entry.st_name as u64)?.to_owned(),
                 version,
                 version_index: number & VERSYM_VERSION,
                 hidden_version: number & VERSYM_HIDDEN != 0,
                 defined: entry.st_shndx != section_header::SHN_UNDEF as usize,
-                findable: index >= hash.first && has_value(&entry),
+                findable: has_value(&entry) && hash.leads_to(index, &name),
+                name,
                 binding: binding(&entry),
                 visibility: visibility(&entry),
                 kind: kind(&entry),
@@ -351,46 +352,31 @@ fn segments(source: &Source<'_>, header: &Header) -> Parsed<Vec<ProgramHeader>> 
 
 /// Reads the dynamic section; an object that needs no loader has none.
 fn dynamic(source: &Source<'_>, segments: &[ProgramHeader]) -> Parsed<Vec<Dyn>> {
+    // glibc takes the last one.
     let mut dynamic = segments.iter().filter(|s| s.p_type == PT_DYNAMIC).cloned();
-    let Some(mut segment) = dynamic.next() else {
+    let Some(mut segment) = dynamic.next_back() else {
         return Ok(Vec::new());
     };
     let bytes = source.read(segment.p_offset, position(segment.p_filesz)?)?;
     let bytes = bytes.ok_or("its dynamic section lies outside the file")?;
+    // And reads it where it is loaded.
+    if place(segments, segment.p_vaddr).map(|(start, _)| start) != Some(segment.p_offset) {
+        return Err("its dynamic section is not where it is loaded from".into());
+    }
     segment.p_offset = 0;
     let section = Dynamic::parse(&bytes, &[segment], LAYOUT).map_err(because)?;
     Ok(section.map(|section| section.dyns).unwrap_or_default())
 }
 
-/// Counts the symbols by walking the last chain: the table is
-/// `nbucket first nbloom shift bloom… bucket… chain…`, the lowest bit of a chain entry ends it.
-fn gnu_hash(table: &Region<'_, '_>) -> Parsed<Hash> {
-    let head = table.read(0, 16)?;
-    let [buckets, first, bloom] = [0, 4, 8].map(|at| word(&head, at));
-    if !bloom.is_power_of_two() {
-        return Err("the filter of its hash table is broken".into());
-    }
-    let bucket = 16 + 8 * u64::from(bloom);
-    let chain = bucket + 4 * u64::from(buckets);
-    let buckets = table.read(bucket, position(4 * u64::from(buckets))?)?;
-    let last = buckets.chunks_exact(4).map(|bucket| word(bucket, 0)).max();
-    let mut symbols = u64::from(first);
-    if let Some(last @ 1..) = last {
-        let mut within: u64 = last
-            .checked_sub(first)
-            .ok_or("its hash table is broken")?
-            .into();
-        while table.word(chain + 4 * within)? & 1 == 0 {
-            within += 1;
-        }
-        symbols += within + 1;
-    }
-    let [first, symbols] = [position(first.into())?, position(symbols)?];
-    Ok(Hash {
-        kind: HashTable::Gnu,
-        first,
-        symbols,
-    })
+/// Returns where in the file an address lies, and where its segment ends.
+fn place(segments: &[ProgramHeader], address: u64) -> Option<(u64, u64)> {
+    let segment = segments.iter().find(|segment| {
+        let within = address.checked_sub(segment.p_vaddr);
+        segment.p_type == PT_LOAD && within.is_some_and(|within| within < segment.p_filesz)
+    })?;
+    let start = segment.p_offset.checked_add(address - segment.p_vaddr)?;
+    let end = segment.p_offset.checked_add(segment.p_filesz)?;
+    Some((start, end))
 }
 
 fn reference_kind(machine: Machine, relocation: u32) -> ReferenceKind {
@@ -463,7 +449,7 @@ fn kind(entry: &Sym) -> SymbolKind {
     }
 }
 
-fn position(value: u64) -> Parsed<usize> {
+pub(super) fn position(value: u64) -> Parsed<usize> {
     usize::try_from(value).map_err(because)
 }
 

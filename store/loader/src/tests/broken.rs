@@ -113,3 +113,145 @@ fn cut_files() {
     insta::assert_snapshot!(parse(b"\x7fELF").unwrap_err(), @"could not read `broken.so` as a program or library: Malformed entity: Too small");
     insta::assert_snapshot!(parse(&whole[..3000]).unwrap_err(), @"could not read `broken.so` as a program or library: its dynamic section lies outside the file");
 }
+
+/// Where a section of a file begins, and its bytes.
+fn section<'a>(bytes: &'a mut [u8], name: &str) -> &'a mut [u8] {
+    let elf = goblin::elf::Elf::parse(bytes).unwrap();
+    let mut sections = elf.section_headers.iter();
+    let section = sections.find(|section| elf.shdr_strtab.get_at(section.sh_name) == Some(name));
+    let range = section.unwrap().file_range().unwrap();
+    &mut bytes[range]
+}
+
+/// A table of words, each at its position.
+fn words(bytes: &mut [u8], from: usize, change: impl Fn(u32) -> u32) {
+    for word in bytes[4 * from..].chunks_exact_mut(4) {
+        let changed = change(u32::from_le_bytes(word.try_into().unwrap()));
+        word.copy_from_slice(&changed.to_le_bytes());
+    }
+}
+
+/// A symbol that its file's hash table does not lead to is not found, whatever the symbol table says.
+#[test]
+fn damaged_hash_tables_hide_symbols() {
+    let source = "int foo(void) { return 1; }";
+    let program = "int foo(void); int main(void) { return foo() - 1; }";
+    type Damage = fn(&mut [u8]);
+    // Of GNU's table: 4 numbers, a double word of the filter, the buckets, one hash. Of the other
+    // one: 2 numbers, the buckets, the chains.
+    let damages: [(&str, &str, Damage); 5] = [
+        ("gnu", ".gnu.hash", |table| table[16..24].fill(0)),
+        ("gnu", ".gnu.hash", |table| words(table, 6, |_| 0)),
+        ("gnu", ".gnu.hash", |table| {
+            *table.iter_mut().nth_back(3).unwrap() ^= 0x10
+        }),
+        ("gnu", ".gnu.hash", |table| table[12] ^= 5),
+        ("sysv", ".hash", |table| words(table, 2, |_| 0)),
+    ];
+    for (number, (style, name, damage)) in damages.into_iter().enumerate() {
+        let lab = Lab::new();
+        let style = format!("-Wl,--hash-style={style}");
+        let path = lab.library("libfoo.so", source, &[&style, "-nostdlib"]);
+        lab.program("program", program, &["libfoo.so", "-Wl,-z,now"]);
+        lab.prove("program").unwrap();
+        let mut bytes = fs_err::read(&path).unwrap();
+        damage(section(&mut bytes, name));
+        fs_err::write(&path, bytes).unwrap();
+        let says = lab.fail("program");
+        assert!(says.contains("undefined symbol: foo"), "{number}: {says}");
+        let refusal = lab.refusal("program");
+        assert!(
+            refusal.contains("`foo` in `…/program`") && refusal.contains("would bind to  nothing"),
+            "{number}: {refusal}"
+        );
+    }
+}
+
+/// glibc would walk such a chain for ever.
+#[test]
+fn endless_chains_are_refused() {
+    let lab = Lab::new();
+    let options = ["-Wl,--hash-style=sysv", "-nostdlib"];
+    let path = lab.library("libfoo.so", "int foo(void) { return 1; }", &options);
+    let mut bytes = fs_err::read(path).unwrap();
+    // Every chain leads to the first symbol.
+    let table = section(&mut bytes, ".hash");
+    words(table, 2, |_| 1);
+    let error = parse(&bytes).map(|_| ()).unwrap_err();
+    insta::assert_snapshot!(error, @"could not read `broken.so` as a program or library: its hash table is broken");
+}
+
+/// The kernel tells glibc where the dynamic section is in memory, not where it is in the file.
+#[test]
+fn the_dynamic_section_is_where_it_is_loaded() {
+    let lab = Lab::new();
+    let whole = library(&lab);
+    let elf = goblin::elf::Elf::parse(&whole).unwrap();
+    let headers = elf.header.e_phoff as usize;
+    let dynamic = goblin::elf::program_header::PT_DYNAMIC;
+    let header = elf
+        .program_headers
+        .iter()
+        .position(|header| header.p_type == dynamic);
+    let address = headers + 56 * header.unwrap() + 16;
+    let mut bytes = whole.clone();
+    bytes[address..address + 8].fill(0);
+    let error = parse(&bytes).map(|_| ()).unwrap_err();
+    insta::assert_snapshot!(error, @"could not read `broken.so` as a program or library: its dynamic section is not where it is loaded from");
+}
+
+/// What glibc asks of a header before it looks at anything else.
+#[test]
+fn headers_that_glibc_refuses() {
+    let lab = Lab::new();
+    let path = lab.library("libfoo.so", "int foo(void) { return 1; }", &[]);
+    let program = "int foo(void); int main(void) { return foo() - 1; }";
+    lab.program("program", program, &["libfoo.so"]);
+    lab.prove("program").unwrap();
+    let whole = fs_err::read(&path).unwrap();
+    // The version twice, the system that it is for, the size of a segment's description.
+    for place in [6, 7, 20, 54] {
+        let mut broken = whole.clone();
+        broken[place] ^= 8;
+        fs_err::write(&path, broken).unwrap();
+        let says = lab.fail("program");
+        assert!(says.contains("libfoo.so: "), "{place}: {says}");
+        let refusal = lab.refusal("program");
+        assert!(
+            refusal.ends_with("glibc does not load files with such a header"),
+            "{place}: {refusal}"
+        );
+    }
+}
+
+/// Names may overlap, so that a small file has more of them than fits into memory.
+#[test]
+fn overlapping_names_are_bounded() {
+    const NAME: usize = 1 << 20;
+    const SYMBOLS: usize = 500;
+    let (tables, names) = (0x200, 0x200 + 4 * (2 + SYMBOLS) + 24 * SYMBOLS);
+    let length = names + NAME + 1;
+    let mut bytes = vec![0; length];
+    bytes[..20].copy_from_slice(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\x3e\0");
+    let mut put = |at: usize, numbers: &[usize]| {
+        for (number, place) in numbers.iter().zip((at..).step_by(8)) {
+            bytes[place..place + 8].copy_from_slice(&(*number as u64).to_le_bytes());
+        }
+    };
+    let symbols = tables + 4 * (2 + SYMBOLS);
+    put(0x14, &[1]);
+    put(0x20, &[0x40]);
+    // Two headers of 56 bytes: what is loaded, and the dynamic section.
+    put(0x34, &[0x0002_0038_0040]);
+    put(0x40, &[0x4_0000_0001, 0, 0, 0, length, length, 0x1000]);
+    put(0x78, &[0x4_0000_0002, 0x100, 0x100, 0x100, 0x60, 0x60, 8]);
+    put(0x100, &[5, names, 6, symbols, 10, NAME + 1, 4, tables]);
+    put(tables, &[SYMBOLS << 32]);
+    for symbol in 0..SYMBOLS {
+        put(symbols + 24 * symbol, &[symbol | 0x12 << 32, 1, 1]);
+    }
+    bytes[names..].fill(b'x');
+    bytes[length - 1] = 0;
+    let error = parse(&bytes).map(|_| ()).unwrap_err();
+    insta::assert_snapshot!(error, @"could not read `broken.so` as a program or library: its names overlap without end");
+}

@@ -171,6 +171,11 @@ fn what_is_not_modelled_is_refused() {
     lab.program("program", PRINTS_A, &["liba.so"]);
     insta::assert_snapshot!(reason(&lab), @"it is a filter for another library (DT_AUXILIARY)");
     lab.library("libfoo.so", &foo(7), &[]);
+    lab.program("program", PRINTS_A, &["liba.so", "-Wl,-z,nodefaultlib"]);
+    let says = lab.fail("program");
+    assert!(says.contains("libc.so.6: cannot open"), "{says}");
+    insta::assert_snapshot!(reason(&lab), @"it looks for no libraries in the system's folders (DF_1_NODEFLIB)");
+    lab.program("program", PRINTS_A, &["liba.so"]);
     lab.write("glibc-hwcaps/here", "");
     insta::assert_snapshot!(reason(&lab), @"it has the folder `glibc-hwcaps` for certain processors");
 }
