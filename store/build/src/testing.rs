@@ -207,7 +207,7 @@ impl Runner for FakeRunner {
             let folder = staged.join("closed");
             fs_err::create_dir_all(folder.join("deep")).unwrap();
             for folder in [folder.join("deep"), folder] {
-                fs_err::set_permissions(folder, Permissions::from_mode(0)).unwrap();
+                fs_err::set_permissions(folder, Permissions::from_mode(0o0)).unwrap();
             }
         }
         if let Some((link, target)) = self.links.get(name) {

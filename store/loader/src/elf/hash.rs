@@ -1,4 +1,4 @@
-//! The table through which glibc finds a file's symbols by their names: [`Hash`]. What it does not
+//! The table through which glibc finds a file's symbols by their names: [`struct@Hash`]. What it does not
 //! lead to is not found, whatever the symbol table says.
 //!
 //! | table | words | a symbol is found if |

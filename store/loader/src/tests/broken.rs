@@ -131,19 +131,21 @@ fn words(bytes: &mut [u8], from: usize, change: impl Fn(u32) -> u32) {
     }
 }
 
+/// What is done to a table.
+type Damage = fn(&mut [u8]);
+
 /// A symbol that its file's hash table does not lead to is not found, whatever the symbol table says.
 #[test]
 fn damaged_hash_tables_hide_symbols() {
     let source = "int foo(void) { return 1; }";
     let program = "int foo(void); int main(void) { return foo() - 1; }";
-    type Damage = fn(&mut [u8]);
     // Of GNU's table: 4 numbers, a double word of the filter, the buckets, one hash. Of the other
     // one: 2 numbers, the buckets, the chains.
     let damages: [(&str, &str, Damage); 5] = [
         ("gnu", ".gnu.hash", |table| table[16..24].fill(0)),
         ("gnu", ".gnu.hash", |table| words(table, 6, |_| 0)),
         ("gnu", ".gnu.hash", |table| {
-            *table.iter_mut().nth_back(3).unwrap() ^= 0x10
+            *table.iter_mut().nth_back(3).unwrap() ^= 0x10;
         }),
         ("gnu", ".gnu.hash", |table| table[12] ^= 5),
         ("sysv", ".hash", |table| words(table, 2, |_| 0)),
@@ -187,7 +189,7 @@ fn the_dynamic_section_is_where_it_is_loaded() {
     let lab = Lab::new();
     let whole = library(&lab);
     let elf = goblin::elf::Elf::parse(&whole).unwrap();
-    let headers = elf.header.e_phoff as usize;
+    let headers = usize::try_from(elf.header.e_phoff).unwrap();
     let dynamic = goblin::elf::program_header::PT_DYNAMIC;
     let header = elf
         .program_headers
