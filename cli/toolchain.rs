@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 use orlop_build::archived::{Archived, Hands, Part};
 use orlop_build::{c_tools as c, compiler};
 use orlop_plan::ToolSets;
-use orlop_recipes::{Choice as _, Recipe, RecipeSet, Tool, Version};
+use orlop_recipes::{Choice as _, CompilerRecipe, Recipe, RecipeSet, Tool, Version};
 use orlop_resolver::Resolution;
 use orlop_store::derivation::Tools;
 use orlop_store::{Compiler, ImportedCompiler, Reporter, Runner, Store, StorePath};
@@ -135,6 +135,19 @@ pub(crate) fn tools(
     })
 }
 
+/// Reads the recipe of a compiler.
+pub(crate) fn compiler_recipe(
+    context: &Context,
+    path: &str,
+) -> Result<CompilerRecipe, CommandError> {
+    match request::read_recipe(context, path)? {
+        Recipe::Compiler(recipe) => Ok(recipe),
+        _ => Err(CommandError::usage(format!(
+            "`{path}` is not the recipe of a compiler"
+        ))),
+    }
+}
+
 /// Imports the compiler that a recipe says.
 pub(crate) fn import_recipe(
     context: &Context,
@@ -142,11 +155,7 @@ pub(crate) fn import_recipe(
     progress: &Progress,
     path: &str,
 ) -> Result<ImportedCompiler, CommandError> {
-    let Recipe::Compiler(recipe) = request::read_recipe(context, path)? else {
-        return Err(CommandError::usage(format!(
-            "`{path}` is not the recipe of a compiler"
-        )));
-    };
+    let recipe = compiler_recipe(context, path)?;
     let fetching = Fetching(progress);
     let registry = context.registry(context.now, &RecipeSet::default(), &fetching)?;
     let scratch = store.scratch()?;

@@ -83,3 +83,38 @@ pub(crate) fn other_compiler() -> Option<String> {
             (!other.is_empty() && other != own).then(|| sysroot.trim().to_owned())
         })
 }
+
+#[test]
+fn a_dry_run_leaves_the_compilers_as_they_are() {
+    let env = Env::new();
+    let compilers = || env.run("compiler list --json").success().json();
+    let before = compilers();
+    let name = before[0]["name"].as_str().unwrap();
+    env.run("compiler remove -n nope").fails(1).says("`nope`");
+    env.orlop(["compiler", "remove", "-n", name])
+        .success()
+        .says(&format!("Would forget the compiler {name}"));
+    env.run("compiler default -n nope").fails(1).says("`nope`");
+    env.orlop(["compiler", "default", "-n", name])
+        .success()
+        .says(&format!("Would make {name} the default compiler"));
+    // Nobody asks a program what it is.
+    let rustc = env.write("rustc", "");
+    let rustc = rustc.to_str().unwrap();
+    env.orlop(["compiler", "add", "-n", rustc])
+        .success()
+        .says(&format!("Would import the compiler of `{rustc}`"));
+    env.run("compiler add -n /nonexistent/rustc")
+        .fails(1)
+        .says("/nonexistent/rustc");
+    assert_eq!(compilers(), before);
+}
+
+#[test]
+fn the_default_compiler_as_data() {
+    let env = Env::new();
+    let listed = env.run("compiler list --json").success().json();
+    let default = env.run("compiler default --json").success().json();
+    assert_eq!(default, listed[0]);
+    assert_eq!(default["default"], true);
+}

@@ -56,6 +56,11 @@ fn lint_finds_mends_and_explains() {
     let found = found.prints("hello.toml:6:11: error[bad-license]");
     let found = found.prints("hello.toml:5:1: warning[key-order]");
     found.prints("hello.toml:7:11: warning[summary-style]");
+    let before = text(&path);
+    env.run("recipe lint hello.toml --fix --strict -n")
+        .success()
+        .says("Would mend hello.toml");
+    assert_eq!(text(&path), before);
     env.run("recipe lint hello.toml --fix --strict")
         .success()
         .says("Mended hello.toml");
