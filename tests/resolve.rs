@@ -477,6 +477,30 @@ fn an_app_from_a_folder_with_a_patch() {
     );
     env.run("upgrade mine").success();
     assert_eq!(env.program("mine").success().stdout, "42 8\n");
+    // A version goes on, of the app, of what it names and of a patch.
+    write(
+        "Cargo.toml",
+        "[workspace]\nmembers = [\"mine\"]\n[workspace.package]\nversion = \"0.9.0\"\nedition = \"2021\"\n",
+    );
+    env.run("sync --locked").fails(6);
+    env.run("sync").success();
+    write(
+        "near/Cargo.toml",
+        "[package]\nname = \"near\"\nversion = \"1.1.0\"\n[workspace]\n",
+    );
+    env.run("sync --locked").fails(6);
+    env.run("sync").success();
+    write(
+        "fork/Cargo.toml",
+        "[package]\nname = \"shared\"\nversion = \"1.0.6\"\n[workspace]\n",
+    );
+    write("fork/src/lib.rs", "pub const N: u8 = 43;");
+    env.run("sync --locked").fails(6);
+    env.run("sync").success();
+    assert_eq!(env.program("mine").success().stdout, "43 8\n");
+    env.run("sync --locked --offline")
+        .success()
+        .says("Nothing to do");
     // Others have the one of the registry.
     env.run("install app").success();
     assert_eq!(env.program("app").success().stdout, "2\n");

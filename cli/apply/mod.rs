@@ -340,18 +340,19 @@ impl Work<'_> {
         )?;
         let mut request = wanted.request(&compiler.compiler, snapshot)?;
         let locked = before.app(&wanted.name);
-        let index = &wanted.locals.over(index);
         let is_kept = |locked: &&LockedApp| {
             let pinned = self.manifest.snapshot;
             !self.change.renew.covers(&wanted.name)
                 && locked.policy == wanted.policy
                 && locked.answers(&request)
-                && wanted.locals.agrees(locked)
                 && pinned.is_none_or(|pinned| pinned == locked.snapshot)
         };
         let answer = match locked.filter(is_kept) {
-            Some(locked) => Some((locked.resolution(index)?, locked.clone())),
-            None => None,
+            Some(locked) if wanted.locals.agrees(locked, index)? => {
+                let index = &wanted.locals.over(index);
+                Some((locked.resolution(index)?, locked.clone()))
+            }
+            _ => None,
         };
         let question = answer.is_none().then(|| {
             let name = &wanted.name;

@@ -1,5 +1,6 @@
 //! [`Overlay`]: a registry in which some packages come from elsewhere.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use orlop_recipes::{PackageName, Version};
@@ -36,12 +37,27 @@ impl Locals {
         }
     }
 
-    /// Whether a locked app was made of the very same files, where it takes packages from here.
-    pub fn agrees(&self, locked: &LockedApp) -> bool {
-        locked.variants().iter().all(|variant| {
-            self.get(&variant.name, &variant.version)
-                .is_none_or(|local| local.release.checksum.to_string() == variant.checksum)
-        })
+    /// Whether a locked app was made of the very same files, where it takes packages from here. One
+    /// that may come from here and has another version here is that of the registry, or was from
+    /// here as well when it was locked, and is gone.
+    pub fn agrees(&self, locked: &LockedApp, index: &dyn Index) -> Result<bool, IndexError> {
+        let names: BTreeSet<_> = self.packages.keys().map(|(name, _)| name).collect();
+        let variants = locked.variants().iter();
+        for variant in variants.filter(|variant| names.contains(&variant.name)) {
+            let is_it = |release: &Release| {
+                release.version == variant.version
+                    && release.checksum.to_string() == variant.checksum
+            };
+            let is_there = match self.get(&variant.name, &variant.version) {
+                Some(local) => is_it(&local.release),
+                None if self.only.contains(&variant.name) => false,
+                None => index.releases(&variant.name)?.iter().any(is_it),
+            };
+            if !is_there {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Adds the packages to what a case holds.
