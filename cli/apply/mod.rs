@@ -350,7 +350,9 @@ impl Work<'_> {
         let answer = match locked.filter(is_kept) {
             Some(locked) if wanted.locals.agrees(locked, index)? => {
                 let index = &wanted.locals.over(index);
-                Some((locked.resolution(index)?, locked.clone()))
+                let known = locked.resolution(index);
+                let known = known.map_err(|error| gone::from_index(error, &wanted.name))?;
+                Some((known, locked.clone()))
             }
             _ => None,
         };

@@ -29,18 +29,25 @@ impl Locals {
         self.packages.is_empty()
     }
 
-    /// Makes a request prefer the patches.
+    /// Makes a request prefer the patches, also to what was locked.
     pub fn prefer(&self, request: &mut Request) {
         for (name, version) in &self.patches {
             let preferred = request.preferred.entry(name.clone()).or_default();
+            preferred.retain(|other| !are_compatible(other, version));
             preferred.push(version.clone());
         }
     }
 
     /// Whether a locked app was made of the very same files, where it takes packages from here. One
     /// that may come from here and has another version here is that of the registry, or was from
-    /// here as well when it was locked, and is gone.
+    /// here as well when it was locked, and is gone. Whether a patch that it does not take could be
+    /// taken now, only an answer tells.
     pub fn agrees(&self, locked: &LockedApp, index: &dyn Index) -> Result<bool, IndexError> {
+        let packages = locked.packages();
+        let mut patches = self.patches.iter();
+        if patches.any(|(name, version)| !packages.contains(&(name, version))) {
+            return Ok(false);
+        }
         let names: BTreeSet<_> = self.packages.keys().map(|(name, _)| name).collect();
         let variants = locked.variants().iter();
         for variant in variants.filter(|variant| names.contains(&variant.name)) {
@@ -81,6 +88,16 @@ impl Locals {
     fn get(&self, name: &PackageName, version: &Version) -> Option<&LocalPackage> {
         self.packages.get(&(name.clone(), version.clone()))
     }
+}
+
+/// Whether a requirement of one version allows the other, whichever is the newer.
+fn are_compatible(one: &Version, other: &Version) -> bool {
+    let leading = |version: &Version| match (version.major, version.minor, version.patch) {
+        (0, 0, patch) => (0, 0, patch),
+        (0, minor, _) => (0, minor, 0),
+        (major, _, _) => (major, 0, 0),
+    };
+    leading(one) == leading(other)
 }
 
 impl Index for Overlay<'_> {
