@@ -117,6 +117,13 @@ fn what_is_built_twice_is_the_same_or_is_named() {
         );
     let checked = env.run("build app --check --json").success().json();
     assert_eq!(checked["identical"], 4, "{checked}");
+    env.run("install app").success();
+    env.run("gc").success();
+    assert!(env.objects("-app-1.0.0-src").is_empty());
+    let checked = env.run("build app --check --json").success().json();
+    assert_eq!(checked["identical"], 4, "{checked}");
+    assert_eq!(checked["skipped"], serde_json::json!([]));
+    env.run("remove app").success();
     assert!(
         env.run("list --json")
             .success()

@@ -97,7 +97,12 @@ fn with_step(
                 making.execute(&plan)?;
                 derivation
             }
-            None => first_failure(context, making, &plan)?,
+            None => {
+                let derivation = first_failure(context, making, &plan)?;
+                // One that succeeded may be long done, and gc has removed what it was made from.
+                making.execute(&making.steps.plan_for(derivation.inputs())?)?;
+                derivation
+            }
         };
         act(making, derivation)
     })
