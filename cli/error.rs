@@ -175,7 +175,12 @@ impl From<StoreError> for CommandError {
             StoreError::Name { .. } => Kind::Usage,
             _ => Kind::Failed,
         };
-        Self::new(kind, error)
+        let is_past = matches!(error, StoreError::NoGeneration { .. });
+        let error = Self::new(kind, error);
+        if is_past {
+            return error.hint("see which there are: `orlop history`");
+        }
+        error
     }
 }
 

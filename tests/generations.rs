@@ -234,3 +234,32 @@ fn a_dry_run_protects_nothing_and_takes_no_protection_away() {
         .says("Would take the protection of generation 1 of `default` away");
     assert_eq!(pinned(), true);
 }
+
+#[test]
+fn who_names_a_profile_lets_the_way_back_of_the_others_be() {
+    let env = Env::new();
+    publish(&env, "app", "1.0.0", "2020-01-01T00:00:00Z");
+    for profile in ["default", "other"] {
+        env.orlop(["-p", profile, "install", "app"]).success();
+        env.orlop(["-p", profile, "remove", "app"]).success();
+    }
+    let count = |profile: &str| {
+        let history = env.orlop(["-p", profile, "history", "--json"]).success();
+        history.json().as_array().unwrap().len()
+    };
+    let planned = env.run("-p other gc --keep 1 -n --json").success().json();
+    let generations = serde_json::json!({"other": [1]});
+    assert_eq!(planned["generations"], generations);
+    env.run("-p other gc --keep 1")
+        .success()
+        .says("Removed generation 1 of other");
+    assert_eq!((count("default"), count("other")), (2, 1));
+    env.run("-p ../x gc --keep 1").fails(2);
+    env.run("-p other rollback --to 1")
+        .fails(1)
+        .says("hint: see which there are: `orlop -p other history`");
+    env.run("gc --keep 1")
+        .success()
+        .says("Removed generation 1 of default");
+    assert_eq!(count("default"), 1);
+}
