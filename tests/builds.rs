@@ -181,6 +181,30 @@ fn what_a_failed_build_left_can_be_kept() {
         .says(&format!("what it left: {place}"));
 }
 
+#[test]
+fn a_full_disk_is_not_the_fault_of_versions() {
+    let env = Env::new();
+    env.registry
+        .publish(Package::new("leaf", "1.0.0").lib(""))
+        .publish(
+            Package::new("leaf", "1.1.0")
+                .file(
+                    "build.rs",
+                    "fn main() { panic!(\"cannot write: No space left on device (os error 28)\") }",
+                )
+                .lib(""),
+        )
+        .publish(
+            Package::new("app", "1.0.0")
+                .needs("leaf", "1")
+                .locks("leaf", "1.0.0")
+                .main("fn main() {}"),
+        );
+    let run = env.run("install app").fails(5);
+    let run = run.says("hint: make room on the disk; what no app needs goes with `orlop gc`");
+    assert!(!run.stderr.contains("--policy locked"), "{run}");
+}
+
 /// The only line that a command prints: an object of the store.
 fn object(run: &Run) -> PathBuf {
     let [line] = run.stdout.lines().collect::<Vec<_>>()[..] else {
