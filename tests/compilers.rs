@@ -1,6 +1,6 @@
 //! Several compilers side by side.
 
-use crate::support::{Env, Package};
+use crate::support::{Env, Package, Run};
 
 #[test]
 fn two_compilers_give_two_variants_side_by_side() {
@@ -117,4 +117,57 @@ fn the_default_compiler_as_data() {
     let default = env.run("compiler default --json").success().json();
     assert_eq!(default, listed[0]);
     assert_eq!(default["default"], true);
+}
+
+/// A `rustc` that knows no more than what it is.
+fn nightly(env: &Env, toolchain: &str, date: &str) {
+    let folder = env.path("rustup/toolchains").join(toolchain).join("bin");
+    std::fs::create_dir_all(&folder).unwrap();
+    let text = format!(
+        "#!/bin/sh\necho 'release: 1.99.0-nightly'\necho 'commit-date: {date}'\n\
+         echo 'commit-hash: 1'\necho 'host: x86_64-unknown-linux-gnu'\n"
+    );
+    let rustc = folder.join("rustc");
+    std::fs::write(&rustc, text).unwrap();
+    std::fs::set_permissions(&rustc, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_compiler_by_the_name_that_rustup_has_for_it() {
+    let env = Env::new();
+    nightly(
+        &env,
+        "nightly-2099-01-02-x86_64-unknown-linux-gnu",
+        "2099-01-01",
+    );
+    nightly(&env, "nightly-x86_64-unknown-linux-gnu", "2099-02-01");
+    let hints = |name: &str| {
+        let mut command = env.command();
+        command.args(["install", "x", "--compiler", name]);
+        command.env("RUSTUP_HOME", env.path("rustup"));
+        Run::from(command.output().unwrap()).fails(1)
+    };
+    drop(hints("nightly").says(
+        "hint: import it, after which it is called `1.99.0-nightly-2099-02-01`: \
+         `orlop compiler add nightly-x86_64-unknown-linux-gnu`",
+    ));
+    drop(
+        hints("1.99.0-nightly-2099-01-01")
+            .says("`orlop compiler add nightly-2099-01-02-x86_64-unknown-linux-gnu`"),
+    );
+    let other = hints("1.99.0-nightly-2099-03-01").says("`orlop compiler add PATH`");
+    assert!(!other.stderr.contains("rustup toolchain"), "{other}");
+    // One that is there has a name of its own.
+    let stored = env.run("compiler list --json").success().json();
+    let name = stored[0]["name"].as_str().unwrap();
+    let own = env.path("rustup/toolchains/stable-x86_64-unknown-linux-gnu");
+    let sysroot = std::process::Command::new("rustc")
+        .args(["--print", "sysroot"])
+        .output()
+        .unwrap();
+    let sysroot = String::from_utf8(sysroot.stdout).unwrap();
+    std::os::unix::fs::symlink(sysroot.trim(), own).unwrap();
+    drop(hints("stable").says(&format!(
+        "hint: it is there as `{name}`: say `--compiler {name}`"
+    )));
 }
