@@ -345,6 +345,7 @@ impl Work<'_> {
             !self.change.renew.covers(&wanted.name)
                 && locked.policy == wanted.policy
                 && locked.answers(&request)
+                && !wanted.locals.has_more_patches(locked)
                 && pinned.is_none_or(|pinned| pinned == locked.snapshot)
         };
         let answer = match locked.filter(is_kept) {

@@ -40,14 +40,8 @@ impl Locals {
 
     /// Whether a locked app was made of the very same files, where it takes packages from here. One
     /// that may come from here and has another version here is that of the registry, or was from
-    /// here as well when it was locked, and is gone. Whether a patch that it does not take could be
-    /// taken now, only an answer tells.
+    /// here as well when it was locked, and is gone.
     pub fn agrees(&self, locked: &LockedApp, index: &dyn Index) -> Result<bool, IndexError> {
-        let packages = locked.packages();
-        let mut patches = self.patches.iter();
-        if patches.any(|(name, version)| !packages.contains(&(name, version))) {
-            return Ok(false);
-        }
         let names: BTreeSet<_> = self.packages.keys().map(|(name, _)| name).collect();
         let variants = locked.variants().iter();
         for variant in variants.filter(|variant| names.contains(&variant.name)) {
@@ -65,6 +59,14 @@ impl Locals {
             }
         }
         Ok(true)
+    }
+
+    /// Whether there is a patch that a locked app does not take. Whether it could take it now, only
+    /// an answer tells.
+    pub fn has_more_patches(&self, locked: &LockedApp) -> bool {
+        let packages = locked.packages();
+        let mut patches = self.patches.iter();
+        patches.any(|(name, version)| !packages.contains(&(name, version)))
     }
 
     /// Adds the packages to what a case holds.
