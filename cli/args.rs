@@ -76,7 +76,7 @@ pub(crate) struct Global {
 /// When to use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ColorChoice {
-    /// On a terminal, unless `NO_COLOR` is set
+    /// On a terminal that is not dumb, unless `NO_COLOR` is set
     Auto,
     /// Always
     Always,
@@ -397,10 +397,11 @@ pub(crate) struct GenerationArgument {
 /// Arguments of `gc`.
 #[derive(Debug, Args)]
 pub(crate) struct Gc {
-    /// Also remove generations, but for the newest N, the current and pinned ones
+    /// Also remove generations (of all profiles, or that of `-p`), but for the newest N, the current
+    /// and pinned ones
     #[arg(long, value_name = "N")]
     pub(crate) keep: Option<usize>,
-    /// Also remove generations that are older: `30d`, `12h`
+    /// Also remove generations (of all profiles, or that of `-p`) that are older: `30d`, `12h`
     #[arg(long, value_name = "AGE")]
     pub(crate) keep_since: Option<jiff::Span>,
     /// Stop when so much is freed: `500M`, `2G`

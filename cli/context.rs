@@ -51,7 +51,9 @@ impl Context {
     )]
     pub(crate) fn new(global: Global) -> Result<Self, CommandError> {
         let no_color = variable("NO_COLOR").is_some();
-        let ui = Ui::new(&global, no_color, variable("CI").is_some());
+        let in_ci = variable("CI").is_some();
+        let dumb = variable("TERM").is_some_and(|terminal| terminal == "dumb");
+        let ui = Ui::new(&global, no_color, in_ci, dumb);
         let user_home = variable("HOME").map(Utf8PathBuf::from);
         let below_home = |folder: &str| user_home.as_ref().map(|home| home.join(folder));
         for (option, value) in [

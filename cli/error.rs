@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::error::Error as StdError;
+use std::io;
 
 use miette::Diagnostic;
 use orlop_build::BuildError;
@@ -16,6 +17,9 @@ use orlop_plan::{MissingTool, PlanError};
 use orlop_recipes::RecipeError;
 use orlop_resolver::{IndexError, LockError, ResolveError};
 use orlop_store::{FetchError, StoreError};
+
+/// The hint for a full disk.
+const WAY_TO_ROOM: &str = "make room on the disk; what no app needs goes with `orlop gc`";
 
 /// A command that did not do what was asked.
 #[derive(Debug)]
@@ -95,6 +99,19 @@ impl CommandError {
         self
     }
 
+    /// Says the way out if the disk is full, whatever it was that needed room.
+    pub(crate) fn with_way_to_room(self) -> Self {
+        let lacks_room = match &self.error {
+            Message::Chain(error) => causes(error.as_ref()).any(lacks_room),
+            Message::Diagnostic(_) => false,
+        };
+        if lacks_room {
+            self.hint(WAY_TO_ROOM)
+        } else {
+            self
+        }
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         self.kind
     }
@@ -148,6 +165,15 @@ fn causes<'a>(
     })
 }
 
+fn lacks_room(cause: &(dyn StdError + 'static)) -> bool {
+    cause.downcast_ref().is_some_and(|error: &io::Error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        )
+    })
+}
+
 /// The class of a failed transfer: whatever wraps it, a checksum that differs and a forbidden
 /// request have exit codes of their own.
 fn transfer_kind(error: &(dyn StdError + 'static)) -> Kind {
@@ -175,7 +201,12 @@ impl From<StoreError> for CommandError {
             StoreError::Name { .. } => Kind::Usage,
             _ => Kind::Failed,
         };
-        Self::new(kind, error)
+        let is_past = matches!(error, StoreError::NoGeneration { .. });
+        let error = Self::new(kind, error);
+        if is_past {
+            return error.hint("see which there are: `orlop history`");
+        }
+        error
     }
 }
 
@@ -274,9 +305,11 @@ impl From<BuildError> for CommandError {
                     .kept
                     .iter()
                     .map(|kept| format!("what it left: {kept}"));
+                let room = failed.lacks_room().then(|| WAY_TO_ROOM.to_owned());
                 Self::new(Kind::Build, text.trim_end().to_owned())
                     .hint(hint)
                     .hints(kept)
+                    .hints(room)
             }
             // The outer error is transparent: asked for its causes, it leaves itself out.
             BuildError::Fetch(source) => Self::new(transfer_kind(source), error),

@@ -103,6 +103,7 @@ fn orlop() -> ExitCode {
     match done.and_then(|()| context.ui.finish()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            let error = error.with_way_to_room();
             context.ui.error(&error);
             ExitCode::from(error.exit_code())
         }

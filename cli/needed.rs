@@ -75,10 +75,10 @@ fn compiler_named(context: &Context, name: Option<&str>) -> Result<Compiler, Com
     let Some(name) = name else {
         return toolchain::known(context);
     };
-    let known = compiler::list(&context.store()?)?.into_iter();
-    let mut known = known.filter(|known| known.name == name);
-    let found = known.next().map(|known| known.compiler);
-    found.ok_or_else(|| toolchain::unknown(context, name))
+    let stored = compiler::list(&context.store()?)?;
+    let found = stored.iter().find(|known| known.name == name);
+    let found = found.map(|known| known.compiler.clone());
+    found.ok_or_else(|| toolchain::unknown(context, &stored, name))
 }
 
 /// What a test needs, as it is recorded.

@@ -59,6 +59,15 @@ impl Progress {
         }
     }
 
+    fn style(&self, template: &str) -> ProgressStyle {
+        let template = if self.ui.color {
+            template.to_owned()
+        } else {
+            without_colors(template)
+        };
+        ProgressStyle::with_template(&template).expect("the template is a literal in this file")
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state
             .lock()
@@ -83,10 +92,12 @@ impl Progress {
 
     fn row_bar(&self, activity: &Activity, bytes: Option<u64>) -> ProgressBar {
         let bar = match bytes {
-            Some(bytes) => ProgressBar::new(bytes).with_style(style(
-                "  {prefix} {msg} {bytes}/{total_bytes} {wide_bar:.cyan/dim}",
-            )),
-            None => ProgressBar::new_spinner().with_style(style("  {prefix} {msg} {elapsed:.dim}")),
+            Some(bytes) => ProgressBar::new(bytes).with_style(
+                self.style("  {prefix} {msg} {bytes}/{total_bytes} {wide_bar:.cyan/dim}"),
+            ),
+            None => {
+                ProgressBar::new_spinner().with_style(self.style("  {prefix} {msg} {elapsed:.dim}"))
+            }
         };
         let bar = self.ui.progress.add(bar);
         bar.set_prefix(words(activity.kind).0);
@@ -152,7 +163,7 @@ impl Progress {
             .sum();
         let total = state.total.get_or_insert_with(|| {
             let bar = ProgressBar::new(planned as u64)
-                .with_style(style("  {wide_bar:.green/dim} {pos}/{len} {elapsed}"));
+                .with_style(self.style("  {wide_bar:.green/dim} {pos}/{len} {elapsed}"));
             self.ui.progress.add(bar)
         });
         total.set_length(planned as u64);
@@ -181,8 +192,11 @@ impl Reporter for Progress {
     }
 }
 
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).expect("the template is a literal in this file")
+/// Takes the colours out of a template: what begins with `:.` in its braces.
+fn without_colors(template: &str) -> String {
+    let parts = template.split('}');
+    let parts = parts.map(|part| part.split_once(":.").map_or(part, |(name, _)| name));
+    parts.collect::<Vec<_>>().join("}")
 }
 
 /// What is being done, was done, was not done.
@@ -210,5 +224,18 @@ pub(crate) fn bytes_text(bytes: u64) -> String {
         format!("{bytes} B")
     } else {
         format!("{value:.1} {}", UNITS[unit])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_colors;
+
+    #[test]
+    fn templates_without_colours() {
+        let template = "  {prefix} {bytes}/{total_bytes} {wide_bar:.cyan/dim} {elapsed:.dim}";
+        let plain = "  {prefix} {bytes}/{total_bytes} {wide_bar} {elapsed}";
+        assert_eq!(without_colors(template), plain);
+        assert_eq!(without_colors(plain), plain);
     }
 }

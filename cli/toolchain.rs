@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 use orlop_build::archived::{Archived, Hands, Part};
 use orlop_build::{c_tools as c, compiler};
 use orlop_plan::ToolSets;
-use orlop_recipes::{Choice as _, Recipe, RecipeSet, Tool, Version};
+use orlop_recipes::{Choice as _, CompilerRecipe, Recipe, RecipeSet, Tool, Version};
 use orlop_resolver::Resolution;
 use orlop_store::derivation::Tools;
 use orlop_store::{Compiler, ImportedCompiler, Reporter, Runner, Store, StorePath};
@@ -26,10 +26,11 @@ pub(crate) fn compiler(
     name: Option<&str>,
 ) -> Result<ImportedCompiler, CommandError> {
     if let Some(name) = name {
-        return compiler::list(store)?
-            .into_iter()
-            .find(|known| known.name == name)
-            .ok_or_else(|| unknown(context, name));
+        let stored = compiler::list(store)?;
+        let found = stored.iter().find(|known| known.name == name);
+        return found
+            .cloned()
+            .ok_or_else(|| unknown(context, &stored, name));
     }
     if let Some(default) = compiler::default(store)? {
         return Ok(default);
@@ -43,17 +44,30 @@ pub(crate) fn compiler(
     Ok(imported)
 }
 
-/// There is no compiler of a name.
-pub(crate) fn unknown(context: &Context, name: &str) -> CommandError {
+/// There is no compiler of a name among those in the store.
+pub(crate) fn unknown(context: &Context, stored: &[ImportedCompiler], name: &str) -> CommandError {
     let error = CommandError::failed(format!("there is no compiler `{name}` in the store"));
-    let error = if find_rustc(context, name).is_ok() {
-        error.hint(format!("import it: `orlop compiler add {name}`"))
-    } else if is_released(name) && context.find_program("rustup").is_some() {
-        error.hint(format!(
-            "install and import it: `rustup toolchain install {name} && orlop compiler add {name}`"
-        ))
-    } else {
-        error.hint("import one from where it is: `orlop compiler add PATH`")
+    // What rustup calls `nightly` has its release and its date for a name here.
+    let names = toolchains(context).into_iter().filter_map(|toolchain| {
+        let (name, _) = compiler::describe(&toolchain.rustc).ok()?;
+        Some((toolchain, name))
+    });
+    let meant = |(toolchain, its): &(Toolchain, String)| toolchain.is_called(name) || its == name;
+    let error = match names.into_iter().find(meant) {
+        Some((_, its)) if stored.iter().any(|known| known.name == its) => {
+            error.hint(format!("it is there as `{its}`: say `--compiler {its}`"))
+        }
+        Some((toolchain, its)) => error.hint(format!(
+            "import it, after which it is called `{its}`: `orlop compiler add {}`",
+            toolchain.name
+        )),
+        None if is_released(name) && context.find_program("rustup").is_some() => {
+            error.hint(format!(
+                "install and import it: `rustup toolchain install {name} && orlop compiler add \
+                 {name}`"
+            ))
+        }
+        None => error.hint("import one from where it is: `orlop compiler add PATH`"),
     };
     error.hint("see which there are: `orlop compiler list`")
 }
@@ -65,7 +79,10 @@ fn is_released(name: &str) -> bool {
         .find_map(|channel| name.strip_prefix(channel));
     match channel {
         Some(date) => date.is_empty() || date.starts_with("-2"),
-        None => name.parse::<Version>().is_ok(),
+        // The name of a nightly one is not rustup's.
+        None => name
+            .parse::<Version>()
+            .is_ok_and(|version| version.pre.is_empty()),
     }
 }
 
@@ -135,6 +152,19 @@ pub(crate) fn tools(
     })
 }
 
+/// Reads the recipe of a compiler.
+pub(crate) fn compiler_recipe(
+    context: &Context,
+    path: &str,
+) -> Result<CompilerRecipe, CommandError> {
+    match request::read_recipe(context, path)? {
+        Recipe::Compiler(recipe) => Ok(recipe),
+        _ => Err(CommandError::usage(format!(
+            "`{path}` is not the recipe of a compiler"
+        ))),
+    }
+}
+
 /// Imports the compiler that a recipe says.
 pub(crate) fn import_recipe(
     context: &Context,
@@ -142,11 +172,7 @@ pub(crate) fn import_recipe(
     progress: &Progress,
     path: &str,
 ) -> Result<ImportedCompiler, CommandError> {
-    let Recipe::Compiler(recipe) = request::read_recipe(context, path)? else {
-        return Err(CommandError::usage(format!(
-            "`{path}` is not the recipe of a compiler"
-        )));
-    };
+    let recipe = compiler_recipe(context, path)?;
     let fetching = Fetching(progress);
     let registry = context.registry(context.now, &RecipeSet::default(), &fetching)?;
     let scratch = store.scratch()?;
@@ -176,6 +202,37 @@ pub(crate) fn no_app(path: &str) -> CommandError {
     .hint(format!("import it: `orlop compiler add {path}`"))
 }
 
+/// A toolchain of rustup.
+struct Toolchain {
+    /// What rustup calls it: `nightly-x86_64-unknown-linux-gnu`.
+    name: String,
+    rustc: Utf8PathBuf,
+}
+
+impl Toolchain {
+    /// Whether that is its name, with or without what machine it is for.
+    fn is_called(&self, name: &str) -> bool {
+        let rest = self.name.strip_prefix(name);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    }
+}
+
+/// Returns the toolchains that rustup has installed, short names first.
+fn toolchains(context: &Context) -> Vec<Toolchain> {
+    let homes = context.rustup_home.iter();
+    let folders = homes.filter_map(|home| home.join("toolchains").read_dir_utf8().ok());
+    let toolchains = folders.flatten().flatten().map(|entry| Toolchain {
+        name: entry.file_name().to_owned(),
+        rustc: entry.path().join("bin/rustc"),
+    });
+    let mut toolchains: Vec<_> = toolchains
+        .filter(|toolchain| toolchain.rustc.is_file())
+        .collect();
+    // `nightly` is first of all the one without a date.
+    toolchains.sort_by_key(|toolchain| (toolchain.name.len(), toolchain.name.clone()));
+    toolchains
+}
+
 /// Finds the `rustc` that a user means by a path, by the version of an installed toolchain, or by
 /// the name of one.
 pub(crate) fn find_rustc(context: &Context, wanted: &str) -> Result<Utf8PathBuf, CommandError> {
@@ -190,27 +247,11 @@ pub(crate) fn find_rustc(context: &Context, wanted: &str) -> Result<Utf8PathBuf,
             "there is no `rustc` at `{path}`"
         )));
     }
-    let mut known = Vec::new();
-    for folder in context
-        .rustup_home
-        .iter()
-        .map(|home| home.join("toolchains"))
-    {
-        let Ok(entries) = folder.read_dir_utf8() else {
-            continue;
-        };
-        for entry in entries.flatten() {
-            let name = entry.file_name().to_owned();
-            let rustc = entry.path().join("bin/rustc");
-            if rustc.is_file() {
-                if name == wanted || name.starts_with(&format!("{wanted}-")) {
-                    return Ok(rustc);
-                }
-                known.push(name);
-            }
-        }
+    let known = toolchains(context);
+    if let Some(found) = known.iter().find(|toolchain| toolchain.is_called(wanted)) {
+        return Ok(found.rustc.clone());
     }
-    known.sort();
+    let known: Vec<_> = known.into_iter().map(|toolchain| toolchain.name).collect();
     let error = CommandError::failed(format!("no installed Rust compiler is called `{wanted}`"));
     Err(if known.is_empty() {
         error.hint("give the path of a `rustc`: `orlop compiler add /path/to/rustc`")

@@ -76,8 +76,9 @@ enum Tone {
 }
 
 impl Ui {
-    pub(crate) fn new(global: &Global, no_color: bool, in_ci: bool) -> Self {
-        let terminal = io::stderr().is_terminal();
+    /// `dumb` says that the terminal can neither show colours nor move the cursor.
+    pub(crate) fn new(global: &Global, no_color: bool, in_ci: bool, dumb: bool) -> Self {
+        let terminal = io::stderr().is_terminal() && !dumb;
         let color = match global.color {
             ColorChoice::Always => true,
             ColorChoice::Never => false,

@@ -117,6 +117,13 @@ fn what_is_built_twice_is_the_same_or_is_named() {
         );
     let checked = env.run("build app --check --json").success().json();
     assert_eq!(checked["identical"], 4, "{checked}");
+    env.run("install app").success();
+    env.run("gc").success();
+    assert!(env.objects("-app-1.0.0-src").is_empty());
+    let checked = env.run("build app --check --json").success().json();
+    assert_eq!(checked["identical"], 4, "{checked}");
+    assert_eq!(checked["skipped"], serde_json::json!([]));
+    env.run("remove app").success();
     assert!(
         env.run("list --json")
             .success()
@@ -172,6 +179,30 @@ fn what_a_failed_build_left_can_be_kept() {
     env.run("build broken --keep-failed")
         .fails(5)
         .says(&format!("what it left: {place}"));
+}
+
+#[test]
+fn a_full_disk_is_not_the_fault_of_versions() {
+    let env = Env::new();
+    env.registry
+        .publish(Package::new("leaf", "1.0.0").lib(""))
+        .publish(
+            Package::new("leaf", "1.1.0")
+                .file(
+                    "build.rs",
+                    "fn main() { panic!(\"cannot write: No space left on device (os error 28)\") }",
+                )
+                .lib(""),
+        )
+        .publish(
+            Package::new("app", "1.0.0")
+                .needs("leaf", "1")
+                .locks("leaf", "1.0.0")
+                .main("fn main() {}"),
+        );
+    let run = env.run("install app").fails(5);
+    let run = run.says("hint: make room on the disk; what no app needs goes with `orlop gc`");
+    assert!(!run.stderr.contains("--policy locked"), "{run}");
 }
 
 /// The only line that a command prints: an object of the store.

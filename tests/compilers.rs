@@ -1,6 +1,6 @@
 //! Several compilers side by side.
 
-use crate::support::{Env, Package};
+use crate::support::{Env, Package, Run};
 
 #[test]
 fn two_compilers_give_two_variants_side_by_side() {
@@ -82,4 +82,92 @@ pub(crate) fn other_compiler() -> Option<String> {
             let sysroot = run(&["rustc", &toolchain, "--print", "sysroot"])?;
             (!other.is_empty() && other != own).then(|| sysroot.trim().to_owned())
         })
+}
+
+#[test]
+fn a_dry_run_leaves_the_compilers_as_they_are() {
+    let env = Env::new();
+    let compilers = || env.run("compiler list --json").success().json();
+    let before = compilers();
+    let name = before[0]["name"].as_str().unwrap();
+    env.run("compiler remove -n nope").fails(1).says("`nope`");
+    env.orlop(["compiler", "remove", "-n", name])
+        .success()
+        .says(&format!("Would forget the compiler {name}"));
+    env.run("compiler default -n nope").fails(1).says("`nope`");
+    env.orlop(["compiler", "default", "-n", name])
+        .success()
+        .says(&format!("Would make {name} the default compiler"));
+    // Nobody asks a program what it is.
+    let rustc = env.write("rustc", "");
+    let rustc = rustc.to_str().unwrap();
+    env.orlop(["compiler", "add", "-n", rustc])
+        .success()
+        .says(&format!("Would import the compiler of `{rustc}`"));
+    env.run("compiler add -n /nonexistent/rustc")
+        .fails(1)
+        .says("/nonexistent/rustc");
+    assert_eq!(compilers(), before);
+}
+
+#[test]
+fn the_default_compiler_as_data() {
+    let env = Env::new();
+    let listed = env.run("compiler list --json").success().json();
+    let default = env.run("compiler default --json").success().json();
+    assert_eq!(default, listed[0]);
+    assert_eq!(default["default"], true);
+}
+
+/// A `rustc` that knows no more than what it is.
+fn nightly(env: &Env, toolchain: &str, date: &str) {
+    let folder = env.path("rustup/toolchains").join(toolchain).join("bin");
+    std::fs::create_dir_all(&folder).unwrap();
+    let text = format!(
+        "#!/bin/sh\necho 'release: 1.99.0-nightly'\necho 'commit-date: {date}'\n\
+         echo 'commit-hash: 1'\necho 'host: x86_64-unknown-linux-gnu'\n"
+    );
+    let rustc = folder.join("rustc");
+    std::fs::write(&rustc, text).unwrap();
+    std::fs::set_permissions(&rustc, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_compiler_by_the_name_that_rustup_has_for_it() {
+    let env = Env::new();
+    nightly(
+        &env,
+        "nightly-2099-01-02-x86_64-unknown-linux-gnu",
+        "2099-01-01",
+    );
+    nightly(&env, "nightly-x86_64-unknown-linux-gnu", "2099-02-01");
+    let hints = |name: &str| {
+        let mut command = env.command();
+        command.args(["install", "x", "--compiler", name]);
+        command.env("RUSTUP_HOME", env.path("rustup"));
+        Run::from(command.output().unwrap()).fails(1)
+    };
+    drop(hints("nightly").says(
+        "hint: import it, after which it is called `1.99.0-nightly-2099-02-01`: \
+         `orlop compiler add nightly-x86_64-unknown-linux-gnu`",
+    ));
+    drop(
+        hints("1.99.0-nightly-2099-01-01")
+            .says("`orlop compiler add nightly-2099-01-02-x86_64-unknown-linux-gnu`"),
+    );
+    let other = hints("1.99.0-nightly-2099-03-01").says("`orlop compiler add PATH`");
+    assert!(!other.stderr.contains("rustup toolchain"), "{other}");
+    // One that is there has a name of its own.
+    let stored = env.run("compiler list --json").success().json();
+    let name = stored[0]["name"].as_str().unwrap();
+    let own = env.path("rustup/toolchains/stable-x86_64-unknown-linux-gnu");
+    let sysroot = std::process::Command::new("rustc")
+        .args(["--print", "sysroot"])
+        .output()
+        .unwrap();
+    let sysroot = String::from_utf8(sysroot.stdout).unwrap();
+    std::os::unix::fs::symlink(sysroot.trim(), own).unwrap();
+    drop(hints("stable").says(&format!(
+        "hint: it is there as `{name}`: say `--compiler {name}`"
+    )));
 }

@@ -186,3 +186,80 @@ fn profiles_are_apart() {
     env.run("list --profile work").success().prints("app");
     env.run("list --profile ../x").fails(2);
 }
+
+/// Else many an upgrade that found nothing would push what can be gone back to out of `gc --keep`.
+#[test]
+fn what_changes_nothing_makes_no_generation() {
+    let env = Env::new();
+    publish(&env, "app", "1.0.0", "2020-01-01T00:00:00Z");
+    env.run("install app").success();
+    let path = env.home().join("profiles/default/orlop.lock");
+    let lock = || std::fs::read_to_string(&path).unwrap();
+    let before = lock();
+    env.run("upgrade").success().says("Nothing to do");
+    let upgraded = lock();
+    assert_ne!(before, upgraded, "the registry was looked at again");
+    env.run("update").success().says("Nothing changes");
+    assert_ne!(upgraded, lock());
+    let updated = lock();
+    env.run("sync").success().says("Nothing to do");
+    env.run("sync --locked").success().says("Nothing to do");
+    assert_eq!(updated, lock());
+    let history = env.run("history --json").success().json();
+    assert_eq!(history.as_array().unwrap().len(), 1, "{history}");
+    // What is new is there: new apps are solved on the later state.
+    publish(&env, "app", "1.1.0", "2020-06-01T00:00:00Z");
+    env.run("upgrade --snapshot 2020-03-01").success();
+    env.run("upgrade --snapshot 2020-07-01")
+        .success()
+        .says("app 1.1.0 in place of 1.0.0")
+        .says("Generation 3");
+}
+
+#[test]
+fn a_dry_run_protects_nothing_and_takes_no_protection_away() {
+    let env = Env::new();
+    publish(&env, "app", "1.0.0", "2020-01-01T00:00:00Z");
+    env.run("install app").success();
+    let pinned = || env.run("history --json").success().json()[0]["pinned"].clone();
+    env.run("pin 1 -n")
+        .success()
+        .says("Would protect generation 1 of `default`");
+    assert_eq!(pinned(), false);
+    env.run("pin 9 -n").fails(1).says("no generation 9");
+    env.run("unpin 1 -n").fails(1).says("is not pinned");
+    env.run("pin 1").success();
+    env.run("unpin 1 -n")
+        .success()
+        .says("Would take the protection of generation 1 of `default` away");
+    assert_eq!(pinned(), true);
+}
+
+#[test]
+fn who_names_a_profile_lets_the_way_back_of_the_others_be() {
+    let env = Env::new();
+    publish(&env, "app", "1.0.0", "2020-01-01T00:00:00Z");
+    for profile in ["default", "other"] {
+        env.orlop(["-p", profile, "install", "app"]).success();
+        env.orlop(["-p", profile, "remove", "app"]).success();
+    }
+    let count = |profile: &str| {
+        let history = env.orlop(["-p", profile, "history", "--json"]).success();
+        history.json().as_array().unwrap().len()
+    };
+    let planned = env.run("-p other gc --keep 1 -n --json").success().json();
+    let generations = serde_json::json!({"other": [1]});
+    assert_eq!(planned["generations"], generations);
+    env.run("-p other gc --keep 1")
+        .success()
+        .says("Removed generation 1 of other");
+    assert_eq!((count("default"), count("other")), (2, 1));
+    env.run("-p ../x gc --keep 1").fails(2);
+    env.run("-p other rollback --to 1")
+        .fails(1)
+        .says("hint: see which there are: `orlop -p other history`");
+    env.run("gc --keep 1")
+        .success()
+        .says("Removed generation 1 of default");
+    assert_eq!(count("default"), 1);
+}

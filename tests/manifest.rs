@@ -123,3 +123,22 @@ fn rollback_takes_the_manifest_along() {
     env.run("sync").success();
     assert_eq!(env.programs("current"), ["alpha"]);
 }
+
+#[test]
+fn who_names_a_program_is_told_the_app() {
+    let env = Env::new();
+    env.registry
+        .publish(Package::new("app", "1.0.0").file("src/bin/tool.rs", "fn main() {}"));
+    env.run("install app").success();
+    for verb in ["upgrade", "update", "remove"] {
+        env.orlop([verb, "tool"]).fails(1).says(&format!(
+            "hint: `tool` is a program of `app`: `orlop {verb} app`"
+        ));
+        env.orlop([verb, "nope"]).fails(1).says("`orlop list`");
+    }
+    // Out of the manifest by hand, and still installed.
+    let path = env.home().join("profiles/default/orlop.toml");
+    std::fs::write(path, "schema = 1\n").unwrap();
+    env.run("remove app").fails(1).says("`orlop sync`");
+    env.run("sync").success().says("Removed app 1.0.0");
+}

@@ -280,3 +280,44 @@ fn an_app_says_what_it_has_in_common_with_plugins() {
         .fails(2)
         .says("cannot have the linkage `static`");
 }
+
+#[test]
+fn a_host_that_was_installed_from_other_files_is_installed_first() {
+    let env = Env::new();
+    let (_, plugin) = publish(&env);
+    let write = |name: &str, text: &str| {
+        let path = env.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let manifest = |version: &str| {
+        format!(
+            "[package]\nname = \"host\"\nversion = \"{version}\"\nedition = \"2021\"\n\
+             [dependencies]\napi = \"1\"\n"
+        )
+    };
+    write("host/Cargo.toml", &manifest("1.0.0"));
+    write("host/src/main.rs", "fn main() {}");
+    write(
+        "host.toml",
+        "schema = 1\n[app]\nname = \"host\"\nplugins = [\"api\"]\nsource = { path = \"host\" }\n",
+    );
+    env.run("install ./host.toml").success();
+    let build = ["build", "--plugin", &plugin, "--out", "libloud.so"];
+    env.orlop(build).success();
+    for (file, text) in [
+        ("host/src/main.rs", "fn main() { main() }".to_owned()),
+        ("host/Cargo.toml", manifest("1.1.0")),
+    ] {
+        write(file, &text);
+        env.orlop(build)
+            .fails(1)
+            .says("`host` was installed from other files than its recipe names now")
+            .says("hint: install it from these: `orlop sync`");
+        env.run("sync").success();
+        env.orlop(build).success();
+    }
+    env.orlop(["build", "--plugin", &plugin, "--out", "nowhere/libloud.so"])
+        .fails(1)
+        .says("nowhere/libloud.so`: No such file or directory");
+}

@@ -56,6 +56,11 @@ fn lint_finds_mends_and_explains() {
     let found = found.prints("hello.toml:6:11: error[bad-license]");
     let found = found.prints("hello.toml:5:1: warning[key-order]");
     found.prints("hello.toml:7:11: warning[summary-style]");
+    let before = text(&path);
+    env.run("recipe lint hello.toml --fix --strict -n")
+        .success()
+        .says("Would mend hello.toml");
+    assert_eq!(text(&path), before);
     env.run("recipe lint hello.toml --fix --strict")
         .success()
         .says("Mended hello.toml");
@@ -360,6 +365,20 @@ fn recipes_come_from_folders_and_repositories() {
     env.run("recipe source remove theirs")
         .fails(1)
         .says("no source `theirs`");
+    env.run("recipe source remove ours -n")
+        .success()
+        .says("Would remove ours");
+    env.run("recipe source list").success().prints("ours");
     drop(env.run("recipe source remove ours").success());
+    std::fs::write(
+        theirs.join("kit.toml"),
+        "schema = 1\n[app]\nname = \"kit\"\n",
+    )
+    .unwrap();
+    for place in ["./theirs", "./theirs/."] {
+        env.orlop(["recipe", "source", "add", "-n", place])
+            .success()
+            .says("Would add theirs with 1 recipes");
+    }
     env.run("recipe source list").success().says("no sources");
 }

@@ -475,7 +475,7 @@ fn an_app_from_a_folder_with_a_patch() {
         "schema = 1\n[app]\nname = \"mine\"\nsource = { path = \"mine\" }\n\
          [app.patch]\nshared = { path = \"fork\" }\n",
     );
-    env.run("upgrade mine").success();
+    env.run("sync").success();
     assert_eq!(env.program("mine").success().stdout, "42 8\n");
     // Others have the one of the registry.
     env.run("install app").success();
@@ -489,6 +489,79 @@ fn an_app_from_a_folder_with_a_patch() {
     env.run("upgrade mine")
         .fails(2)
         .says("holds the package `shared`, not `middle`");
+}
+
+/// A manifest of a package for a project, with a version and more lines.
+fn project(name: &str, version: &str, more: &str) -> String {
+    format!(
+        "[package]\nname = \"{name}\"\nversion = \"{version}\"\n[workspace]\n\
+         [dependencies]\n{more}"
+    )
+}
+
+#[test]
+fn versions_of_a_project_and_its_patches_go_on() {
+    let env = with_graph();
+    let folder = env.path("work");
+    let write = |name: &str, text: &str| {
+        let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let mine = |version: &str| {
+        let needs = "shared = \"1\"\nnear = { path = \"../near\" }\n";
+        write("mine/Cargo.toml", &project("mine", version, needs));
+    };
+    let recipe = "schema = 1\n[app]\nname = \"mine\"\nsource = { path = \"mine\" }\n";
+    mine("0.3.0");
+    write(
+        "mine/src/main.rs",
+        "fn main() { println!(\"{} {}\", env!(\"CARGO_PKG_VERSION\"), shared::N); }",
+    );
+    write("near/Cargo.toml", &project("near", "1.0.0", ""));
+    write("near/src/lib.rs", "");
+    write("fork/Cargo.toml", &project("shared", "1.0.5", ""));
+    write("fork/src/lib.rs", "pub const N: u8 = 42;");
+    write("mine.toml", recipe);
+    let path = folder.join("mine.toml");
+    env.orlop(["install", path.to_str().unwrap()]).success();
+    assert_eq!(env.program("mine").success().stdout, "0.3.0 2\n");
+    let moved = |output: &str| {
+        env.run("sync --locked").fails(6);
+        env.run("sync").success();
+        assert_eq!(env.program("mine").success().stdout, output);
+        env.run("sync --locked --offline")
+            .success()
+            .says("Nothing to do");
+    };
+    mine("0.9.0");
+    moved("0.9.0 2\n");
+    write("near/Cargo.toml", &project("near", "1.1.0", ""));
+    moved("0.9.0 2\n");
+    // Also to an older version than the locked one of the registry.
+    let patched = format!("{recipe}[app.patch]\nshared = {{ path = \"fork\" }}\n");
+    write("mine.toml", &patched);
+    moved("0.9.0 42\n");
+    write("fork/Cargo.toml", &project("shared", "1.0.6", ""));
+    moved("0.9.0 42\n");
+    // One that nobody can take is said each time, and nothing else changes.
+    write("fork/Cargo.toml", &project("shared", "2.0.0", ""));
+    env.run("sync").success();
+    assert_eq!(env.program("mine").success().stdout, "0.9.0 2\n");
+    env.run("sync --locked")
+        .success()
+        .says("the patch of `shared` for `mine` is not used")
+        .says("Nothing to do");
+    write("fork/Cargo.toml", &project("shared", "1.0.6", ""));
+    moved("0.9.0 42\n");
+    // What is locked is not given up for what the registry does not have.
+    write("mine.toml", recipe);
+    env.run("sync")
+        .fails(1)
+        .says("no version 1.0.6")
+        .says("hint: choose its versions anew: `orlop upgrade mine`");
+    env.run("upgrade mine").success();
+    assert_eq!(env.program("mine").success().stdout, "0.9.0 2\n");
 }
 
 #[test]

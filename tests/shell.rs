@@ -161,6 +161,11 @@ fn the_steps_of_a_crate() {
     let run = there(&env, "app", "sh /orlop/build/step && echo $CARGO_BIN_NAME").success();
     assert_eq!(run.stdout, "app\n");
     assert_eq!(env.run("log leaf").success().stdout, log, "logs stay");
+    // What it was made from is made again where gc has removed it.
+    env.run("gc").success();
+    assert!(env.objects("-app-1.0.0-src").is_empty());
+    let run = there(&env, "app", "sh /orlop/build/step && echo $CARGO_BIN_NAME").success();
+    assert_eq!(run.stdout, "app\n");
     let left = std::fs::read_dir(env.home().join("staging")).unwrap();
     assert_eq!(left.count(), 0);
 }

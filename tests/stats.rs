@@ -33,6 +33,10 @@ fn disk_memory_and_start_up_are_measured_both_ways() {
     env.run("stats").fails(1).says("orlop install");
     install(&env);
     let objects = env.objects("").len();
+    env.run("stats --rounds 3 --html page.html -n")
+        .success()
+        .says("Would start 3 programs 3 times, both ways");
+    assert!(!env.path("page.html").exists());
     let stats = env.run("stats --rounds 3 --json").success().json();
     assert_eq!(stats["rounds"], 3);
     assert_eq!(stats["crates_by_users"], serde_json::json!({"2": 1}));

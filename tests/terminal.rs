@@ -177,3 +177,38 @@ fn a_compiler_is_offered_where_it_can_be_had() {
     env.write(".rustup/toolchains/1.2.3-x/bin/rustc", "");
     run("1.2.3").says("import it: `orlop compiler add 1.2.3`");
 }
+
+#[test]
+fn a_terminal_without_width_or_colours() {
+    let env = env();
+    env.run("install app").success();
+    let program = env!("CARGO_BIN_EXE_orlop");
+    let on_terminal = |line: &str, kind: &str| -> Option<Run> {
+        let mut command = std::process::Command::new("script");
+        let line = format!("stty cols 0; {program} {line}");
+        command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+        for (name, value) in env.command().get_envs() {
+            command.env(name, value.unwrap());
+        }
+        command.env("TERM", kind).stdin(Stdio::null());
+        let Ok(output) = command.output() else {
+            eprintln!("skipped: there is no `script`");
+            return None;
+        };
+        Some(output.into())
+    };
+    let Some(listed) = on_terminal("list", "xterm") else {
+        return;
+    };
+    let listed = listed.success();
+    assert!(listed.stdout.contains(" app  1.0.0 "), "{listed}");
+    for (line, kind, colours) in [
+        ("run nope", "xterm", true),
+        ("run nope", "dumb", false),
+        ("--color never run nope", "xterm", false),
+        ("--color always run nope", "dumb", true),
+    ] {
+        let run = on_terminal(line, kind).unwrap().fails(1);
+        assert_eq!(run.stdout.contains("\u{1b}[31m"), colours, "{line} {run}");
+    }
+}

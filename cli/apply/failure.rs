@@ -21,7 +21,8 @@ impl Work<'_> {
         registry: &Registry<'_>,
     ) -> CommandError {
         let package = match &error {
-            BuildError::Failed(failed) => package(plan, &failed.path),
+            // Its versions have nothing to do with the disk.
+            BuildError::Failed(failed) if !failed.lacks_room() => package(plan, &failed.path),
             _ => None,
         };
         let app = package.and_then(|package| {

@@ -82,8 +82,8 @@ impl Renew {
 /// What became of a change.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// The profile is as wanted already.
-    Unchanged(Plan),
+    /// The profile is as wanted already; with the lock, which may be as of a later time.
+    Unchanged(Plan, String),
     /// No more than the plan was wanted.
     Planned(Plan),
     /// A new generation is current.
@@ -340,18 +340,22 @@ impl Work<'_> {
         )?;
         let mut request = wanted.request(&compiler.compiler, snapshot)?;
         let locked = before.app(&wanted.name);
-        let index = &wanted.locals.over(index);
         let is_kept = |locked: &&LockedApp| {
             let pinned = self.manifest.snapshot;
             !self.change.renew.covers(&wanted.name)
                 && locked.policy == wanted.policy
                 && locked.answers(&request)
-                && wanted.locals.agrees(locked)
+                && !wanted.locals.has_more_patches(locked)
                 && pinned.is_none_or(|pinned| pinned == locked.snapshot)
         };
         let answer = match locked.filter(is_kept) {
-            Some(locked) => Some((locked.resolution(index)?, locked.clone())),
-            None => None,
+            Some(locked) if wanted.locals.agrees(locked, index)? => {
+                let index = &wanted.locals.over(index);
+                let known = locked.resolution(index);
+                let known = known.map_err(|error| gone::from_index(error, &wanted.name))?;
+                Some((known, locked.clone()))
+            }
+            _ => None,
         };
         let question = answer.is_none().then(|| {
             let name = &wanted.name;
@@ -484,13 +488,19 @@ impl Work<'_> {
         if let Some(current) = &current
             && current.apps == new.apps
             && current.manifest()? == new.manifest
-            && current.lock()? == new.lock
+            && is_locked_alike(&current.lock()?, lock)
         {
-            return Ok(Outcome::Unchanged(plan));
+            return Ok(Outcome::Unchanged(plan, new.lock));
         }
         let generation = self.profile.commit(new)?;
         Ok(Outcome::Committed(plan, Box::new(generation)))
     }
+}
+
+/// Whether a lock file says what a lock says, as of whatever time. That the registry was looked at
+/// again is no change to go back from.
+fn is_locked_alike(text: &str, lock: &Lock) -> bool {
+    Lock::parse("the lock file of the generation", text).is_ok_and(|before| before.is_alike(lock))
 }
 
 pub(crate) fn linkage(choice: LinkageChoice) -> Linkage {

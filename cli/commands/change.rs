@@ -61,8 +61,8 @@ impl Session {
         Ok(editor.to_string())
     }
 
-    /// Which apps are to be solved anew: those named, else all.
-    pub(super) fn renew(&self, apps: &[String]) -> Result<Renew, CommandError> {
+    /// Which apps are to be solved anew, by the command of that verb: those named, else all.
+    pub(super) fn renew(&self, apps: &[String], verb: &str) -> Result<Renew, CommandError> {
         let manifest = Manifest::parse(self.profile.manifest_path().as_str(), &self.text)?;
         let mut names = BTreeSet::new();
         let current = self.profile.current()?;
@@ -79,10 +79,7 @@ impl Session {
             let known =
                 |name: &PackageName| manifest.packages.contains_key(name) || is_started(name);
             let Some(name) = name.filter(known) else {
-                return Err(
-                    CommandError::failed(format!("`{app}` is not in the manifest"))
-                        .hint("see what is installed: `orlop list`"),
-                );
+                return Err(not_in_manifest(app, current.as_ref(), verb));
             };
             names.insert(name);
         }
@@ -99,18 +96,17 @@ impl Session {
         context: &Context,
         change: &Change,
     ) -> Result<Outcome, CommandError> {
-        let before = self.profile.current()?;
         let outcome = apply::apply(context, &self.store, &self.profile, change)?;
         // Also if nothing changed: a command that was killed may have got no further than to the
         // generation.
-        let generation = match &outcome {
-            Outcome::Committed(_, generation) => Some(&**generation),
-            Outcome::Unchanged(_) => before.as_ref(),
+        let lock = match &outcome {
+            Outcome::Committed(_, generation) => Some(generation.lock()?),
+            Outcome::Unchanged(_, lock) => Some(lock.clone()),
             Outcome::Planned(_) => None,
         };
-        if let Some(generation) = generation {
+        if let Some(lock) = lock {
             write(&self.profile.manifest_path(), &change.manifest)?;
-            write(&self.profile.lock_path(), &generation.lock()?)?;
+            write(&self.profile.lock_path(), &lock)?;
         }
         Ok(outcome)
     }
@@ -296,25 +292,7 @@ pub(super) fn remove(context: &Context, arguments: &Remove) -> Result<(), Comman
             recipes.push(name);
             continue;
         }
-        let error = CommandError::failed(format!("`{name}` is not in the manifest"));
-        let current = current.as_ref();
-        let users = current.map(|current| super::users(current, name.as_str()));
-        let owner = current
-            .and_then(|current| super::installed(current, name.as_str()).ok())
-            .map(|app| match users.unwrap_or_default().as_slice() {
-                [] => format!(
-                    "`{name}` is a program of `{0}`: `orlop remove {0}`",
-                    app.name
-                ),
-                users => format!(
-                    "`{}` starts it: `orlop remove {}`",
-                    users.join("`, `"),
-                    users.join(" ")
-                ),
-            });
-        return Err(
-            error.hint(owner.unwrap_or_else(|| "see what is installed: `orlop list`".to_owned()))
-        );
+        return Err(not_in_manifest(name.as_str(), current.as_ref(), "remove"));
     }
     session.apply(
         context,
@@ -333,6 +311,28 @@ pub(super) fn remove(context: &Context, arguments: &Remove) -> Result<(), Comman
         }
     }
     Ok(())
+}
+
+/// The error of who names an app, to a command of that verb, that the manifest does not ask for.
+fn not_in_manifest(name: &str, current: Option<&Generation>, verb: &str) -> CommandError {
+    let users = current.map_or_else(Vec::new, |current| super::users(current, name));
+    let app = current.and_then(|current| super::installed(current, name).ok());
+    let hint = match app {
+        _ if !users.is_empty() => format!(
+            "`{}` starts it: `orlop {verb} {}`",
+            users.join("`, `"),
+            users.join(" ")
+        ),
+        Some(app) if app.name == name => {
+            "it is installed until the manifest is made true: `orlop sync`".to_owned()
+        }
+        Some(app) => format!(
+            "`{name}` is a program of `{0}`: `orlop {verb} {0}`",
+            app.name
+        ),
+        None => "see what is installed: `orlop list`".to_owned(),
+    };
+    CommandError::failed(format!("`{name}` is not in the manifest")).hint(hint)
 }
 
 /// Makes what the current generation needs and the store has lost; the generation stays.
@@ -354,7 +354,7 @@ pub(super) fn upgrade(context: &Context, arguments: &Upgrade) -> Result<(), Comm
     session.apply(
         context,
         &Change {
-            renew: session.renew(&arguments.apps)?,
+            renew: session.renew(&arguments.apps, "upgrade")?,
             manifest: session.manifest_with(arguments.snapshot)?,
             file: session.profile.manifest_path(),
             locked: false,
@@ -440,7 +440,7 @@ fn report(
     outcome: &Outcome,
 ) -> Result<(), CommandError> {
     let (word, plan, generation) = match outcome {
-        Outcome::Unchanged(plan) => ("unchanged", plan, None),
+        Outcome::Unchanged(plan, _) => ("unchanged", plan, None),
         Outcome::Planned(plan) => ("planned", plan, None),
         Outcome::Committed(plan, generation) => ("committed", plan, Some(generation.as_ref())),
     };

@@ -27,6 +27,9 @@ pub(super) fn run(context: &Context, command: CompilerCommand) -> Result<(), Com
     let _in_use = store.use_store()?;
     match command {
         CompilerCommand::Add { compiler: wanted } => {
+            if context.global.dry_run {
+                return would_add(context, &wanted);
+            }
             let progress = Progress::new(context.ui.clone());
             let imported = add(context, &store, &progress, &wanted);
             progress.clear();
@@ -34,10 +37,18 @@ pub(super) fn run(context: &Context, command: CompilerCommand) -> Result<(), Com
             if compiler::default(&store)?.is_none() {
                 compiler::set_default(&store, &imported.name)?;
             }
-            show(context, &imported, "Imported")
+            let entry = entry(&imported, default_name(&store)?.as_ref());
+            show(context, &entry)
         }
         CompilerCommand::List => list(context, &store),
         CompilerCommand::Remove { name } => {
+            if context.global.dry_run {
+                compiler::removable(&store, &name)?;
+                context
+                    .ui
+                    .status(format!("Would forget the compiler {name}"));
+                return Ok(());
+            }
             compiler::remove(&store, &name)?;
             context.ui.success(format!(
                 "Forgot the compiler {name}; `orlop gc` removes it once no app needs it"
@@ -45,11 +56,21 @@ pub(super) fn run(context: &Context, command: CompilerCommand) -> Result<(), Com
             Ok(())
         }
         CompilerCommand::Default { name: Some(name) } => {
+            if context.global.dry_run {
+                compiler::find(&store, &name)?;
+                context
+                    .ui
+                    .status(format!("Would make {name} the default compiler"));
+                return Ok(());
+            }
             compiler::set_default(&store, &name)?;
             context.ui.success(format!("{name} is the default compiler"));
             Ok(())
         }
         CompilerCommand::Default { name: None } => match compiler::default(&store)? {
+            Some(default) if context.global.json => {
+                context.ui.data_json(&entry(&default, Some(&default.name)))
+            }
             Some(default) => {
                 context.ui.data(default.name);
                 Ok(())
@@ -60,33 +81,54 @@ pub(super) fn run(context: &Context, command: CompilerCommand) -> Result<(), Com
     }
 }
 
+fn default_name(store: &Store) -> Result<Option<String>, CommandError> {
+    Ok(compiler::default(store)?.map(|default| default.name))
+}
+
+/// Says what `compiler add` would import: nothing is fetched, and nothing is asked of a `rustc`.
+fn would_add(context: &Context, wanted: &str) -> Result<(), CommandError> {
+    let text = if is_recipe(wanted) {
+        let recipe = toolchain::compiler_recipe(context, wanted)?;
+        format!("Would import the compiler {}", recipe.version)
+    } else {
+        let rustc = toolchain::find_rustc(context, wanted)?;
+        format!("Would import the compiler of `{rustc}`")
+    };
+    context.ui.status(text);
+    Ok(())
+}
+
+fn is_recipe(wanted: &str) -> bool {
+    Utf8Path::new(wanted).extension() == Some("toml")
+}
+
 fn add(
     context: &Context,
     store: &Store,
     progress: &Progress,
     wanted: &str,
 ) -> Result<ImportedCompiler, CommandError> {
-    if Utf8Path::new(wanted).extension() == Some("toml") {
+    if is_recipe(wanted) {
         return toolchain::import_recipe(context, store, progress, wanted);
     }
     let rustc = toolchain::find_rustc(context, wanted)?;
     Ok(compiler::import(&rustc, store, progress)?)
 }
 
-fn show(context: &Context, imported: &ImportedCompiler, verb: &str) -> Result<(), CommandError> {
+fn show(context: &Context, entry: &Entry) -> Result<(), CommandError> {
     if context.global.json {
-        return context.ui.data_json(&entry(imported, false));
+        return context.ui.data_json(entry);
     }
     context
         .ui
-        .success(format!("{verb} the compiler {}", imported.name));
+        .success(format!("Imported the compiler {}", entry.name));
     Ok(())
 }
 
-fn entry(imported: &ImportedCompiler, default: bool) -> Entry {
+fn entry(imported: &ImportedCompiler, default: Option<&String>) -> Entry {
     Entry {
         name: imported.name.clone(),
-        default,
+        default: Some(&imported.name) == default,
         release: imported.compiler.release.clone(),
         commit: imported.compiler.commit.clone(),
         host: imported.compiler.host.clone(),
@@ -95,10 +137,10 @@ fn entry(imported: &ImportedCompiler, default: bool) -> Entry {
 }
 
 fn list(context: &Context, store: &Store) -> Result<(), CommandError> {
-    let default = compiler::default(store)?.map(|default| default.name);
+    let default = default_name(store)?;
     let entries: Vec<_> = compiler::list(store)?
         .iter()
-        .map(|imported| entry(imported, Some(&imported.name) == default.as_ref()))
+        .map(|imported| entry(imported, default.as_ref()))
         .collect();
     if context.global.json {
         return context.ui.data_json(&entries);

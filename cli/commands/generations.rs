@@ -150,6 +150,13 @@ fn parent_of(current: &Generation, profile: &Profile) -> Result<u64, CommandErro
 pub(super) fn pin(context: &Context, arguments: &GenerationArgument) -> Result<(), CommandError> {
     let (_store, profile) = context.open_profile()?;
     let number = arguments.generation;
+    if context.global.dry_run {
+        profile.generation(number)?;
+        let name = profile.name();
+        let text = format!("Would protect generation {number} of `{name}`");
+        context.ui.status(text);
+        return Ok(());
+    }
     profile.pin(number)?;
     context.ui.success(format!(
         "Generation {number} of `{}` stays until it is unpinned",
@@ -161,11 +168,23 @@ pub(super) fn pin(context: &Context, arguments: &GenerationArgument) -> Result<(
 pub(super) fn unpin(context: &Context, arguments: &GenerationArgument) -> Result<(), CommandError> {
     let (_store, profile) = context.open_profile()?;
     let number = arguments.generation;
-    if !profile.unpin(number)? {
+    let dry_run = context.global.dry_run;
+    let was_pinned = if dry_run {
+        profile.is_pinned(number)?
+    } else {
+        profile.unpin(number)?
+    };
+    if !was_pinned {
         return Err(CommandError::failed(format!(
             "generation {number} of `{}` is not pinned",
             profile.name()
         )));
+    }
+    if dry_run {
+        let name = profile.name();
+        let text = format!("Would take the protection of generation {number} of `{name}` away");
+        context.ui.status(text);
+        return Ok(());
     }
     context.ui.success(format!(
         "Generation {number} of `{}` is no longer pinned",

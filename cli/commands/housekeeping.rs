@@ -14,6 +14,7 @@ use crate::progress::bytes_text;
 
 pub(super) fn gc(context: &Context, arguments: &Gc) -> Result<(), CommandError> {
     let store = Store::open_to_free(&context.home, context.now)?;
+    context.profile(&store)?; // A name that cannot be one of a profile is a mistake.
     let options = options(context, arguments)?;
     if context.global.dry_run {
         let plan = store.plan_gc(&options)?;
@@ -72,6 +73,8 @@ fn options(context: &Context, arguments: &Gc) -> Result<GcOptions, CommandError>
             newest: arguments.keep,
             since: since.transpose()?,
         },
+        // Who names a profile does not mean the way back of the others.
+        profile: context.global.profile.clone(),
         max_freed: arguments.max_freed,
         drop_build_only: arguments.dev,
     })

@@ -142,11 +142,13 @@ fn open(context: &Context) -> Result<(Store, Profile), CommandError> {
 }
 
 /// A table without borders, for people: as wide as their terminal, or as what is in it where there
-/// is none.
+/// is none or it does not know its width.
 fn table(header: &[&str]) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);
-    table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
+    if table.width() != Some(0) {
+        table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
+    }
     table.set_header(header);
     table
 }

@@ -91,12 +91,13 @@ fn draw(
     };
     match &session.change(context, &change)? {
         Outcome::Planned(plan) => {
+            let summary = apply::summary(plan);
             context
                 .ui
-                .status(format!("Would link anew: {}", apply::summary(plan)));
+                .status(format!("Would draw the borders anew: {summary}"));
             Ok(None)
         }
-        Outcome::Unchanged(_) => {
+        Outcome::Unchanged(..) => {
             context
                 .ui
                 .status("The borders are as they would be drawn now");

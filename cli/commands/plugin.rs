@@ -65,7 +65,8 @@ pub(super) fn build(context: &Context, arguments: &Build) -> Result<(), CommandE
     let file = store.object(&linked.path).join(&linked.file);
     if let Some(out) = &arguments.out {
         let out = context.absolute(out)?;
-        put(&file, &out).map_err(|error| CommandError::new(Kind::Failed, error))?;
+        put(&file, &out)
+            .map_err(|error| CommandError::failed(format!("write `{out}`: {error}")))?;
     }
     if context.global.json {
         let references = linked.proofs.iter().map(|proof| proof.references);
@@ -204,6 +205,13 @@ impl Work<'_> {
                 host.wanted.name
             ))
         })?;
+        if !host.wanted.locals.agrees(locked, &registry)? {
+            return Err(CommandError::failed(format!(
+                "`{}` was installed from other files than its recipe names now",
+                host.wanted.name
+            ))
+            .hint("install it from these: `orlop sync`"));
+        }
         let index = host.wanted.locals.over(&registry);
         let host_resolution = locked.resolution(&index)?;
         let wanted = self.wanted(recipe)?;

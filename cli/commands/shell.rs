@@ -92,13 +92,13 @@ fn with_step(
             context.ui.data(apply::summary(&plan));
             return Ok(());
         }
-        let derivation = match chosen {
-            Some(derivation) => {
-                making.execute(&plan)?;
-                derivation
-            }
-            None => first_failure(context, making, &plan)?,
-        };
+        if let Some(derivation) = chosen {
+            making.execute(&plan)?;
+            return act(making, derivation);
+        }
+        let derivation = first_failure(context, making, &plan)?;
+        // One that succeeded may be long done, and gc has removed what it was made from.
+        making.execute(&making.steps.plan_for(derivation.inputs())?)?;
         act(making, derivation)
     })
 }

@@ -56,7 +56,7 @@ pub(super) fn update(context: &Context, arguments: &Update) -> Result<(), Comman
         editor.set_snapshot(Some(arguments.snapshot.unwrap_or(context.now)));
     }
     let change = Change {
-        renew: session.renew(&arguments.apps)?,
+        renew: session.renew(&arguments.apps, "update")?,
         manifest: editor.to_string(),
         file: session.profile.manifest_path(),
         locked: false,

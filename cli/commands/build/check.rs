@@ -33,6 +33,9 @@ pub(super) fn check(
             "`--check` needs the sandbox, which shows a new output at the place of the old one",
         ));
     }
+    // What gc has removed since, sources first of all.
+    let inputs = making.steps.all().flat_map(Derivation::inputs);
+    making.execute(&making.steps.plan_for(inputs)?)?;
     let (steps, skipped) = steps(executor.store, objects)?;
     context
         .ui

@@ -69,7 +69,10 @@ fn run(context: &Context, arguments: &Build, making: &Making<'_>) -> Result<(), 
         let plan = &plan;
         return context.ui.data_json(&Built { plan, outputs });
     }
-    context.ui.success(apply::summary(&plan));
+    // Else it was said before.
+    if dry || plan.build.is_empty() {
+        context.ui.success(apply::summary(&plan));
+    }
     for output in outputs {
         context.ui.data(output);
     }

@@ -32,7 +32,9 @@ pub(super) fn lint(context: &Context, arguments: &LintRecipes) -> Result<(), Com
         let known = known(context, file, &recipes, arguments.online)?;
         if arguments.fix {
             let fixed = lint::fix(file.as_str(), &text, &known)?;
-            if fixed != text && !context.global.dry_run {
+            if fixed != text && context.global.dry_run {
+                context.ui.status(format!("Would mend {file}"));
+            } else if fixed != text {
                 super::write(context, file, &fixed)?;
                 context.ui.success(format!("Mended {file}"));
             }

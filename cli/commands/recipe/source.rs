@@ -53,7 +53,7 @@ fn add(context: &Context, arguments: &AddSource) -> Result<(), CommandError> {
     };
     let name = match &arguments.name {
         Some(name) => name.clone(),
-        None => usual_name(place)?,
+        None => usual_name(&source)?,
     };
     let mut editor = session.editor()?;
     if editor.manifest().recipe_sources.contains_key(&name) {
@@ -68,11 +68,9 @@ fn add(context: &Context, arguments: &AddSource) -> Result<(), CommandError> {
     editor.set_recipe_source(&name, &source);
     // What cannot be read must not get into the manifest.
     let count = checked(context, &source)?;
-    save(context, &session, &editor.to_string())?;
-    context
-        .ui
-        .success(format!("Added {name} with {count} recipes"));
-    Ok(())
+    let words = ("Would add", "Added");
+    let what = format!("{name} with {count} recipes");
+    save(context, &session, &editor.to_string(), words, &what)
 }
 
 /// Reads all recipes of a source; returns how many there are.
@@ -89,8 +87,13 @@ fn checked(context: &Context, source: &CrateSource) -> Result<usize, CommandErro
     Ok(files.len())
 }
 
-fn usual_name(place: &str) -> Result<PackageName, CommandError> {
-    let last = place.rsplit('/').next().unwrap_or_default();
+fn usual_name(source: &CrateSource) -> Result<PackageName, CommandError> {
+    let last = match source {
+        CrateSource::Git { git, .. } => git.rsplit('/').next(),
+        // Also of `.`, which is the end of an absolute path here.
+        CrateSource::Path { path } => Utf8Path::new(path).file_name(),
+    };
+    let last = last.unwrap_or_default();
     last.trim_end_matches(".git")
         .parse()
         .map_err(|error| CommandError::new(Kind::Usage, error).hint("name it: `--name NAME`"))
@@ -155,9 +158,8 @@ fn remove(context: &Context, name: &PackageName) -> Result<(), CommandError> {
     if !editor.remove_recipe_source(name) {
         return Err(unknown(name));
     }
-    save(context, &session, &editor.to_string())?;
-    context.ui.success(format!("Removed {name}"));
-    Ok(())
+    let words = ("Would remove", "Removed");
+    save(context, &session, &editor.to_string(), words, name.as_str())
 }
 
 fn update(context: &Context, names: &[PackageName]) -> Result<(), CommandError> {
@@ -167,7 +169,7 @@ fn update(context: &Context, names: &[PackageName]) -> Result<(), CommandError> 
     if let Some(name) = names.iter().find(|name| !sources.contains_key(*name)) {
         return Err(unknown(name));
     }
-    let mut moved = 0;
+    let mut moved = Vec::new();
     for (name, source) in &sources {
         let CrateSource::Git { git, rev, folder } = source else {
             continue;
@@ -190,12 +192,14 @@ fn update(context: &Context, names: &[PackageName]) -> Result<(), CommandError> 
         context
             .ui
             .data(format!("{name} {} → {}", &rev[..12], &new[..12]));
-        moved += 1;
+        moved.push(name.as_str());
     }
-    if moved > 0 {
-        save(context, &session, &editor.to_string())?;
+    if moved.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let words = ("Would move", "Moved");
+    let what = moved.join(", ");
+    save(context, &session, &editor.to_string(), words, &what)
 }
 
 fn unknown(name: &PackageName) -> CommandError {
@@ -203,12 +207,21 @@ fn unknown(name: &PackageName) -> CommandError {
         .hint("see which there are: `orlop recipe source list`")
 }
 
-fn save(context: &Context, session: &Session, manifest: &str) -> Result<(), CommandError> {
+/// Writes the manifest, and says what was done; or what would be.
+fn save(
+    context: &Context,
+    session: &Session,
+    manifest: &str,
+    (would, did): (&str, &str),
+    what: &str,
+) -> Result<(), CommandError> {
     Manifest::parse("orlop.toml", manifest)?;
     if context.global.dry_run {
+        context.ui.status(format!("{would} {what}"));
         return Ok(());
     }
     change::write(&session.profile.manifest_path(), manifest)?;
+    context.ui.success(format!("{did} {what}"));
     context
         .ui
         .hint("use it for what is installed: `orlop sync`");

@@ -151,6 +151,15 @@ pub(super) fn stats(context: &Context, arguments: &Stats) -> Result<(), CommandE
         ))
         .hint("install one: `orlop install ripgrep`"));
     }
+    if context.global.dry_run {
+        let programs = generation.apps.iter().flat_map(|app| &app.binaries);
+        context.ui.status(format!(
+            "Would start {} programs {} times, both ways",
+            programs.count(),
+            arguments.rounds
+        ));
+        return Ok(());
+    }
     // What is linked for the occasion belongs to no generation.
     let _no_gc = store.use_store()?;
     let counterparts = counterpart::link(context, &store, &generation)?;

@@ -115,6 +115,19 @@ impl Lock {
         self.snapshot
     }
 
+    /// Whether another lock says the same of every app, as of whatever state of the index.
+    pub fn is_alike(&self, other: &Self) -> bool {
+        let at_once = |lock: &Self| {
+            let mut lock = lock.clone();
+            lock.snapshot = Timestamp::UNIX_EPOCH;
+            for app in lock.apps.values_mut() {
+                app.snapshot = Timestamp::UNIX_EPOCH;
+            }
+            lock
+        };
+        at_once(self) == at_once(other)
+    }
+
     /// Returns the versions that most of the apps of policy `shared` chose.
     pub fn votes(&self) -> &Votes {
         &self.votes

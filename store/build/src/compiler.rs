@@ -107,17 +107,23 @@ pub fn set_default(store: &Store, name: &str) -> Result<(), ImportError> {
 /// Lets a compiler go; gc then removes it, once no app needs it any more. The default one can go
 /// only as the last.
 pub fn remove(store: &Store, name: &str) -> Result<(), ImportError> {
-    let path = find(store, name)?;
+    let path = removable(store, name)?;
     if store.roots()?.get(DEFAULT) == Some(&path) {
-        if roots(store)?.len() > 1 {
-            return Err(ImportError::DefaultCompiler {
-                name: name.to_owned(),
-            });
-        }
         store.remove_root(DEFAULT)?;
     }
     store.remove_root(&format!("{ROOTS}{name}"))?;
     Ok(())
+}
+
+/// Returns the object of a compiler that [`remove`] would let go, or why it would not.
+pub fn removable(store: &Store, name: &str) -> Result<StorePath, ImportError> {
+    let path = find(store, name)?;
+    if store.roots()?.get(DEFAULT) == Some(&path) && roots(store)?.len() > 1 {
+        return Err(ImportError::DefaultCompiler {
+            name: name.to_owned(),
+        });
+    }
+    Ok(path)
 }
 
 fn roots(store: &Store) -> Result<BTreeMap<String, StorePath>, ImportError> {
@@ -130,7 +136,8 @@ fn roots(store: &Store) -> Result<BTreeMap<String, StorePath>, ImportError> {
         .collect())
 }
 
-fn find(store: &Store, name: &str) -> Result<StorePath, ImportError> {
+/// Returns the object of a compiler.
+pub fn find(store: &Store, name: &str) -> Result<StorePath, ImportError> {
     let unknown = || ImportError::UnknownCompiler {
         name: name.to_owned(),
     };

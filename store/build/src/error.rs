@@ -91,3 +91,12 @@ pub struct FailedBuild {
     /// The end of the log.
     pub last_lines: Vec<String>,
 }
+
+impl FailedBuild {
+    /// Whether it failed for want of room on the disk, by what it said at the end.
+    pub fn lacks_room(&self) -> bool {
+        let said = ["No space left on device", "Disk quota exceeded"];
+        let mut lines = self.last_lines.iter();
+        lines.any(|line| said.iter().any(|words| line.contains(words)))
+    }
+}

@@ -91,7 +91,7 @@ impl Mark {
         let strays = strays.iter().filter_map(|name| name.parse().ok());
         paths.extend(strays.filter(|path| !roots.contains(path) && !reached.contains(path)));
         Ok(Self {
-            options: *options,
+            options: options.clone(),
             version,
             registered,
             generations,

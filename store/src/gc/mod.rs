@@ -40,10 +40,12 @@ use crate::staging;
 use crate::store::Store;
 
 /// What may go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct GcOptions {
     /// Which generations stay; all if it has no rule.
     pub keep: Keep,
+    /// The profile whose generations may go; none means all profiles.
+    pub profile: Option<String>,
     /// Stop when that many bytes are freed.
     pub max_freed: Option<u64>,
     /// Whether to drop what only linking anew needs, but for that of current generations.
@@ -78,7 +80,7 @@ pub struct GcReport {
 /// See [`Store::plan_gc`].
 pub(crate) fn plan(store: &Store, options: &GcOptions) -> Result<GcPlan, StoreError> {
     let mut generations = BTreeMap::new();
-    for name in store.profiles()? {
+    for name in expiring(store, options)? {
         let expired = store.profile(&name)?.expired(options.keep)?;
         if !expired.is_empty() {
             generations.insert(name, expired);
@@ -111,7 +113,7 @@ pub(crate) fn run(
 ) -> Result<GcReport, StoreError> {
     let _only_one = StepLock::telling(store.home(), "gc", waiting)?;
     staging::remove_leftovers(&store.home().join(staging::FOLDER))?;
-    let generations = remove_generations(store, options.keep, waiting)?;
+    let generations = remove_generations(store, options, waiting)?;
     failpoint::reached("gc.generations")?;
     let mark = Mark::new(store, options, Generations::new())?;
     failpoint::reached("gc.mark")?;
@@ -127,19 +129,28 @@ pub(crate) fn run(
     })
 }
 
+/// The profiles whose generations may go.
+fn expiring(store: &Store, options: &GcOptions) -> Result<Vec<String>, StoreError> {
+    let mut profiles = store.profiles()?;
+    if let Some(only) = &options.profile {
+        profiles.retain(|name| name == only);
+    }
+    Ok(profiles)
+}
+
 fn remove_generations(
     store: &Store,
-    keep: Keep,
+    options: &GcOptions,
     waiting: &mut dyn FnMut(String),
 ) -> Result<BTreeMap<String, Vec<u64>>, StoreError> {
     let mut removed = BTreeMap::new();
-    for name in store.profiles()? {
+    for name in expiring(store, options)? {
         let profile = store.profile(&name)?;
-        if profile.expired(keep)?.is_empty() {
+        if profile.expired(options.keep)?.is_empty() {
             continue;
         }
         let _lock = profile.lock(waiting)?;
-        let expired = profile.expired(keep)?;
+        let expired = profile.expired(options.keep)?;
         for &number in &expired {
             profile.remove(number)?;
         }

@@ -1,5 +1,6 @@
 //! [`Overlay`]: a registry in which some packages come from elsewhere.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use orlop_recipes::{PackageName, Version};
@@ -28,20 +29,44 @@ impl Locals {
         self.packages.is_empty()
     }
 
-    /// Makes a request prefer the patches.
+    /// Makes a request prefer the patches, also to what was locked.
     pub fn prefer(&self, request: &mut Request) {
         for (name, version) in &self.patches {
             let preferred = request.preferred.entry(name.clone()).or_default();
+            preferred.retain(|other| !are_compatible(other, version));
             preferred.push(version.clone());
         }
     }
 
-    /// Whether a locked app was made of the very same files, where it takes packages from here.
-    pub fn agrees(&self, locked: &LockedApp) -> bool {
-        locked.variants().iter().all(|variant| {
-            self.get(&variant.name, &variant.version)
-                .is_none_or(|local| local.release.checksum.to_string() == variant.checksum)
-        })
+    /// Whether a locked app was made of the very same files, where it takes packages from here. One
+    /// that may come from here and has another version here is that of the registry, or was from
+    /// here as well when it was locked, and is gone.
+    pub fn agrees(&self, locked: &LockedApp, index: &dyn Index) -> Result<bool, IndexError> {
+        let names: BTreeSet<_> = self.packages.keys().map(|(name, _)| name).collect();
+        let variants = locked.variants().iter();
+        for variant in variants.filter(|variant| names.contains(&variant.name)) {
+            let is_it = |release: &Release| {
+                release.version == variant.version
+                    && release.checksum.to_string() == variant.checksum
+            };
+            let is_there = match self.get(&variant.name, &variant.version) {
+                Some(local) => is_it(&local.release),
+                None if self.only.contains(&variant.name) => false,
+                None => index.releases(&variant.name)?.iter().any(is_it),
+            };
+            if !is_there {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether there is a patch that a locked app does not take. Whether it could take it now, only
+    /// an answer tells.
+    pub fn has_more_patches(&self, locked: &LockedApp) -> bool {
+        let packages = locked.packages();
+        let mut patches = self.patches.iter();
+        patches.any(|(name, version)| !packages.contains(&(name, version)))
     }
 
     /// Adds the packages to what a case holds.
@@ -65,6 +90,16 @@ impl Locals {
     fn get(&self, name: &PackageName, version: &Version) -> Option<&LocalPackage> {
         self.packages.get(&(name.clone(), version.clone()))
     }
+}
+
+/// Whether a requirement of one version allows the other, whichever is the newer.
+fn are_compatible(one: &Version, other: &Version) -> bool {
+    let leading = |version: &Version| match (version.major, version.minor, version.patch) {
+        (0, 0, patch) => (0, 0, patch),
+        (0, minor, _) => (0, minor, 0),
+        (major, _, _) => (major, 0, 0),
+    };
+    leading(one) == leading(other)
 }
 
 impl Index for Overlay<'_> {
