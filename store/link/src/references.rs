@@ -103,6 +103,9 @@ impl<'a> References<'a> {
                 let (Some(member), Some(node)) = (self.members.get(key), nodes.get_mut(key)) else {
                     continue;
                 };
+                // What the program defines as well must be one with it.
+                let own = &program.own.defined;
+                node.anchored |= member.foreign().any(|name| own.contains_key(name));
                 for name in member.symbols.undefined.keys().map(String::as_str) {
                     // Whose it means, a library's or that of another crate, is decided program by
                     // program.
@@ -254,28 +257,36 @@ impl Member {
     fn single(&self) -> impl Iterator<Item = &str> {
         let ours = self.name != crate::line::STD;
         let names = self.symbols.defined.keys().map(String::as_str);
-        names.filter(move |name| {
-            ours && !is_rust(name) && !EVERYWHERE.iter().any(|start| name.starts_with(start))
-        })
+        names.filter(move |name| ours && !is_rust(name) && !is_everywhere(name))
     }
 
-    /// Returns the visible names it defines that another member may define too: those of Rust hold
-    /// the crate's own hash.
+    /// Returns the names it defines that another member may define too, and of which a program has
+    /// one: what can be seen, and hidden variables that are merged. Those of Rust hold the crate's
+    /// own hash.
     fn foreign(&self) -> impl Iterator<Item = &str> {
         let ours = self.name != crate::line::STD;
-        let names = self
-            .symbols
-            .defined
-            .iter()
-            .filter(move |(_, hidden)| ours && !**hidden);
+        let Symbols {
+            defined, merged, ..
+        } = &self.symbols;
+        let visible = defined.iter().filter(|(_, hidden)| !**hidden);
+        let constant = |name: &&String| CONSTANT.iter().any(|start| name.starts_with(start));
+        let merged = merged.iter().filter(move |name| !constant(name));
+        let names = visible.map(|(name, _)| name).chain(merged);
         names
-            .map(|(name, _)| name.as_str())
-            .filter(|name| !is_rust(name))
+            .map(String::as_str)
+            .filter(move |name| ours && !is_rust(name) && !is_everywhere(name))
     }
 }
 
+/// What C++ compilers write down of classes: the same wherever it is.
+const CONSTANT: [&str; 5] = ["_ZTV", "_ZTI", "_ZTS", "_ZTT", "_ZTC"];
+
 /// Names that any object may define and that stand for the same everywhere.
 const EVERYWHERE: [&str; 3] = ["DW.ref.", "anon.", "__rustc_debug_gdb_scripts_section__"];
+
+fn is_everywhere(name: &str) -> bool {
+    EVERYWHERE.iter().any(|start| name.starts_with(start))
+}
 
 /// Whether a name is mangled as rustc does it, in either way. A C++ variable whose name has 17
 /// letters, an `h` first, is nearly so.
