@@ -260,6 +260,17 @@ fn cpp_of_a_program_is_one_with_that_of_its_crates() {
         );
     let says = [("first", "4101 4202 4303\n"), ("second", "4101\n")];
     check_all(&env, &says, "first second");
+    // The border was drawn before the program came.
+    let third = Package::new("third", "1.0.0").needs("left", "1");
+    env.registry
+        .publish(third.main("fn main() { println!(\"{}\", left::count()); }"));
+    drop(env.run("remove first second").success());
+    let other = [("second", "4101\n"), ("third", "4101\n")];
+    check(&env, "shared", &other, "second third");
+    assert_eq!(libraries(&env, "third"), 1);
+    drop(env.run("install first").success());
+    let first = env.program("first").success();
+    assert_eq!(first.stdout, "4101 4202 4303\n");
 }
 
 /// As code is compiled with `-fvisibility=hidden`: one of it in an image, and a program that Cargo
