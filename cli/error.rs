@@ -142,11 +142,13 @@ impl CommandError {
     }
 }
 
-/// An error and its causes, outermost first, repetitions left out.
+/// An error and its causes, outermost first, repetitions left out. Build scripts, linkers and files
+/// of strangers are quoted in them: nothing is left that could command a terminal.
 pub(crate) fn chain(error: &(dyn StdError + 'static)) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for cause in causes(error) {
-        let line = cause.to_string();
+        let harmless = |letter: &char| !letter.is_control() || matches!(letter, '\n' | '\t');
+        let line: String = cause.to_string().chars().filter(harmless).collect();
         if lines.last().is_none_or(|last| !last.ends_with(&line)) {
             lines.push(line);
         }

@@ -89,3 +89,30 @@ fn a_linker_of_a_crate_makes_files_and_no_links() {
         .says("the linker made no file");
     is_untouched(&victim);
 }
+
+/// What a stranger's code says must not command the terminal of who reads it.
+#[test]
+fn errors_have_no_control_letters() {
+    let env = Env::new();
+    let script = |line: &str| format!("fn main() {{ println!(\"{line}\"); }}");
+    let package = |name: &str, line: &str| {
+        let package = Package::new(name, "1.0.0").main("fn main() {}");
+        package.file("build.rs", &script(line))
+    };
+    let command = "\\u{1b}]0;owned\\u{7}";
+    env.registry
+        .publish(package("kit", &format!("cargo::error=left{command}right")))
+        .publish(package("kat", &format!("cargo::nothing{command}=1")))
+        .publish(package(
+            "kot",
+            &format!("cargo:rustc-link-arg-bins=-Wl,--left{command}right"),
+        ));
+    for (name, says) in [
+        ("kit", "left]0;ownedright"),
+        ("kat", "nothing]0;owned"),
+        ("kot", "left]0;ownedright"),
+    ] {
+        let run = env.run(&format!("install {name}")).fails(5).says(says);
+        assert!(!run.stderr.contains(['\u{1b}', '\u{7}']), "{run}");
+    }
+}

@@ -218,10 +218,76 @@ const SHARED_HEADER: &str = "inline int &counter() { static int count = 0; retur
 
 #[test]
 fn cpp_archives_keep_one_copy_of_what_they_have_in_common() {
+    check_cpp(SHARED_HEADER);
+}
+
+/// A program may have some of it itself, beside what its crates have.
+#[test]
+fn cpp_of_a_program_is_one_with_that_of_its_crates() {
+    let count = |function: &str| {
+        format!(
+            "{SHARED_HEADER}extern \"C\" int {function}() {{ ++counter();\n\
+             return counter() + ++Holder<int>::value * 100; }}\n"
+        )
+    };
+    let declared = |function: &str| format!("unsafe extern \"C\" {{ fn {function}() -> i32; }}\n");
+    let more = "    println!(\"cargo:rustc-link-lib=stdc++\");\n";
+    let env = Env::new();
+    env.registry.publish(
+        Package::new("left", "1.0.0")
+            .file("code.cc", &count("left_count"))
+            .file("build.rs", &archive("c++", "code.cc", "left_count", more))
+            .lib(&format!(
+                "{}#[inline(never)] pub fn count() -> i32 {{ unsafe {{ left_count() }} }}",
+                declared("left_count")
+            )),
+    );
+    let main = |body: &str| format!("{}fn main() {{ {body} }}", declared("own_count"));
+    env.registry
+        .publish(
+            Package::new("first", "1.0.0")
+                .needs("left", "1")
+                .file("code.cc", &count("own_count"))
+                .file("build.rs", &archive("c++", "code.cc", "own_count", more))
+                .main(&main(
+                    "println!(\"{} {} {}\", left::count(), unsafe { own_count() }, left::count());",
+                )),
+        )
+        .publish(
+            Package::new("second", "1.0.0")
+                .needs("left", "1")
+                .main("fn main() { println!(\"{}\", left::count()); }"),
+        );
+    let says = [("first", "4101 4202 4303\n"), ("second", "4101\n")];
+    check_all(&env, &says, "first second");
+    // The border was drawn before the program came.
+    let third = Package::new("third", "1.0.0").needs("left", "1");
+    env.registry
+        .publish(third.main("fn main() { println!(\"{}\", left::count()); }"));
+    drop(env.run("remove first second").success());
+    let other = [("second", "4101\n"), ("third", "4101\n")];
+    check(&env, "shared", &other, "second third");
+    assert_eq!(libraries(&env, "third"), 1);
+    drop(env.run("install first").success());
+    let first = env.program("first").success();
+    assert_eq!(first.stdout, "4101 4202 4303\n");
+}
+
+/// As code is compiled with `-fvisibility=hidden`: one of it in an image, and a program that Cargo
+/// links is one image.
+#[test]
+fn cpp_archives_keep_one_copy_of_what_they_hide() {
+    check_cpp(&format!(
+        "#pragma GCC visibility push(hidden)\n{SHARED_HEADER}#pragma GCC visibility pop\n"
+    ));
+}
+
+#[track_caller]
+fn check_cpp(header: &str) {
     let env = Env::new();
     for (name, function) in [("left", "left_count"), ("right", "right_count")] {
         let text = format!(
-            "{SHARED_HEADER}#include <string>\n#include <stdexcept>\n\
+            "{header}#include <string>\n#include <stdexcept>\n\
              extern \"C\" int {function}() {{ std::string text(\"x\");\n\
              try {{ if (text.size() == 1) throw std::runtime_error(\"one\"); }}\n\
              catch (const std::exception &) {{ ++counter(); }}\n\

@@ -45,6 +45,9 @@ pub struct Place {
 pub struct Symbols {
     /// Names that are defined, and whether only inside their image.
     pub defined: BTreeMap<String, bool>,
+    /// Of the names that are defined only inside their image, those of variables that others may
+    /// define, too: one image has one of them.
+    pub merged: BTreeSet<String>,
     /// Names that are asked for and not defined here, and whether they may only come from the
     /// same image.
     pub undefined: BTreeMap<String, bool>,
@@ -68,6 +71,9 @@ impl Symbols {
         for object in &objects {
             for symbol in object.symbols()? {
                 names.add(symbol.name, symbol.defined, symbol.hidden);
+                if symbol.defined && symbol.hidden && symbol.merged {
+                    all.merged.insert(symbol.name.to_owned());
+                }
             }
             for section in object.sections()? {
                 all.bytes = all.bytes.saturating_add(section.bytes);
@@ -98,6 +104,7 @@ impl Symbols {
             for (name, hidden) in &part.undefined {
                 names.add(name, false, *hidden);
             }
+            all.merged.extend(part.merged.iter().cloned());
             all.gatherable.extend(part.gatherable.iter().cloned());
             all.runs_before_main |= part.runs_before_main;
             all.bytes = all.bytes.saturating_add(part.bytes);

@@ -9,7 +9,9 @@ use std::ops::Range;
 use goblin::container::Ctx;
 use goblin::elf::header::{ELFCLASS64, ELFDATA2LSB, ELFMAG, ET_REL};
 use goblin::elf::section_header::{SHN_UNDEF, SHT_SYMTAB};
-use goblin::elf::sym::{STB_LOCAL, STV_DEFAULT, STV_PROTECTED, Symtab};
+use goblin::elf::sym::{
+    STB_GNU_UNIQUE, STB_LOCAL, STB_WEAK, STT_OBJECT, STT_TLS, STV_DEFAULT, STV_PROTECTED, Symtab,
+};
 use goblin::elf::{Elf, SectionHeader};
 
 use crate::archive::members;
@@ -83,6 +85,8 @@ pub(crate) struct Symbol<'a> {
     pub(crate) defined: bool,
     /// Whether it may not be seen outside the linked image.
     pub(crate) hidden: bool,
+    /// Whether it stands for a variable that several objects may define, of which one is kept.
+    pub(crate) merged: bool,
     /// Where its `st_other` is in the file.
     pub(crate) other_at: usize,
     /// Where the offset of its name is in the object.
@@ -203,6 +207,8 @@ impl<'a> Object<'a> {
                 name: name.ok_or_else(|| self.outside("the name of a symbol"))?,
                 defined: symbol.st_shndx != SHN_UNDEF as usize,
                 hidden: !matches!(symbol.st_visibility(), STV_DEFAULT | STV_PROTECTED),
+                merged: matches!(symbol.st_bind(), STB_WEAK | STB_GNU_UNIQUE)
+                    && matches!(symbol.st_type(), STT_OBJECT | STT_TLS),
                 other_at: self.start + table.start + index * SYMBOL + ST_OTHER,
                 name_at: table.start + index * SYMBOL,
             });

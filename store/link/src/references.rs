@@ -103,6 +103,9 @@ impl<'a> References<'a> {
                 let (Some(member), Some(node)) = (self.members.get(key), nodes.get_mut(key)) else {
                     continue;
                 };
+                // What the program defines as well must be one with it.
+                let own = &program.own.defined;
+                node.anchored |= member.foreign().any(|name| own.contains_key(name));
                 for name in member.symbols.undefined.keys().map(String::as_str) {
                     // Whose it means, a library's or that of another crate, is decided program by
                     // program.
@@ -254,42 +257,80 @@ impl Member {
     fn single(&self) -> impl Iterator<Item = &str> {
         let ours = self.name != crate::line::STD;
         let names = self.symbols.defined.keys().map(String::as_str);
-        names.filter(move |name| {
-            ours && !is_rust(name) && !EVERYWHERE.iter().any(|start| name.starts_with(start))
-        })
+        names.filter(move |name| ours && !is_rust(name) && !is_everywhere(name))
     }
 
-    /// Returns the visible names it defines that another member may define too: those of Rust hold
-    /// the crate's own hash.
+    /// Returns the names it defines that another member may define too, and of which a program has
+    /// one: what can be seen, and hidden variables that are merged. Those of Rust hold the crate's
+    /// own hash.
     fn foreign(&self) -> impl Iterator<Item = &str> {
         let ours = self.name != crate::line::STD;
-        let names = self
-            .symbols
-            .defined
-            .iter()
-            .filter(move |(_, hidden)| ours && !**hidden);
+        let Symbols {
+            defined, merged, ..
+        } = &self.symbols;
+        let visible = defined.iter().filter(|(_, hidden)| !**hidden);
+        let constant = |name: &&String| CONSTANT.iter().any(|start| name.starts_with(start));
+        let merged = merged.iter().filter(move |name| !constant(name));
+        let names = visible.map(|(name, _)| name).chain(merged);
         names
-            .map(|(name, _)| name.as_str())
-            .filter(|name| !is_rust(name))
+            .map(String::as_str)
+            .filter(move |name| ours && !is_rust(name) && !is_everywhere(name))
     }
 }
+
+/// What C++ compilers write down of classes: the same wherever it is.
+const CONSTANT: [&str; 5] = ["_ZTV", "_ZTI", "_ZTS", "_ZTT", "_ZTC"];
 
 /// Names that any object may define and that stand for the same everywhere.
 const EVERYWHERE: [&str; 3] = ["DW.ref.", "anon.", "__rustc_debug_gdb_scripts_section__"];
 
-/// Whether a name is mangled as rustc does it, in either way.
+fn is_everywhere(name: &str) -> bool {
+    EVERYWHERE.iter().any(|start| name.starts_with(start))
+}
+
+/// Whether a name is mangled as rustc does it, in either way. A C++ variable whose name has 17
+/// letters, an `h` first, is nearly so.
 fn is_rust(name: &str) -> bool {
     let legacy = || {
         let hash = name
             .len()
             .checked_sub(20)
-            .and_then(|start| name.get(start..));
-        name.starts_with("_ZN") && hash.is_some_and(|hash| hash.starts_with("17h"))
+            .and_then(|start| name.get(start..)?.strip_prefix("17h")?.strip_suffix('E'));
+        let is_hash = |hash: &str| hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+        name.starts_with("_ZN") && hash.is_some_and(is_hash)
     };
-    name.starts_with("_R") || legacy()
+    // What may follow is in rustc's symbol mangling v0: a version, or a path.
+    let path = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit() || "CMXYNIB".contains(c));
+    name.strip_prefix("_R").is_some_and(path) || legacy()
 }
 
 /// Whether a name can stand between quotes in a script of the linker.
 pub(crate) fn is_plain(name: &str) -> bool {
     !name.contains(|letter: char| letter == '"' || letter.is_control())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_rust_are_told_from_others() {
+        for name in [
+            "_ZN5serde2de5visit17h0123456789abcdefE",
+            "_RNvCs1234_7mycrate3foo",
+            "_RINvNtC3std3mem8align_ofdEC8myCrate",
+        ] {
+            assert!(is_rust(name), "{name}");
+        }
+        for name in [
+            "inflate",
+            // `ns::hello_world_count` and `ns::f()`.
+            "_ZN2ns17hello_world_countE",
+            "_ZN2ns1fEv",
+            "_Release",
+            "_R",
+        ] {
+            assert!(!is_rust(name), "{name}");
+        }
+    }
 }

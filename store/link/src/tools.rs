@@ -96,7 +96,7 @@ impl Tools {
 }
 
 /// The version of everything that is linked: changed when other flags or other rules apply.
-pub(crate) const FORMAT: u64 = 4;
+pub(crate) const FORMAT: u64 = 5;
 
 /// Folders with shared libraries, on the host.
 #[derive(Debug, Clone, Default)]

@@ -4,7 +4,7 @@ use orlop_store::derivation::{Codegen, CrateKind, Lto, RustcCall};
 
 use super::{Run, Said};
 use crate::environment::folders;
-use crate::script::{Directives, LinkTarget};
+use crate::script::{Directives, LinkArgument, LinkTarget};
 use crate::workplace::Seen;
 
 /// The folder in the scratch folder that takes what a program's link would make: nothing, since
@@ -213,9 +213,6 @@ fn add_native(arguments: &mut Arguments, call: &RustcCall, said: &Said, seen: &S
     for folder in native_folders(call, said, seen) {
         arguments.pair("-L", folder);
     }
-    let Some(Run { directives, .. }) = &said.own else {
-        return;
-    };
     // A program gets them through its package's library, if there is one.
     let takes_libraries = match call.kind {
         CrateKind::Library | CrateKind::ProcMacro | CrateKind::Plugin | CrateKind::CLibrary(_) => {
@@ -224,14 +221,20 @@ fn add_native(arguments: &mut Arguments, call: &RustcCall, said: &Said, seen: &S
         CrateKind::Program { .. } => !call.has_library,
         CrateKind::BuildScript => false,
     };
-    if takes_libraries {
+    if let Some(Run { directives, .. }) = said.own.as_ref().filter(|_| takes_libraries) {
         for library in &directives.link_libraries {
             arguments.pair("-l", library);
         }
     }
-    for argument in &directives.link_arguments {
-        if applies(&argument.to, &call.kind) {
-            arguments.pair("-C", format!("link-arg={}", argument.argument));
+    let own = said.own.iter().map(|run| (run, true));
+    let others = said.reachable.iter().map(|run| (run, false));
+    for (Run { directives, .. }, is_own) in own.chain(others) {
+        for LinkArgument { to, argument } in &directives.link_arguments {
+            // Cargo once passed those of dependencies on by mistake, and has kept to that for
+            // libraries for C alone.
+            if (is_own || *to == LinkTarget::CLibraries) && applies(to, &call.kind) {
+                arguments.pair("-C", format!("link-arg={argument}"));
+            }
         }
     }
 }

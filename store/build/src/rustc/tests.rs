@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use insta::assert_snapshot;
 use orlop_store::derivation::{
-    Codegen, CrateKind, Extern, Isolation, Library, Lto, PackageTexts, RustcCall, Tools,
+    CLibrary, Codegen, CrateKind, Extern, Isolation, Library, Lto, PackageTexts, RustcCall, Tools,
 };
 use orlop_store::{Digest, JobView, StorePath};
 
@@ -480,6 +480,31 @@ fn a_program_beside_a_library_leaves_it_the_native_libraries() {
     };
     assert!(links(false).contains("\n-l static=own\n-l z\n"));
     assert!(!links(true).contains("\n-l"));
+}
+
+#[test]
+fn a_library_for_c_gets_link_arguments_of_dependencies_too() {
+    let library = CLibrary {
+        headers: BTreeMap::new(),
+        pkg_config: "net".into(),
+    };
+    let call = call(CrateKind::CLibrary(Box::new(library)));
+    let other = || Run {
+        directives: Directives {
+            link_arguments: own().directives.link_arguments,
+            ..dependency().directives
+        },
+        ..dependency()
+    };
+    let ends = |own| {
+        let reachable = vec![other()];
+        let line = line(&call, &Said { own, reachable });
+        let arguments = line.lines().filter(|line| line.contains("link-arg=-"));
+        arguments.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let [driver, all, c] = ["-fuse-ld=bfd", "-all", "-c"].map(|arg| format!("-C link-arg={arg}"));
+    assert_eq!(ends(None), [driver.clone(), c.clone()]);
+    assert_eq!(ends(Some(own())), [driver, all, c.clone(), c]);
 }
 
 #[test]
