@@ -284,6 +284,15 @@ impl MemoryRelease {
         self
     }
 
+    /// Sets the features without which the last program added is not built.
+    #[must_use]
+    pub fn requires<'a>(mut self, features: impl IntoIterator<Item = &'a str>) -> Self {
+        if let Some(program) = self.package.binaries.last_mut() {
+            program.required_features = features.into_iter().map(str::to_owned).collect();
+        }
+        self
+    }
+
     /// Sets the feature resolver it asks for as a root.
     #[must_use]
     pub fn resolver(mut self, version: ResolverVersion) -> Self {
