@@ -229,7 +229,12 @@ impl From<IndexError> for CommandError {
 
 impl From<LockError> for CommandError {
     fn from(error: LockError) -> Self {
-        Self::new(transfer_kind(&error), error)
+        let kind = match &error {
+            LockError::OtherArchive(other) if other.index.is_some() => Kind::Untrusted,
+            error => transfer_kind(error),
+        };
+        let hints = error.hints();
+        Self::new(kind, error).hints(hints)
     }
 }
 

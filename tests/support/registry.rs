@@ -57,11 +57,10 @@ impl Package {
     pub(crate) fn locks(self, used: &str, used_version: &str) -> Self {
         let Self { name, version, .. } = &self;
         let source = "registry+https://example.test/index";
-        let zeros = "0".repeat(64);
         let lock = format!(
             "version = 4\n\n[[package]]\nname = \"{name}\"\nversion = \"{version}\"\n\
              dependencies = [\n \"{used}\",\n]\n\n[[package]]\nname = \"{used}\"\n\
-             version = \"{used_version}\"\nsource = \"{source}\"\nchecksum = \"{zeros}\"\n"
+             version = \"{used_version}\"\nsource = \"{source}\"\n"
         );
         self.file("Cargo.lock", &lock)
     }

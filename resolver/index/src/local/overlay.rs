@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use orlop_recipes::{PackageName, Version};
 use orlop_resolver::case::Recorder;
-use orlop_resolver::{Index, IndexError, LockedApp, Package, Release, Request, Resolution};
+use orlop_resolver::{
+    Index, IndexError, LockedApp, LockedVariant, Package, Release, Request, Resolution,
+};
 
 use super::{LocalPackage, Locals};
 
@@ -28,20 +30,25 @@ impl Locals {
         self.packages.is_empty()
     }
 
-    /// Makes a request prefer the patches.
+    /// Makes a request prefer the patches, also to what a lock had before there were any.
     pub fn prefer(&self, request: &mut Request) {
         for (name, version) in &self.patches {
-            let preferred = request.preferred.entry(name.clone()).or_default();
-            preferred.push(version.clone());
+            request.prefer(name, version);
         }
     }
 
-    /// Whether a locked app was made of the very same files, where it takes packages from here.
+    /// Whether a locked app was made of the very same files, where it takes packages from here, and
+    /// of all patches. It may have no use for one: then it is asked for again in vain.
     pub fn agrees(&self, locked: &LockedApp) -> bool {
-        locked.variants().iter().all(|variant| {
+        let is_same = |variant: &LockedVariant| {
             self.get(&variant.name, &variant.version)
                 .is_none_or(|local| local.release.checksum.to_string() == variant.checksum)
-        })
+        };
+        let has = |(name, version): &(PackageName, Version)| {
+            let mut variants = locked.variants().iter();
+            variants.any(|variant| variant.name == *name && variant.version == *version)
+        };
+        locked.variants().iter().all(is_same) && self.patches.iter().all(has)
     }
 
     /// Adds the packages to what a case holds.
