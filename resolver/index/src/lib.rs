@@ -49,7 +49,7 @@ mod testing;
 pub use contents::ContentsError;
 pub use download::Archive;
 pub use error::{
-    ArchiveError, DownloadError, EntryError, HttpError, ManifestError, OpenError, Reason,
+    ArchiveError, DownloadError, EntryError, HttpError, ManifestError, NotText, OpenError, Reason,
     TemplateError,
 };
 pub use http::Patience;
