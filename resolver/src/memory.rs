@@ -316,6 +316,7 @@ pub fn need(text: &str) -> Need {
     let dependency = ReleaseDependency {
         name: Arc::from(name),
         package: read(name),
+        renamed: false,
         requirement: read::<VersionReq>(requirement),
         features: Vec::new(),
         default_features: true,
@@ -341,6 +342,7 @@ impl Need {
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
         self.dependency.name = Arc::from(name);
+        self.dependency.renamed = true;
         self
     }
 

@@ -217,6 +217,7 @@ fn dependency(line: LineDependency) -> Result<Option<ReleaseDependency>, String>
     let features = line.features.into_iter().filter(|name| !name.is_empty());
     Ok(Some(ReleaseDependency {
         name,
+        renamed: line.package.is_some(),
         package: line.package.unwrap_or(line.name),
         requirement,
         features: features.map(Arc::from).collect(),
@@ -285,6 +286,7 @@ mod tests {
               {
                 "name": "alias",
                 "package": "real",
+                "renamed": true,
                 "requirement": "^1",
                 "features": [
                   "x"

@@ -318,6 +318,7 @@ impl Reader<'_> {
         };
         Ok(ReleaseDependency {
             name: Arc::from(name),
+            renamed: details.contains_key("package"),
             package: package_of(name, details)
                 .parse()
                 .map_err(|error| wrong(&error))?,
