@@ -14,7 +14,7 @@ use orlop_index::{DownloadError, LocalError, OpenError, Reason, SourceError};
 use orlop_link::LinkError;
 use orlop_loader::Refusal;
 use orlop_plan::{MissingTool, PlanError};
-use orlop_recipes::RecipeError;
+use orlop_recipes::{FeatureName, RecipeError};
 use orlop_resolver::{IndexError, LockError, ResolveError};
 use orlop_store::{FetchError, StoreError};
 
@@ -262,7 +262,12 @@ impl From<IndexError> for CommandError {
 
 impl From<LockError> for CommandError {
     fn from(error: LockError) -> Self {
-        Self::new(transfer_kind(&error), error)
+        let kind = match &error {
+            LockError::OtherArchive(other) if other.index.is_some() => Kind::Untrusted,
+            error => transfer_kind(error),
+        };
+        let hints = error.hints();
+        Self::new(kind, error).hints(hints)
     }
 }
 
@@ -273,16 +278,34 @@ impl From<PlanError> for CommandError {
             _ => Kind::Unsatisfiable,
         };
         let hints = match &error {
-            PlanError::ProgramsNeedFeatures { name, features } => features
-                .first()
-                .map(|feature| format!("switch one on: `orlop install {name} -F {feature}`"))
+            PlanError::ProgramsNeedFeatures { name, programs } => programs
+                .values()
+                .filter(|features| own_features(features))
+                .min_by_key(|features| features.len())
+                .map(|features| switch_on(name, features))
                 .into_iter()
                 .collect(),
+            PlanError::ProgramNeedsFeatures { name, features, .. } if own_features(features) => {
+                vec![switch_on(name, features)]
+            }
             PlanError::MissingTools { missing } => tool_hints(missing),
             _ => Vec::new(),
         };
         Self::new(kind, error).hints(hints)
     }
+}
+
+/// Whether features can be asked for: those of dependencies cannot.
+fn own_features(features: &BTreeSet<String>) -> bool {
+    features
+        .iter()
+        .all(|feature| feature.parse::<FeatureName>().is_ok())
+}
+
+fn switch_on(name: &str, features: &BTreeSet<String>) -> String {
+    let features: Vec<&str> = features.iter().map(String::as_str).collect();
+    let features = features.join(",");
+    format!("switch them on: `orlop install {name} -F {features}`")
 }
 
 /// Says which packages bring what is missing.

@@ -1,12 +1,10 @@
-//! What a manifest or a lock names and is there no longer: who wants it, and how to do without.
+//! What a manifest names and is there no longer: who wants it, and how to do without.
 
 use std::error::Error as StdError;
 use std::fmt;
 
 use camino::Utf8Path;
-use orlop_index::Reason;
 use orlop_recipes::{CrateSource, Manifest, PackageName, Recipe};
-use orlop_resolver::LockError;
 use orlop_store::Profile;
 
 use crate::context::Context;
@@ -104,22 +102,4 @@ fn is_source_gone(context: &Context, source: &CrateSource) -> bool {
 fn is_gone(context: &Context, path: &str) -> bool {
     let path = context.absolute(Utf8Path::new(path));
     path.is_ok_and(|path| !path.exists())
-}
-
-/// Says the way on from a locked release that the registry does not have: one that a recipe does not
-/// give any more, mostly.
-pub(crate) fn from_index(error: LockError, app: &PackageName) -> CommandError {
-    let is_gone = match &error {
-        LockError::Index(error) => matches!(
-            error.source.downcast_ref(),
-            Some(Reason::NoSuchRelease { .. })
-        ),
-        _ => false,
-    };
-    let error = CommandError::from(error);
-    if is_gone {
-        error.hint(format!("choose its versions anew: `orlop upgrade {app}`"))
-    } else {
-        error
-    }
 }

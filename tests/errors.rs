@@ -216,6 +216,27 @@ fn a_way_out_of_versions_that_break() {
 }
 
 #[test]
+fn programs_behind_features_and_the_way_to_them() {
+    let env = with_app();
+    let behind = "[[bin]]\nname = \"behind\"\npath = \"src/main.rs\"\n\
+                  required-features = [\"first\", \"second\"]";
+    env.registry.publish(
+        Package::new("behind", "1.0.0")
+            .feature("first", &[])
+            .feature("second", &[])
+            .main("fn main() {}")
+            .tables(behind),
+    );
+    env.run("install behind")
+        .fails(4)
+        .says("`behind` needs `first`, `second`")
+        .says("`orlop install behind -F first,second`");
+    as_before(&env);
+    env.run("install behind -F first,second").success();
+    env.program("behind").success();
+}
+
+#[test]
 fn a_build_script_that_fails() {
     let env = with_app();
     env.registry.publish(

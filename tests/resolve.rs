@@ -558,10 +558,63 @@ fn versions_of_a_project_and_its_patches_go_on() {
     write("mine.toml", recipe);
     env.run("sync")
         .fails(1)
-        .says("no version 1.0.6")
-        .says("hint: choose its versions anew: `orlop upgrade mine`");
+        .says("the lock file has `shared 1.0.6` for `mine`, which the index does not have")
+        .says("`orlop upgrade mine`");
     env.run("upgrade mine").success();
     assert_eq!(env.program("mine").success().stdout, "0.9.0 2\n");
+}
+
+/// The lock still has the patched files: neither may they be built under the name of the registry's,
+/// nor may the registry's come unasked.
+#[test]
+fn a_patch_that_is_gone_is_not_built_any_more() {
+    let env = with_graph();
+    std::fs::create_dir_all(env.path("fork/src")).unwrap();
+    env.write(
+        "fork/Cargo.toml",
+        "[package]\nname = \"shared\"\nversion = \"1.1.0\"\n[features]\nstd = []\n[workspace]\n",
+    );
+    env.write("fork/src/lib.rs", "pub const N: u8 = 42;");
+    let recipe = "schema = 1\n[app]\nname = \"mine\"\ncrate = \"app\"\n";
+    let patch = "[app.patch]\nshared = { path = \"fork\" }\n";
+    let file = env.write("mine.toml", &format!("{recipe}{patch}"));
+    env.orlop(["install", file.to_str().unwrap()]).success();
+    assert_eq!(env.program("app").success().stdout, "42\n");
+    env.write("mine.toml", recipe);
+    env.run("sync")
+        .fails(3)
+        .says("the lock file has `shared 1.1.0` for `mine` with the SHA-256")
+        .says("`orlop upgrade mine`");
+    env.run("upgrade mine").success();
+    assert_eq!(env.program("app").success().stdout, "2\n");
+    env.run("sync").success();
+    // One that is new is taken at once, also where the lock has a later version.
+    env.write(
+        "fork/Cargo.toml",
+        "[package]\nname = \"shared\"\nversion = \"1.0.5\"\n[features]\nstd = []\n[workspace]\n",
+    );
+    env.write("mine.toml", &format!("{recipe}{patch}"));
+    env.run("sync").success();
+    assert_eq!(env.program("app").success().stdout, "42\n");
+}
+
+#[test]
+fn what_to_do_about_a_damaged_lock_file_is_told_and_works() {
+    let env = with_graph();
+    env.run("install app").success();
+    let lock = env.home().join("profiles/default/orlop.lock");
+    for damage in [
+        "garbage",
+        "schema = 2\nsnapshot = \"2026-11-22T00:00:00Z\"\n[[app]]\n",
+    ] {
+        std::fs::write(&lock, damage).unwrap();
+        env.run("sync")
+            .fails(1)
+            .says("cannot read the lock file")
+            .says("delete the lock file and run `orlop sync`");
+        std::fs::remove_file(&lock).unwrap();
+        env.run("sync").success();
+    }
 }
 
 #[test]

@@ -260,7 +260,15 @@ impl Work<'_> {
             self.profile.lock_path()
         };
         match fs_err::read_to_string(&path) {
-            Ok(text) => Ok(Lock::parse(path.as_str(), &text)?),
+            Ok(text) => Lock::parse(path.as_str(), &text).map_err(|error| {
+                let is_damage = error.is_damage();
+                let error = CommandError::from(error);
+                if is_damage {
+                    error.hint("delete the lock file and run `orlop sync` to solve anew")
+                } else {
+                    error
+                }
+            }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 Ok(Lock::new(self.context.now))
             }
@@ -351,9 +359,7 @@ impl Work<'_> {
         let answer = match locked.filter(is_kept) {
             Some(locked) if wanted.locals.agrees(locked, index)? => {
                 let index = &wanted.locals.over(index);
-                let known = locked.resolution(index);
-                let known = known.map_err(|error| gone::from_index(error, &wanted.name))?;
-                Some((known, locked.clone()))
+                Some((locked.resolution(index)?, locked.clone()))
             }
             _ => None,
         };

@@ -14,7 +14,7 @@ use crate::package::Package;
 use crate::request::Request;
 
 /// The shape of the file.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// Questions, and what the index answered to the resolver.
 #[derive(Debug, Clone, Serialize, Deserialize)]

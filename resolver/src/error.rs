@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use orlop_recipes::{FeatureName, NameError, PackageName, Version, VersionReq};
 
 use crate::index::IndexError;
+use crate::platform::TargetError;
 use crate::published::PublishedLockError;
 
 /// Why a request has no answer.
@@ -80,7 +81,7 @@ pub enum ResolveError {
         target: String,
         /// Why.
         #[source]
-        source: Box<cfg_expr::ParseError>,
+        source: Box<TargetError>,
     },
     /// A release has a feature that is not a name.
     #[error("cannot use a feature of `{package} {version}`")]

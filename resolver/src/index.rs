@@ -80,8 +80,11 @@ pub type Features = BTreeMap<Arc<str>, Arc<[Arc<str>]>>;
 pub struct ReleaseDependency {
     /// The key in the dependent's manifest: the name its features and its code use.
     pub name: Arc<str>,
-    /// The package behind it (differs from `name` when renamed).
+    /// The package behind it.
     pub package: PackageName,
+    /// Whether the manifest names the package beside the key: then code uses `name`, even if both
+    /// are equal, whatever the library is called.
+    pub renamed: bool,
     /// The accepted versions.
     pub requirement: VersionReq,
     /// The features asked for.

@@ -55,6 +55,7 @@ pub use index::{
 };
 pub use lock::{Lock, LockError, LockedApp, LockedDependency, LockedVariant};
 pub use package::{About, BinaryTarget, LibraryTarget, Package, ResolverVersion, ScriptTarget};
+pub use platform::{Target, TargetError};
 pub use plugin::{Mismatch, resolve_plugin};
 pub use published::{exactly, resolve_locked};
 pub use remedy::ways_out;

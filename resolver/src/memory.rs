@@ -284,6 +284,15 @@ impl MemoryRelease {
         self
     }
 
+    /// Sets the features without which the last program added is not built.
+    #[must_use]
+    pub fn requires<'a>(mut self, features: impl IntoIterator<Item = &'a str>) -> Self {
+        if let Some(program) = self.package.binaries.last_mut() {
+            program.required_features = features.into_iter().map(str::to_owned).collect();
+        }
+        self
+    }
+
     /// Sets the feature resolver it asks for as a root.
     #[must_use]
     pub fn resolver(mut self, version: ResolverVersion) -> Self {
@@ -307,6 +316,7 @@ pub fn need(text: &str) -> Need {
     let dependency = ReleaseDependency {
         name: Arc::from(name),
         package: read(name),
+        renamed: false,
         requirement: read::<VersionReq>(requirement),
         features: Vec::new(),
         default_features: true,
@@ -332,6 +342,7 @@ impl Need {
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
         self.dependency.name = Arc::from(name);
+        self.dependency.renamed = true;
         self
     }
 

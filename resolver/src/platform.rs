@@ -1,17 +1,48 @@
-//! Whether a dependency is for a platform: `cfg(…)` expressions and triples.
+//! Whether a dependency is for a platform: `cfg(…)` expressions and triples, read by Cargo's own
+//! parser. A parser with opinions refuses what no compiler here knows, and Cargo does not.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::str::FromStr;
 
-use cfg_expr::{Expression, ParseError, Predicate, TargetPredicate};
+use cargo_platform::Cfg;
 
 use crate::request::Platform;
+
+/// How many parentheses are read: the parser calls itself for each.
+const MOST: usize = 500;
+
+/// The platforms that a dependency is for: a target triple or `cfg(…)`.
+#[derive(Debug, Clone)]
+pub struct Target(cargo_platform::Platform);
+
+/// Why a text names no platforms.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// Nobody means it.
+    #[error("it has more than {MOST} parentheses")]
+    TooDeep,
+    /// It is neither a triple nor an expression.
+    #[error(transparent)]
+    Syntax(#[from] cargo_platform::ParseError),
+}
+
+impl FromStr for Target {
+    type Err = TargetError;
+
+    fn from_str(text: &str) -> Result<Self, TargetError> {
+        if text.matches('(').count() > MOST {
+            return Err(TargetError::TooDeep);
+        }
+        Ok(Self(text.parse()?))
+    }
+}
 
 /// Answers for one platform, each expression read once.
 #[derive(Debug)]
 pub(crate) struct Conditions<'a> {
     triple: &'a str,
-    lines: BTreeSet<&'a str>,
+    lines: Vec<Cfg>,
     known: RefCell<BTreeMap<String, bool>>,
 }
 
@@ -19,69 +50,28 @@ impl<'a> Conditions<'a> {
     pub(crate) fn new(platform: &'a Platform) -> Self {
         Self {
             triple: &platform.triple,
-            lines: platform.cfg.iter().map(|line| line.trim()).collect(),
+            // What is no line of `--print=cfg` sets nothing.
+            lines: platform
+                .cfg
+                .iter()
+                .filter_map(|line| line.trim().parse().ok())
+                .collect(),
             known: RefCell::default(),
         }
     }
 
     /// Whether the platform is one of those a dependency is for.
-    pub(crate) fn hold(&self, target: Option<&str>) -> Result<bool, ParseError> {
+    pub(crate) fn hold(&self, target: Option<&str>) -> Result<bool, TargetError> {
         let Some(target) = target else {
             return Ok(true);
         };
-        if !target.starts_with("cfg(") {
-            return Ok(target == self.triple);
-        }
         if let Some(known) = self.known.borrow().get(target) {
             return Ok(*known);
         }
-        let holds = Expression::parse(target)?.eval(|predicate| self.is_set(predicate));
+        let Target(platforms) = target.parse()?;
+        let holds = platforms.matches(self.triple, &self.lines);
         self.known.borrow_mut().insert(target.to_owned(), holds);
         Ok(holds)
-    }
-
-    /// Compares with the very lines of the compiler, as Cargo does, so that a platform that
-    /// nobody thought of needs no table here.
-    fn is_set(&self, predicate: &Predicate<'_>) -> bool {
-        match predicate {
-            Predicate::Target(target) => self.is_target(target),
-            Predicate::TargetFeature(feature) => self.has_pair("target_feature", feature),
-            Predicate::Flag("true") => true,
-            Predicate::Flag(flag) => self.lines.contains(flag),
-            Predicate::KeyValue { key, val } => self.has_pair(key, val),
-            Predicate::DebugAssertions => self.lines.contains("debug_assertions"),
-            // Cargo never sets these while it selects dependencies.
-            Predicate::Test | Predicate::ProcMacro | Predicate::Feature(_) => false,
-        }
-    }
-
-    fn is_target(&self, target: &TargetPredicate) -> bool {
-        match target {
-            TargetPredicate::Abi(abi) => self.has_pair("target_abi", abi.as_str()),
-            TargetPredicate::Arch(arch) => self.has_pair("target_arch", arch.as_str()),
-            TargetPredicate::Endian(endian) => {
-                let endian = match endian {
-                    cfg_expr::targets::Endian::big => "big",
-                    cfg_expr::targets::Endian::little => "little",
-                };
-                self.has_pair("target_endian", endian)
-            }
-            TargetPredicate::Env(env) => self.has_pair("target_env", env.as_str()),
-            TargetPredicate::Family(family) => self.has_pair("target_family", family.as_str()),
-            TargetPredicate::HasAtomic(width) => {
-                self.has_pair("target_has_atomic", &width.to_string())
-            }
-            TargetPredicate::Os(os) => self.has_pair("target_os", os.as_str()),
-            TargetPredicate::Panic(panic) => self.has_pair("panic", panic.as_str()),
-            TargetPredicate::PointerWidth(width) => {
-                self.has_pair("target_pointer_width", &width.to_string())
-            }
-            TargetPredicate::Vendor(vendor) => self.has_pair("target_vendor", vendor.as_str()),
-        }
-    }
-
-    fn has_pair(&self, key: &str, value: &str) -> bool {
-        self.lines.contains(format!("{key}=\"{value}\"").as_str())
     }
 }
 
@@ -100,8 +90,10 @@ mod tests {
             "target_feature=\"sse2\"",
             "target_has_atomic=\"64\"",
             "target_has_atomic=\"ptr\"",
+            "target_object_format=\"elf\"",
             "target_os=\"linux\"",
             "target_pointer_width=\"64\"",
+            "target_thread_local",
             "target_vendor=\"unknown\"",
             "unix",
         ];
@@ -125,6 +117,14 @@ mod tests {
             "cfg(all(target_has_atomic = \"64\", target_has_atomic = \"ptr\"))",
             "cfg(all())",
             "cfg(true)",
+            "cfg(r#unix)",
+            // Nobody here has a list of what compilers know.
+            "cfg(target_thread_local)",
+            "cfg(target_object_format = \"elf\")",
+            "cfg(not(target_endian = \"middle\"))",
+            "cfg(not(target_pointer_width = \"wide\"))",
+            "cfg(not(feature))",
+            "cfg(not(windows = \"x\"))",
             "cfg(debug_assertions)",
         ] {
             assert!(conditions.hold(Some(holds)).unwrap(), "{holds}");
@@ -144,6 +144,14 @@ mod tests {
             assert!(!conditions.hold(Some(fails)).unwrap(), "{fails}");
         }
         assert!(conditions.hold(None).unwrap());
-        assert!(conditions.hold(Some("cfg(unix")).is_err());
+        for odd in ["cfg(unix", "cfg(unix\t)", "cfg(not())", "not a triple"] {
+            assert!(conditions.hold(Some(odd)).is_err(), "{odd}");
+        }
+        for depth in [100, 499, 100_000] {
+            let (open, close) = ("not(".repeat(depth), ")".repeat(depth));
+            let deep = format!("cfg({open}unix{close})");
+            let holds = conditions.hold(Some(&deep));
+            assert_eq!(holds.is_ok(), depth < 500, "{depth}");
+        }
     }
 }

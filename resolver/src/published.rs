@@ -9,7 +9,7 @@ use orlop_recipes::{PackageName, Version, VersionReq};
 use crate::error::ResolveError;
 use crate::index::{Index, IndexError};
 use crate::request::Request;
-use crate::resolution::Resolution;
+use crate::resolution::{Resolution, Variant};
 use crate::{resolve, versions};
 
 /// Why the lock file that an app is published with cannot be followed.
@@ -46,6 +46,17 @@ pub enum LockTrouble {
         /// What would be chosen.
         version: Version,
     },
+    /// It means another archive than the index has.
+    OtherArchive {
+        /// The package.
+        package: PackageName,
+        /// Its version.
+        version: Version,
+        /// The SHA-256 in the lock.
+        locked: String,
+        /// That of the index.
+        index: String,
+    },
     /// It takes a package from elsewhere than the registry.
     Elsewhere {
         /// The package.
@@ -80,6 +91,16 @@ impl fmt::Display for PublishedLockError {
             LockTrouble::Incomplete { package, version } => {
                 write!(f, "{lock} lacks `{package}`, of which {version} would fit")
             }
+            LockTrouble::OtherArchive {
+                package,
+                version,
+                locked,
+                index,
+            } => write!(
+                f,
+                "{lock} names `{package} {version}` with the SHA-256 {locked}, but the index has \
+                 {index}"
+            ),
             LockTrouble::Elsewhere { package, source } => write!(
                 f,
                 "{lock} takes `{package}` from `{source}`, which is not a registry"
@@ -139,6 +160,8 @@ pub fn exactly(version: &Version) -> VersionReq {
 /// What a lock file says.
 struct Locked {
     versions: BTreeMap<PackageName, Vec<Version>>,
+    /// The SHA-256 of archives, where it says so.
+    checksums: BTreeMap<(PackageName, Version), String>,
     /// Packages that do not come from the registry, and where from.
     elsewhere: BTreeMap<String, String>,
 }
@@ -153,6 +176,7 @@ impl Locked {
             .map_err(|error: cargo_lock::Error| unreadable(&error))?;
         let mut locked = Self {
             versions: BTreeMap::new(),
+            checksums: BTreeMap::new(),
             elsewhere: BTreeMap::new(),
         };
         for package in file.packages {
@@ -163,6 +187,10 @@ impl Locked {
                         .as_str()
                         .parse()
                         .map_err(|error| unreadable(&error))?;
+                    if let Some(checksum) = &package.checksum {
+                        let release = (name.clone(), package.version.clone());
+                        locked.checksums.insert(release, checksum.to_string());
+                    }
                     locked
                         .versions
                         .entry(name)
@@ -184,6 +212,18 @@ impl Locked {
         Ok(locked)
     }
 
+    /// Tells when the lock means another archive than that of the index.
+    fn other_archive(&self, variant: &Variant) -> Option<LockTrouble> {
+        let release = (variant.name.clone(), variant.version.clone());
+        let locked = self.checksums.get(&release)?;
+        (*locked != variant.checksum).then(|| LockTrouble::OtherArchive {
+            package: variant.name.clone(),
+            version: variant.version.clone(),
+            locked: locked.clone(),
+            index: variant.checksum.clone(),
+        })
+    }
+
     /// Finds the first variant that the lock does not hold.
     fn trouble(
         &self,
@@ -198,7 +238,10 @@ impl Locked {
                 .get(&variant.name)
                 .map_or(&[][..], Vec::as_slice);
             if locked.contains(&variant.version) {
-                continue;
+                match self.other_archive(variant) {
+                    None => continue,
+                    found => return Ok(found),
+                }
             }
             if let Some(source) = self.elsewhere.get(variant.name.as_str()) {
                 return Ok(Some(LockTrouble::Elsewhere {

@@ -7,6 +7,7 @@ use orlop_recipes::{Condition, FeatureName, PackageName, Version, VersionReq};
 use serde::{Deserialize, Serialize};
 
 use crate::platform::Conditions;
+use crate::versions::bucket;
 
 /// A question to [`crate::resolve`]. Every app is solved alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,16 @@ pub struct Request {
     /// Versions to take where they fit: the lock's, by package. One package may appear with
     /// several versions in different semver buckets.
     pub preferred: BTreeMap<PackageName, Vec<Version>>,
+}
+
+impl Request {
+    /// Prefers a version to all others that it excludes: of several that are preferred, the newest
+    /// is taken.
+    pub fn prefer(&mut self, package: &PackageName, version: &Version) {
+        let preferred = self.preferred.entry(package.clone()).or_default();
+        preferred.retain(|known| bucket(known) != bucket(version));
+        preferred.push(version.clone());
+    }
 }
 
 /// What `rustc --print=cfg` says of a target.

@@ -36,8 +36,7 @@ pub fn passed_over(
 
 /// Whether a release says that it needs a newer compiler.
 ///
-/// What cannot be read as a version says nothing: old releases carry odd texts, and Cargo takes
-/// them too.
+/// What cannot be read as a version says nothing; indices leave such releases out, as Cargo does.
 pub(crate) fn needs_newer(release: &Release, compiler: &Version) -> bool {
     release
         .rust_version

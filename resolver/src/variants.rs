@@ -186,7 +186,7 @@ impl<'w> Walk<'w> {
                 }
                 crate_name.clone_from(&library.crate_name);
             }
-            if *dependency.name != *dependency.package.as_str() {
+            if dependency.renamed {
                 crate_name = dependency.name.replace('-', "_");
             }
             let edge = Dependency {

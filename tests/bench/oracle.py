@@ -28,6 +28,7 @@ import sys
 import tarfile
 import tempfile
 import time
+import zlib
 
 
 def read(path):
@@ -47,8 +48,10 @@ def facts(answers, home, only=()):
     folder.mkdir(parents=True, exist_ok=True)
     for (name, version), fact in known.items():
         kinds, app = fact["kinds"], apps.get(name)
-        file = {"format": 2, "checksum": fact["checksum"], "package": package(name, version, kinds, app)}
-        (folder / f"{name}-{version}-{fact['checksum'][:16]}.json").write_text(json.dumps(file))
+        file = {"format": 3, "checksum": fact["checksum"], "package": package(name, version, kinds, app)}
+        text = json.dumps(file).encode()
+        place = folder / f"{name}-{version}-{fact['checksum'][:16]}.json"
+        place.write_bytes(b"%08x\n%b" % (zlib.crc32(text), text))
 
 
 def package(name, version, kinds, app):

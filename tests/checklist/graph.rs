@@ -29,6 +29,27 @@ fn renamed_and_doubled_dependencies() {
     );
 }
 
+/// Who names the package beside the key has chosen a name for the code, even if both are equal.
+#[test]
+fn a_dependency_that_keeps_its_name_by_name() {
+    let env = Env::new();
+    for name in ["rust-thing", "other-thing"] {
+        env.registry.publish(
+            Package::new(name, "1.0.0")
+                .tables(&format!("[lib]\nname = \"lib_of_{}\"", &name[..4]))
+                .lib("pub const N: u8 = 1;"),
+        );
+    }
+    env.registry.publish(
+        Package::new("app", "1.0.0")
+            .needs_renamed("rust-thing", "rust-thing", "1")
+            .needs("other-thing", "1")
+            .main("fn main() { println!(\"{}\", rust_thing::N + lib_of_othe::N); }"),
+    );
+    parity::check(&env, "app");
+    assert_eq!(env.program("app").success().stdout, "2\n");
+}
+
 #[test]
 fn host_and_target_have_features_of_their_own() {
     let env = Env::new();

@@ -11,12 +11,14 @@ fn several_programs_with_names_editions_and_required_features() {
             Package::new("odd-name", "1.0.0")
                 .package("edition = \"2018\"")
                 .tables("[lib]\nname = \"other_name\"\npath = \"lib/odd.rs\"\nedition = \"2015\"")
+                .feature("bright", &[])
+                .feature("dark", &[])
                 .file("lib/odd.rs", "pub fn async() -> u8 { 1 }"),
         )
         .publish(
             Package::new("my-app", "1.0.0")
                 .package("edition = \"2021\"\ndefault-run = \"my-app\"")
-                .needs("odd-name", "1")
+                .needs_with("odd-name", "1", &["bright"])
                 .feature("default", &["on"])
                 .feature("on", &[])
                 .feature("more", &[])
@@ -24,17 +26,20 @@ fn several_programs_with_names_editions_and_required_features() {
                 .main("fn main() { println!(\"{}\", my_app::value()); }")
                 .file("src/bin/second-tool.rs", "fn main() { println!(env!(\"CARGO_BIN_NAME\")); }")
                 .file("src/bin/third/main.rs", "fn main() { println!(env!(\"CARGO_CRATE_NAME\")); }")
+                .file("src/bright.rs", "fn main() {}")
                 .file("src/hidden.rs", "compile_error!(\"needs more\");")
                 .file("src/old.rs", "trait T { fn f(u8); }\nfn main() {}")
                 .tables(
                     "[[bin]]\nname = \"hidden\"\npath = \"src/hidden.rs\"\nrequired-features = [\"more\"]\n\
-                     [[bin]]\nname = \"shown\"\npath = \"src/old.rs\"\nedition = \"2015\"\nrequired-features = [\"on\"]",
+                     [[bin]]\nname = \"shown\"\npath = \"src/old.rs\"\nedition = \"2015\"\nrequired-features = [\"on\"]\n\
+                     [[bin]]\nname = \"bright\"\npath = \"src/bright.rs\"\nrequired-features = [\"odd-name/bright\"]\n\
+                     [[bin]]\nname = \"dark\"\npath = \"src/hidden.rs\"\nrequired-features = [\"odd-name/dark\"]",
                 ),
         );
     let parity = parity::check(&env, "my-app");
     assert_eq!(
         env.programs("current"),
-        ["my-app", "second-tool", "shown", "third"]
+        ["bright", "my-app", "second-tool", "shown", "third"]
     );
     assert_eq!(env.program("my-app").success().stdout, "1\n");
     assert_eq!(env.program("second-tool").success().stdout, "second-tool\n");

@@ -32,6 +32,8 @@ pub(crate) struct Package {
 struct Dependency {
     key: String,
     package: String,
+    /// Whether the manifest names the package beside the key.
+    renamed: bool,
     requirement: String,
     kind: &'static str,
     features: Vec<String>,
@@ -57,11 +59,10 @@ impl Package {
     pub(crate) fn locks(self, used: &str, used_version: &str) -> Self {
         let Self { name, version, .. } = &self;
         let source = "registry+https://example.test/index";
-        let zeros = "0".repeat(64);
         let lock = format!(
             "version = 4\n\n[[package]]\nname = \"{name}\"\nversion = \"{version}\"\n\
              dependencies = [\n \"{used}\",\n]\n\n[[package]]\nname = \"{used}\"\n\
-             version = \"{used_version}\"\nsource = \"{source}\"\nchecksum = \"{zeros}\"\n"
+             version = \"{used_version}\"\nsource = \"{source}\"\n"
         );
         self.file("Cargo.lock", &lock)
     }
@@ -129,9 +130,11 @@ impl Package {
         self
     }
 
-    /// A dependency under another name in the code.
-    pub(crate) fn needs_renamed(self, key: &str, package: &str, requirement: &str) -> Self {
-        self.dependency(key, package, requirement, "normal")
+    /// A dependency under a name of its own in the code.
+    pub(crate) fn needs_renamed(mut self, key: &str, package: &str, requirement: &str) -> Self {
+        self = self.dependency(key, package, requirement, "normal");
+        self.dependencies.last_mut().unwrap().renamed = true;
+        self
     }
 
     pub(crate) fn needs_optionally(mut self, name: &str, requirement: &str) -> Self {
@@ -165,6 +168,7 @@ impl Package {
         self.dependencies.push(Dependency {
             key: key.into(),
             package: package.into(),
+            renamed: false,
             requirement: requirement.into(),
             kind,
             features: Vec::new(),
@@ -184,10 +188,10 @@ impl Package {
         for (kind, table) in [("normal", "dependencies"), ("build", "build-dependencies")] {
             writeln!(text, "\n[{table}]").unwrap();
             for dependency in self.dependencies.iter().filter(|one| one.kind == kind) {
-                let package = if dependency.key == dependency.package {
-                    String::new()
-                } else {
+                let package = if dependency.renamed {
                     format!("package = {:?}, ", dependency.package)
+                } else {
+                    String::new()
                 };
                 writeln!(
                     text,
@@ -229,7 +233,6 @@ impl Package {
             .dependencies
             .iter()
             .map(|dependency| {
-                let renamed = dependency.key != dependency.package;
                 serde_json::json!({
                     "name": dependency.key,
                     "req": dependency.requirement,
@@ -238,7 +241,7 @@ impl Package {
                     "default_features": true,
                     "target": null,
                     "kind": dependency.kind,
-                    "package": renamed.then_some(&dependency.package),
+                    "package": dependency.renamed.then_some(&dependency.package),
                 })
             })
             .collect();

@@ -235,6 +235,9 @@ fn condition(value: Value<'_>) -> Result<Condition, RecipeError> {
             let place = start + error.span.start..start + error.span.end;
             (place, wrong(text, error.reason.to_string()))
         })?;
+        // The one that knows where a mistake is has rules of its own; those that count are Cargo's.
+        text.parse::<cargo_platform::Platform>()
+            .map_err(|error| (0..text.len(), wrong(text, error.to_string())))?;
         Ok(text.to_owned())
     })?;
     Ok(Condition(text))

@@ -13,7 +13,7 @@ use camino::Utf8Path;
 use flate2::read::GzDecoder;
 use tar::EntryType;
 
-use crate::error::ArchiveError;
+use crate::error::{ArchiveError, NotText};
 
 /// What any archive may unpack to. Cargo draws the same line.
 const UNPACKED: u64 = 512 * 1024 * 1024;
@@ -21,16 +21,17 @@ const UNPACKED: u64 = 512 * 1024 * 1024;
 /// How much larger than itself a big archive may be inside. Cargo draws the same line.
 const RATIO: u64 = 20;
 
-/// The largest manifest.
-const MANIFEST: u64 = 16 * 1024 * 1024;
+/// The largest manifest or lock file.
+const TEXT: u64 = 16 * 1024 * 1024;
 
 /// What a package consists of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Contents {
     /// The text of its `Cargo.toml`.
     pub(crate) manifest: String,
-    /// The text of its `Cargo.lock`, if it has one.
-    pub(crate) lock: Option<String>,
+    /// The text of its `Cargo.lock`, if it has one. One that is no text is in nobody's way who does
+    /// not ask for it.
+    pub(crate) lock: Option<Result<String, NotText>>,
     /// Its files, relative to its folder. Names that are not UTF-8 are left out: no manifest can
     /// refer to them.
     pub(crate) files: BTreeSet<String>,
@@ -93,9 +94,9 @@ fn read_entries(unpacked: impl Read, folder: &str) -> Result<Contents, ArchiveEr
             _ => return Err(ArchiveError::Kind { path: shown(&path) }),
         }
         if inside == b"Cargo.toml" {
-            manifest = Some(manifest_text(&mut entry)?);
+            manifest = Some(text("Cargo.toml", &mut entry)?.map_err(ArchiveError::NotText)?);
         } else if inside == b"Cargo.lock" {
-            lock = Some(manifest_text(&mut entry)?);
+            lock = Some(text("Cargo.lock", &mut entry)?);
         }
         if !seen.insert(inside) {
             return Err(ArchiveError::Twice { path: shown(&path) });
@@ -134,16 +135,19 @@ fn inside(path: &[u8], folder: &str) -> Result<Vec<u8>, ArchiveError> {
     Ok(inside.join(&b'/'))
 }
 
-fn manifest_text(entry: &mut impl Read) -> Result<String, ArchiveError> {
-    let mut text = Vec::new();
+fn text(
+    name: &'static str,
+    entry: &mut impl Read,
+) -> Result<Result<String, NotText>, ArchiveError> {
+    let mut bytes = Vec::new();
     entry
-        .take(MANIFEST + 1)
-        .read_to_end(&mut text)
+        .take(TEXT + 1)
+        .read_to_end(&mut bytes)
         .map_err(ArchiveError::Damaged)?;
-    if text.len() as u64 > MANIFEST {
-        return Err(ArchiveError::NotText);
+    if bytes.len() as u64 > TEXT {
+        return Ok(Err(NotText { name }));
     }
-    String::from_utf8(text).map_err(|_| ArchiveError::NotText)
+    Ok(String::from_utf8(bytes).map_err(|_| NotText { name }))
 }
 
 fn shown(path: &[u8]) -> String {
@@ -178,6 +182,23 @@ mod tests {
                 files
             })
         );
+    }
+
+    #[test]
+    fn a_lock_file_that_is_no_text_is_in_nobodys_way_who_does_not_ask_for_it() {
+        let contents = read(&[
+            Entry::File("demo-1.0.0/Cargo.toml", "text"),
+            Entry::Bytes("demo-1.0.0/Cargo.lock", b"\xff"),
+        ])
+        .unwrap();
+        assert_eq!(contents.manifest, "text");
+        let error = contents.lock.unwrap().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "its `Cargo.lock` is not text of a sensible size"
+        );
+        let error = read(&[Entry::Bytes("demo-1.0.0/Cargo.toml", b"\xff")]).unwrap_err();
+        assert_eq!(error, "its `Cargo.toml` is not text of a sensible size");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use orlop_resolver::{Checksum, DependencyKind, Features, Release, ReleaseDepende
 use serde::{Deserialize, Serialize};
 
 /// Version of the shape.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 /// All releases of a package.
 #[derive(Serialize, Deserialize)]
@@ -37,7 +37,7 @@ struct Entry<'a> {
 #[derive(PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 struct EntryDependency<'a> {
     name: &'a str,
-    /// None if it is the name.
+    /// None if nobody says: then it is the name.
     package: Option<&'a str>,
     #[serde(borrow)]
     requirement: Cow<'a, str>,
@@ -101,7 +101,7 @@ fn entry_dependency(dependency: &ReleaseDependency) -> EntryDependency<'_> {
     let package = dependency.package.as_str();
     EntryDependency {
         name: &dependency.name,
-        package: (package != &*dependency.name).then_some(package),
+        package: dependency.renamed.then_some(package),
         requirement: dependency.requirement.to_string().into(),
         features: dependency.features.iter().map(AsRef::as_ref).collect(),
         default_features: dependency.default_features,
@@ -206,6 +206,7 @@ fn dependency(row: &EntryDependency<'_>) -> Option<Arc<ReleaseDependency>> {
     Some(Arc::new(ReleaseDependency {
         name: Arc::from(row.name),
         package: row.package.unwrap_or(row.name).parse().ok()?,
+        renamed: row.package.is_some(),
         requirement: row.requirement.parse().ok()?,
         features: texts(&row.features),
         default_features: row.default_features,
@@ -245,7 +246,8 @@ mod tests {
             format!(
                 "{{\"name\":\"demo\",\"vers\":\"{version}\",\"cksum\":\"{}\",\"deps\":[{{\"name\":\"a\",\
                  \"req\":\">=1, <3\",\"features\":[\"x\"],\"optional\":true,\"default_features\":false,\
-                 \"target\":\"cfg(unix)\",\"kind\":\"build\",\"package\":\"b-c\"}}],\
+                 \"target\":\"cfg(unix)\",\"kind\":\"build\",\"package\":\"b-c\"}},\
+                 {{\"name\":\"d\",\"req\":\"1\",\"package\":\"d\"}},{{\"name\":\"e\",\"req\":\"1\"}}],\
                  \"features\":{{\"default\":[\"dep:a\"],\"none\":[]}}{rest}}}\n",
                 "ab".repeat(32)
             )

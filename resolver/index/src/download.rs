@@ -1,7 +1,9 @@
 //! Archives on disk, checked.
 
 use std::collections::BTreeSet;
+use std::fs::Metadata;
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::{Mutex, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -117,9 +119,15 @@ impl Downloads {
             self.mark(&path);
             return Ok(Some(path));
         }
-        tracing::warn!(%path, "damaged download removed");
-        fs_err::remove_file(&path).map_err(failed)?;
-        Ok(None)
+        // Another process may have replaced it while it was read.
+        let looked_at = file.metadata().map_err(failed)?;
+        let is_same = |now: &Metadata| (now.dev(), now.ino()) == (looked_at.dev(), looked_at.ino());
+        if fs_err::metadata(&path).is_ok_and(|now| is_same(&now)) {
+            tracing::warn!(%path, "damaged download removed");
+            fs_err::remove_file(&path).map_err(failed)?;
+            return Ok(None);
+        }
+        self.present(archive)
     }
 
     /// Brings an archive that is not here.
@@ -287,6 +295,33 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// One process looks at a damaged file while another puts the right one in its place.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "only a pipe can be read half")]
+    fn what_another_process_has_just_replaced_is_not_removed() {
+        let (_keep, folder) = crate::testing::folder();
+        let checksum = crate::testing::sha256(b"right");
+        let archive = Archive {
+            name: "demo",
+            version: "1.0.0",
+            checksum: &checksum,
+        };
+        let path = folder.join(archive.file_name().unwrap());
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        let downloads = Downloads::new(folder.clone());
+        std::thread::scope(|scope| {
+            let found = scope.spawn(|| downloads.present(&archive).unwrap());
+            // Waits until the other is at it.
+            let mut pipe = fs_err::OpenOptions::new().write(true).open(&path).unwrap();
+            files::write(&path, &[b"right"]).unwrap();
+            pipe.write_all(b"damaged").unwrap();
+            drop(pipe);
+            assert_eq!(found.join().unwrap().as_deref(), Some(&*path));
+        });
+        assert_eq!(fs_err::read(&path).unwrap(), b"right");
+    }
 
     #[test]
     fn only_valid_parts_become_a_file_name() {

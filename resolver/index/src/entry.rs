@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use orlop_recipes::{PackageName, Version};
-use orlop_resolver::{Checksum, DependencyKind, Release, ReleaseDependency};
+use orlop_recipes::{FeatureName, PackageName, Version};
+use orlop_resolver::{Checksum, DependencyKind, Release, ReleaseDependency, Target};
 use serde::Deserialize;
 
 use crate::error::EntryError;
+use crate::feature_rules;
 
 /// The newest format of a line that we understand; Cargo skips newer ones, too.
 const NEWEST_FORMAT: u32 = 2;
@@ -39,15 +40,17 @@ pub(crate) fn prefix(name: &str) -> String {
 /// Lines about another package are left out: an index keeps `Serde` and `serde` in one file.
 pub(crate) fn releases(name: &PackageName, body: &[u8]) -> Result<Vec<Release>, EntryError> {
     let mut releases: Vec<Release> = Vec::new();
+    let mut is_first = true;
     let mut lines = body.split(|byte| *byte == b'\n').enumerate().peekable();
     while let Some((number, line)) = lines.next() {
         let line = line.trim_ascii();
         if line.is_empty() {
             continue;
         }
-        if number == 0 && line[0] != b'{' {
+        if is_first && line[0] != b'{' {
             return Err(EntryError::NotJson { start: start(line) });
         }
+        is_first = false;
         match serde_json::from_slice::<Line>(line) {
             Ok(parsed) if parsed.name != name.as_str() => {}
             Ok(parsed) => match release(name, parsed) {
@@ -88,13 +91,14 @@ fn start(line: &[u8]) -> String {
         .to_string()
 }
 
-/// One line as it is written.
+/// One line as it is written. What may be missing is what Cargo can do without.
 #[derive(Deserialize)]
 struct Line {
     name: String,
     vers: Version,
     deps: Vec<LineDependency>,
     cksum: String,
+    #[serde(default)]
     features: BTreeMap<String, Vec<String>>,
     features2: Option<BTreeMap<String, Vec<String>>>,
     yanked: Option<bool>,
@@ -104,17 +108,33 @@ struct Line {
     v: Option<u32>,
 }
 
+/// One dependency as it is written.
 #[derive(Deserialize)]
-struct LineDependency {
-    name: PackageName,
+pub(crate) struct LineDependency {
+    pub(crate) name: PackageName,
     req: String,
+    #[serde(default)]
     features: Vec<String>,
-    optional: bool,
+    #[serde(default)]
+    pub(crate) optional: bool,
+    #[serde(default = "yes")]
     default_features: bool,
     target: Option<String>,
     kind: Option<String>,
     registry: Option<String>,
     package: Option<PackageName>,
+}
+
+/// What goes into messages must not command a terminal.
+fn plain(text: &str) -> Result<(), String> {
+    if text.contains(char::is_control) {
+        return Err(format!("{text:?} holds control characters"));
+    }
+    Ok(())
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn release(name: &PackageName, line: Line) -> Result<Release, String> {
@@ -125,10 +145,22 @@ fn release(name: &PackageName, line: Line) -> Result<Release, String> {
         .cksum
         .parse()
         .map_err(|error| format!("its checksum: {error}"))?;
+    if let Some(version) = line.rust_version.as_deref()
+        && !is_rust_version(version)
+    {
+        return Err(format!("its `rust_version` `{version}` is none"));
+    }
     let mut merged = line.features;
     for (feature, values) in line.features2.unwrap_or_default() {
         merged.entry(feature).or_default().extend(values);
     }
+    for (feature, values) in &merged {
+        let name = feature.parse::<FeatureName>();
+        name.map_err(|error| error.to_string())?;
+        values.iter().try_for_each(|value| plain(value))?;
+    }
+    line.links.as_deref().map_or(Ok(()), plain)?;
+    feature_rules::check(&merged, &line.deps)?;
     let features = merged
         .into_iter()
         .map(|(name, values)| (Arc::from(name), values.into_iter().map(Arc::from).collect()))
@@ -150,13 +182,23 @@ fn release(name: &PackageName, line: Line) -> Result<Release, String> {
     })
 }
 
+/// Whether a text is `1`, `1.95` or `1.95.0`: all else has Cargo leave a release out.
+fn is_rust_version(text: &str) -> bool {
+    let is_number = |part: &str| {
+        part.parse::<u64>()
+            .is_ok_and(|number| number.to_string() == part)
+    };
+    let text = text.trim();
+    text.split('.').count() <= 3 && text.split('.').all(is_number)
+}
+
 /// Returns nothing for what is only needed for tests.
 fn dependency(line: LineDependency) -> Result<Option<ReleaseDependency>, String> {
     let kind = match line.kind.as_deref() {
-        None | Some("normal") => DependencyKind::Normal,
         Some("build") => DependencyKind::Build,
         Some("dev") => return Ok(None),
-        Some(other) => return Err(format!("`{}` has the unknown kind `{other}`", line.name)),
+        // Whatever it is called, as in Cargo.
+        _ => DependencyKind::Normal,
     };
     if line.registry.is_some() {
         return Err(format!("`{}` is of another registry", line.name));
@@ -165,12 +207,20 @@ fn dependency(line: LineDependency) -> Result<Option<ReleaseDependency>, String>
         .req
         .parse()
         .map_err(|error| format!("`{} {}`: {error}", line.name, line.req))?;
+    if let Some(target) = &line.target {
+        let read = target.parse::<Target>();
+        read.map_err(|error| format!("the platforms of `{}`: {error}", line.name))?;
+    }
     let name = Arc::from(line.name.as_str());
+    line.features.iter().try_for_each(|name| plain(name))?;
+    // Old registries wrote down empty names, which ask for nothing.
+    let features = line.features.into_iter().filter(|name| !name.is_empty());
     Ok(Some(ReleaseDependency {
         name,
+        renamed: line.package.is_some(),
         package: line.package.unwrap_or(line.name),
         requirement,
-        features: line.features.into_iter().map(Arc::from).collect(),
+        features: features.map(Arc::from).collect(),
         default_features: line.default_features,
         optional: line.optional,
         kind,
@@ -236,6 +286,7 @@ mod tests {
               {
                 "name": "alias",
                 "package": "real",
+                "renamed": true,
                 "requirement": "^1",
                 "features": [
                   "x"
@@ -291,6 +342,59 @@ mod tests {
     }
 
     #[test]
+    fn what_other_registries_leave_out_has_cargos_defaults() {
+        let body = format!(
+            "{{\"name\":\"demo\",\"vers\":\"1.0.0\",\"cksum\":\"{SUM}\",\
+             \"deps\":[{{\"name\":\"a\",\"req\":\"1\"}}]}}\n"
+        );
+        let found = releases(&name("demo"), body.as_bytes()).unwrap();
+        let dependency = &found[0].dependencies[0];
+        assert!(dependency.default_features && !dependency.optional);
+        assert!(dependency.features.is_empty() && found[0].features.is_empty());
+    }
+
+    #[test]
+    fn features_without_a_name_ask_for_nothing() {
+        let body = line("1.0.0", "").replace(
+            "[]",
+            "[{\"name\":\"a\",\"req\":\"1\",\"features\":[\"\",\"x\"]}]",
+        );
+        let found = releases(&name("demo"), body.as_bytes()).unwrap();
+        assert_eq!(found[0].dependencies[0].features, [Arc::from("x")]);
+    }
+
+    #[test]
+    fn what_cargo_cannot_read_is_left_out_and_what_it_can_is_not() {
+        let target = |version: &str, target: &str| {
+            let need = format!("[{{\"name\":\"a\",\"req\":\"1\",\"target\":\"{target}\"}}]");
+            line(version, "").replace("[]", &need)
+        };
+        let body = [
+            target("1.0.0", "cfg(target_thread_local)"),
+            target("1.0.1", "cfg(target_object_format = \\\"elf\\\")"),
+            target("1.0.2", "x86_64-unknown-linux-gnu"),
+            line("1.0.3", ",\"rust_version\":\"1.70\""),
+            line("1.0.4", ",\"rust_version\":\" 1.70.0\""),
+            target("1.0.5", "cfg(unix)").replace("\"target\"", "\"kind\":\"later\",\"target\""),
+            target("2.0.0", "cfg(unix"),
+            target("2.0.1", "cfg(unix\\t)"),
+            target("2.0.2", "not a triple"),
+            line("2.0.3", ",\"rust_version\":\"odd\""),
+            line("2.0.4", ",\"rust_version\":\"1.60.0-nightly\""),
+            line("2.0.5", ",\"rust_version\":\"1.x\""),
+            target(
+                "2.0.6",
+                &format!("cfg({}unix{})", "not(".repeat(9999), ")".repeat(9999)),
+            ),
+            line("2.0.7", "").replace("\"features\":{}", "\"features\":{\"a b\":[]}"),
+            line("2.0.8", ",\"links\":\"z\\u001b[31m\""),
+        ]
+        .concat();
+        let usable = ["1.0.0", "1.0.1", "1.0.2", "1.0.3", "1.0.4", "1.0.5"];
+        assert_eq!(versions(&body), usable);
+    }
+
+    #[test]
     fn what_is_no_entry_is_refused() {
         let parse = |body: &str| releases(&name("demo"), body.as_bytes()).unwrap_err();
         let page = parse("<!DOCTYPE html>\n<html>\u{1b}[0m");
@@ -300,6 +404,7 @@ mod tests {
                 start: "<!DOCTYPE html>".to_owned()
             }
         );
+        assert_eq!(parse("\n\n<!DOCTYPE html>\n<p>Pay for Wi-Fi</p>\n"), page);
         let cut = format!("{}{}", line("1.0.0", ""), &line("1.1.0", "")[..40]);
         assert_eq!(parse(&cut), EntryError::Cut { line: 2 });
         assert_eq!(versions(""), Vec::<String>::new());

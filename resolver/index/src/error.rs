@@ -369,9 +369,17 @@ pub enum ArchiveError {
     /// No manifest.
     #[error("it holds no `Cargo.toml`")]
     NoManifest,
-    /// The manifest is too large or not text.
-    #[error("its `Cargo.toml` is not text of a sensible size")]
-    NotText,
+    /// The manifest or the lock file is too large or not text.
+    #[error(transparent)]
+    NotText(NotText),
+}
+
+/// A file of a package that has to be text is not, or is too large.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("its `{name}` is not text of a sensible size")]
+pub struct NotText {
+    /// The file.
+    pub name: &'static str,
 }
 
 /// Why a manifest cannot be understood.

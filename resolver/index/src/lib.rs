@@ -11,6 +11,7 @@
 //! | [`error`] | what can go wrong |
 //! | `entry` | one index entry: lines of JSON to releases, and where it lies |
 //! | `compact` | one index entry as it is kept |
+//! | `feature_rules` | which features make sense |
 //! | `cache` | index entries on disk |
 //! | `http` | requests with patience: retries, time-outs, limits |
 //! | `template` | the index's own `config.json`: where archives are |
@@ -31,6 +32,7 @@ mod download;
 mod entry;
 pub mod error;
 mod facts;
+mod feature_rules;
 mod files;
 mod http;
 pub mod local;
@@ -47,7 +49,7 @@ mod testing;
 pub use contents::ContentsError;
 pub use download::Archive;
 pub use error::{
-    ArchiveError, DownloadError, EntryError, HttpError, ManifestError, OpenError, Reason,
+    ArchiveError, DownloadError, EntryError, HttpError, ManifestError, NotText, OpenError, Reason,
     TemplateError,
 };
 pub use http::Patience;

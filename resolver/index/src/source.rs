@@ -171,10 +171,12 @@ pub(crate) fn index_address(text: &str) -> Result<Url, OpenError> {
         address: address.to_owned(),
         reason,
     };
-    let mut url = Url::parse(plain).map_err(|error| refuse(plain, error.to_string()))?;
-    check_address(&url).map_err(|reason| refuse(&without_credentials(&url), reason.to_owned()))?;
+    let mut url = Url::parse(plain).map_err(|error| refuse(&shown(plain), error.to_string()))?;
+    check_address(&url).map_err(|reason| refuse(&shown(plain), reason.to_owned()))?;
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(refuse(plain, "it has a query or a fragment".to_owned()));
+        // The key of an account is sometimes there.
+        let reason = "it has a query or a fragment".to_owned();
+        return Err(refuse(&shown(plain), reason));
     }
     if !url.path().ends_with('/') {
         let path = format!("{}/", url.path());
@@ -194,14 +196,17 @@ pub(crate) fn check_address(url: &Url) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Returns an address that can be shown.
-pub(crate) fn without_credentials(url: &Url) -> String {
-    let mut url = url.clone();
-    // An address that cannot carry credentials has none to remove.
-    url.set_username("")
-        .and_then(|()| url.set_password(None))
-        .ok();
-    url.to_string()
+/// Returns an address, or what should be one, so that it can be shown: without credentials, a query
+/// and a fragment.
+pub(crate) fn shown(text: &str) -> String {
+    let text = text.split(['?', '#']).next().unwrap_or_default();
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), text),
+    };
+    let end = rest.find('/').unwrap_or(rest.len());
+    let start = rest[..end].rfind('@').map_or(0, |at| at + 1);
+    scheme + &rest[start..]
 }
 
 #[cfg(test)]
@@ -300,7 +305,7 @@ mod tests {
         use the registry `file:///x`: only `https` and `http` are allowed
         use the registry `https://h.test/`: it carries credentials
         use the registry `nonsense`: relative URL without a base
-        use the registry `https://h.test/?q`: it has a query or a fragment
+        use the registry `https://h.test/`: it has a query or a fragment
         ");
         assert!(!errors.concat().contains("secret"));
     }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::download::Archive;
 use crate::entry;
 use crate::error::TemplateError;
-use crate::source::{check_address, without_credentials};
+use crate::source::{check_address, shown};
 
 /// What follows an address without markers.
 const SUFFIX: &str = "/{crate}/{version}/download";
@@ -100,12 +100,12 @@ impl Template {
 
     fn address(&self, text: &str) -> Result<Place, TemplateError> {
         let refuse = |reason: String| {
-            let shown =
-                Url::parse(text).map_or_else(|_| self.dl.clone(), |url| without_credentials(&url));
-            TemplateError::Address {
-                address: shown,
-                reason,
-            }
+            let address = shown(if Url::parse(text).is_ok() {
+                text
+            } else {
+                &self.dl
+            });
+            TemplateError::Address { address, reason }
         };
         let url = Url::parse(text).map_err(|error| refuse(error.to_string()))?;
         check_address(&url).map_err(|reason| refuse(reason.to_owned()))?;

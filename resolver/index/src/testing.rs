@@ -37,6 +37,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 #[derive(Clone, Copy)]
 pub(crate) enum Entry<'a> {
     File(&'a str, &'a str),
+    Bytes(&'a str, &'a [u8]),
     Folder(&'a str),
     Link(&'a str, &'a str),
     HardLink(&'a str, &'a str),
@@ -47,12 +48,13 @@ pub(crate) enum Entry<'a> {
 pub(crate) fn archive(entries: &[Entry<'_>]) -> Vec<u8> {
     let mut builder = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
     for entry in entries {
-        let (name, kind, target, text) = match *entry {
-            Entry::File(name, text) => (name, tar::EntryType::Regular, "", text),
-            Entry::Folder(name) => (name, tar::EntryType::Directory, "", ""),
-            Entry::Link(name, target) => (name, tar::EntryType::Symlink, target, ""),
-            Entry::HardLink(name, target) => (name, tar::EntryType::Link, target, ""),
-            Entry::Pipe(name) => (name, tar::EntryType::Fifo, "", ""),
+        let (name, kind, target, bytes) = match *entry {
+            Entry::File(name, text) => (name, tar::EntryType::Regular, "", text.as_bytes()),
+            Entry::Bytes(name, bytes) => (name, tar::EntryType::Regular, "", bytes),
+            Entry::Folder(name) => (name, tar::EntryType::Directory, "", &[][..]),
+            Entry::Link(name, target) => (name, tar::EntryType::Symlink, target, &[][..]),
+            Entry::HardLink(name, target) => (name, tar::EntryType::Link, target, &[][..]),
+            Entry::Pipe(name) => (name, tar::EntryType::Fifo, "", &[][..]),
         };
         let mut header = tar::Header::new_gnu();
         // Written by hand: the setters refuse what these tests are about.
@@ -61,9 +63,9 @@ pub(crate) fn archive(entries: &[Entry<'_>]) -> Vec<u8> {
         fields.linkname[..target.len()].copy_from_slice(target.as_bytes());
         header.set_entry_type(kind);
         header.set_mode(0o644);
-        header.set_size(text.len() as u64);
+        header.set_size(bytes.len() as u64);
         header.set_cksum();
-        builder.append(&header, text.as_bytes()).unwrap();
+        builder.append(&header, bytes).unwrap();
     }
     builder.into_inner().unwrap().finish().unwrap()
 }

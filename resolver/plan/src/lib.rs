@@ -133,11 +133,24 @@ pub enum PlanError {
         package: String,
     },
     /// All programs are behind features.
-    #[error("no program of `{name}` can be built with these features: they need {}", list(.features))]
+    #[error("no program of `{name}` can be built with these features: {}", lacking(.programs))]
     ProgramsNeedFeatures {
         /// The package.
         name: String,
-        /// The features that would switch one on.
+        /// The features that each program lacks.
+        programs: BTreeMap<String, BTreeSet<String>>,
+    },
+    /// A program that is asked for is behind features.
+    #[error(
+        "the program `{program}` of `{name}` cannot be built with these features: it needs {}",
+        list(.features)
+    )]
+    ProgramNeedsFeatures {
+        /// The package.
+        name: String,
+        /// The program.
+        program: String,
+        /// The features that it lacks.
         features: BTreeSet<String>,
     },
     /// A recipe names a program that the package does not have.
@@ -224,6 +237,14 @@ fn list(names: &BTreeSet<String>) -> String {
         .map(|name| format!("`{name}`"))
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+fn lacking(programs: &BTreeMap<String, BTreeSet<String>>) -> String {
+    programs
+        .iter()
+        .map(|(program, features)| format!("`{program}` needs {}", list(features)))
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// Makes the plan for apps: every step that is missing, in an order in which it can be executed.

@@ -107,14 +107,14 @@ pub(crate) fn lower(
     let mut lowering = Lowering::new(package, codegen, natives, derivations)?;
     let (targets, open) = match app.product {
         Product::App { programs, plugins } => (
-            targets::of_app(resolution.app(), programs)?,
+            targets::of_app(resolution, programs)?,
             lowering.in_common(plugins)?,
         ),
         Product::Plugin => (targets::of_plugin(resolution.app())?, BTreeSet::new()),
         Product::Crate => {
             let wanted = lowering.of_root();
             let targets = match wanted.as_slice() {
-                [] => targets::of_app(resolution.app(), None)?,
+                [] => targets::of_app(resolution, None)?,
                 _ => Vec::new(),
             };
             let mut lowered = lowering.app(targets, BTreeSet::new())?;

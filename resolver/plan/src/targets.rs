@@ -1,9 +1,9 @@
 //! [`RootTarget`]: what the own package of an app, a plugin or a library for C is compiled to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use orlop_recipes::CdylibRecipe;
-use orlop_resolver::{BinaryTarget, Variant};
+use orlop_resolver::{BinaryTarget, Dependency, Resolution, Variant};
 use orlop_store::derivation::{CLibrary, CrateKind};
 
 use crate::PlanError;
@@ -24,10 +24,10 @@ pub(crate) struct RootTarget {
 
 /// Returns the programs of an app.
 pub(crate) fn of_app(
-    variant: &Variant,
+    resolution: &Resolution,
     wanted: Option<&BTreeSet<String>>,
 ) -> Result<Vec<RootTarget>, PlanError> {
-    let targets = programs(variant, wanted)?.into_iter();
+    let targets = programs(resolution, wanted)?.into_iter();
     Ok(targets
         .map(|target| RootTarget {
             kind: CrateKind::Program {
@@ -78,11 +78,12 @@ pub(crate) fn of_cdylib(variant: &Variant, recipe: &CdylibRecipe) -> Result<Root
     })
 }
 
-/// The programs to build: those whose required features are active, and of these the wanted ones.
+/// The programs to build: the wanted ones, or else all whose required features are active.
 fn programs<'a>(
-    variant: &'a Variant,
+    resolution: &'a Resolution,
     wanted: Option<&BTreeSet<String>>,
 ) -> Result<Vec<&'a BinaryTarget>, PlanError> {
+    let variant = resolution.app();
     let name = variant.name.to_string();
     let all = &variant.package.binaries;
     if all.is_empty() {
@@ -99,23 +100,56 @@ fn programs<'a>(
             known: all.iter().map(|target| target.name.clone()).collect(),
         });
     }
-    let active = |target: &&BinaryTarget| {
-        target
-            .required_features
-            .iter()
-            .all(|feature| variant.features.contains(feature.as_str()))
-    };
-    let chosen: Vec<_> = all
-        .iter()
-        .filter(|target| wanted.is_none_or(|wanted| wanted.contains(&target.name)))
-        .filter(active)
-        .collect();
+    let mut chosen = Vec::new();
+    let mut others = BTreeMap::new();
+    for target in all {
+        if wanted.is_some_and(|wanted| !wanted.contains(&target.name)) {
+            continue;
+        }
+        let features = lacking(resolution, target);
+        if features.is_empty() {
+            chosen.push(target);
+        } else if wanted.is_some() {
+            return Err(PlanError::ProgramNeedsFeatures {
+                name,
+                program: target.name.clone(),
+                features,
+            });
+        } else {
+            others.insert(target.name.clone(), features);
+        }
+    }
     if chosen.is_empty() {
-        let features = all
-            .iter()
-            .flat_map(|target| target.required_features.iter().cloned())
-            .collect();
-        return Err(PlanError::ProgramsNeedFeatures { name, features });
+        return Err(PlanError::ProgramsNeedFeatures {
+            name,
+            programs: others,
+        });
     }
     Ok(chosen)
+}
+
+/// Returns the required features of a program that are not active: the package's own, and those of
+/// what it uses, `NAME/FEATURE`.
+fn lacking(resolution: &Resolution, target: &BinaryTarget) -> BTreeSet<String> {
+    let is_active = |feature: &str| match feature.split_once('/') {
+        None => resolution.app().features.contains(feature),
+        Some((dependency, feature)) => {
+            let used = resolution.dependencies(resolution.root).into_iter();
+            used.map(|(node, edge)| (&resolution.graph[node], edge))
+                .filter(|(used, edge)| is_called(used, edge, dependency))
+                .any(|(used, _)| used.features.contains(feature))
+        }
+    };
+    let required = target.required_features.iter();
+    required
+        .filter(|feature| !is_active(feature))
+        .cloned()
+        .collect()
+}
+
+/// Whether a manifest that uses a package calls it so.
+fn is_called(used: &Variant, edge: &Dependency, name: &str) -> bool {
+    let library = used.package.library.as_ref();
+    let keeps_its_name = library.is_some_and(|library| library.crate_name == edge.extern_name);
+    (keeps_its_name && used.name.as_str() == name) || edge.extern_name == name.replace('-', "_")
 }

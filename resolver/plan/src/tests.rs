@@ -42,6 +42,8 @@ struct World {
     updated: Option<Tool>,
     /// What the apps have in common with their plugins.
     plugins: BTreeSet<PackageName>,
+    /// The programs that are wanted, if not all.
+    programs: Option<BTreeSet<String>>,
     codegen: CodegenChoice,
     alone: bool,
 }
@@ -57,6 +59,7 @@ impl World {
             tools: tools("rustc"),
             updated: None,
             plugins: BTreeSet::new(),
+            programs: None,
             codegen: CodegenChoice::Shared,
             alone: false,
         }
@@ -85,7 +88,7 @@ impl World {
                 resolution,
                 recipes: &self.recipes,
                 product: Product::App {
-                    programs: None,
+                    programs: self.programs.as_ref(),
                     plugins: &self.plugins,
                 },
                 tools: &self.tools,
@@ -213,6 +216,70 @@ fn every_step_comes_after_what_it_reads() {
         made.push(derivation.path());
     }
     assert!(made.contains(&plan.apps[0].programs[0].link_set));
+}
+
+/// An app with programs behind its own features and behind those of what it uses.
+fn app_behind_features() -> MemoryIndex {
+    MemoryIndex::new([
+        release("app 1.0.0")
+            .needs([
+                need("leaf ^1").features(["color"]),
+                need("leaf ^2").named("other-leaf").features(["shape"]),
+                need("gen ^1").build().features(["fast"]),
+            ])
+            .script()
+            .feature("a", [])
+            .feature("b", [])
+            .binary("plain")
+            .binary("own")
+            .requires(["a", "b"])
+            .binary("color")
+            .requires(["leaf/color"])
+            .binary("shape")
+            .requires(["other-leaf/shape"])
+            .binary("fast")
+            .requires(["gen/fast"])
+            .binary("no-shape")
+            .requires(["leaf/shape"]),
+        release("leaf 1.0.0")
+            .feature("color", [])
+            .feature("shape", []),
+        release("leaf 2.0.0")
+            .feature("color", [])
+            .feature("shape", []),
+        release("gen 1.0.0").feature("fast", []),
+    ])
+}
+
+#[test]
+fn programs_are_built_whose_features_are_on_those_of_dependencies_included() {
+    let world = World::new();
+    let plan = world.plan(&app_behind_features(), &["app"]).unwrap();
+    let programs = plan.apps[0].programs.iter();
+    let programs: Vec<&str> = programs.map(|program| program.name.as_str()).collect();
+    assert_eq!(programs, ["color", "fast", "plain", "shape"]);
+}
+
+#[test]
+fn a_program_that_is_asked_for_is_not_left_out_without_a_word() {
+    let mut world = World::new();
+    world.programs = Some(["plain", "own"].map(str::to_owned).into());
+    let error = world.plan(&app_behind_features(), &["app"]).unwrap_err();
+    assert_snapshot!(error, @"the program `own` of `app` cannot be built with these features: it needs `a`, `b`");
+}
+
+#[test]
+fn what_programs_need_is_told_of_each() {
+    let world = World::new();
+    let index = MemoryIndex::new([release("app 1.0.0")
+        .feature("a", [])
+        .feature("b", [])
+        .binary("one")
+        .requires(["a", "b"])
+        .binary("two")
+        .requires(["b"])]);
+    let error = world.plan(&index, &["app"]).unwrap_err();
+    assert_snapshot!(error, @"no program of `app` can be built with these features: `one` needs `a`, `b`; `two` needs `b`");
 }
 
 /// A crate that is a library for C, used by the app's own crate, which links `zed` as well.

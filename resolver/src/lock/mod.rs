@@ -26,7 +26,7 @@ use crate::request::Request;
 use crate::resolution::{ChosenPackage, Dependency, Resolution, Side, Variant, cycle};
 use crate::sharing::Votes;
 
-pub use error::LockError;
+pub use error::{LockError, OtherArchive};
 
 /// The newest form of the file that this version of Orlop reads, and the one it writes.
 pub const SCHEMA: u32 = 2;
@@ -255,8 +255,32 @@ impl LockedApp {
         Ok(packages.into_iter().collect())
     }
 
+    /// Makes sure that the index has the very archives that were locked: what a manifest says must
+    /// be about the files that are compiled.
+    fn check_archives(&self, index: &dyn Index) -> Result<(), LockError> {
+        let names: BTreeSet<_> = self.variants.iter().map(|one| &one.name).collect();
+        index.expect_releases(&names.into_iter().cloned().collect::<Vec<_>>())?;
+        for variant in &self.variants {
+            let releases = index.releases(&variant.name)?;
+            let mut releases = releases.iter();
+            let release = releases.find(|release| release.version == variant.version);
+            let checksum = release.map(|release| release.checksum);
+            if checksum.is_none_or(|checksum| checksum.to_string() != variant.checksum) {
+                return Err(LockError::OtherArchive(Box::new(OtherArchive {
+                    app: self.app.clone(),
+                    package: variant.name.clone(),
+                    version: variant.version.clone(),
+                    locked: variant.checksum.clone(),
+                    index: checksum,
+                })));
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the answer as it was when it was written down, without solving.
     pub fn resolution(&self, index: &dyn Index) -> Result<Resolution, LockError> {
+        self.check_archives(index)?;
         let packages = self.packages().into_iter();
         let wanted: Vec<_> = packages
             .map(|(name, version)| (name.clone(), version.clone()))

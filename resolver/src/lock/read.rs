@@ -88,10 +88,7 @@ pub(super) fn lock(file: &str, text: &str) -> Result<Lock, LockError> {
         });
     }
     let raw: RawLock = toml::from_str(text).map_err(syntax)?;
-    let packages = raw.package.into_iter();
-    let checksums: Checksums = packages
-        .map(|package| ((package.name, package.version), package.checksum))
-        .collect();
+    let checksums = checksums(raw.package)?;
     let mut apps = BTreeMap::new();
     for raw in raw.app {
         let name = raw.name.clone();
@@ -109,6 +106,24 @@ pub(super) fn lock(file: &str, text: &str) -> Result<Lock, LockError> {
         votes: raw.votes,
         apps,
     })
+}
+
+fn checksums(packages: Vec<RawPackage>) -> Result<Checksums, LockError> {
+    let mut checksums = Checksums::new();
+    for RawPackage {
+        name,
+        version,
+        checksum,
+    } in packages
+    {
+        let release = (name, version);
+        if checksums.contains_key(&release) {
+            let (package, version) = release;
+            return Err(LockError::PackageTwice { package, version });
+        }
+        checksums.insert(release, checksum);
+    }
+    Ok(checksums)
 }
 
 fn app(raw: RawApp, checksums: &Checksums) -> Result<LockedApp, String> {

@@ -33,6 +33,6 @@ fn other_files_are_no_cases() {
     let error = Case::parse("x.json", "{\"schema\":9}").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the case `x.json` has schema 9; this Orlop reads 1"
+        "the case `x.json` has schema 9; this Orlop reads 2"
     );
 }

@@ -199,7 +199,11 @@ fn damaged_locks() {
     let refused = |from: &str, to: &str| {
         assert!(text.contains(from), "{from}");
         match Lock::parse("orlop.lock", &text.replacen(from, to, 1)) {
-            Err(error @ (LockError::Entry { .. } | LockError::Newer { .. })) => error.to_string(),
+            Err(
+                error @ (LockError::Entry { .. }
+                | LockError::Newer { .. }
+                | LockError::PackageTwice { .. }),
+            ) => error.to_string(),
             other => panic!("{other:?}"),
         }
     };
@@ -210,6 +214,11 @@ fn damaged_locks() {
     insta::assert_snapshot!(refused("name = \"app\"\nversion = \"1.0.0\"", "name = \"app\"\nversion = \"1.0.1\""), @"the lock file's entry for `tool` is damaged: the package `app 1.0.0` is missing");
     insta::assert_snapshot!(refused("side = \"target\"", "side = \"host\""), @"the lock file's entry for `tool` is damaged: its own variant, `app 1.0.0`, is missing");
     insta::assert_snapshot!(refused("policy = \"latest\"", "policy = \"newest\""), @"the lock file's entry for `tool` is damaged: its policy is unknown: `newest` is not one of `latest`, `locked`, `shared`");
+    let twice = format!(
+        "[[package]]\nname = \"cc\"\nversion = \"1.2.0+meta\"\nchecksum = \"{}\"\n\n[[package]]\nname = \"macros\"",
+        "1".repeat(64)
+    );
+    insta::assert_snapshot!(refused("[[package]]\nname = \"macros\"", &twice), @"the lock file's list of packages is damaged: `cc 1.2.0+meta` is there twice");
     insta::assert_snapshot!(refused("checksum = \"0", "checksum = \"g"), @"the lock file's entry for `tool` is damaged: the checksum of `app 1.0.0` is not a SHA-256");
 }
 
@@ -245,6 +254,31 @@ fn no_lock_at_all() {
         );
         assert_eq!(error.to_string(), "cannot read the lock file `orlop.lock`");
     }
+}
+
+/// The manifest would be that of one archive, the files those of another.
+#[test]
+fn a_lock_of_other_archives_than_those_of_the_index_is_no_answer() {
+    let text = lock().to_string().replace("0268\"", "0269\"");
+    let lock = Lock::parse("orlop.lock", &text).unwrap();
+    let locked = lock.app_by_name("tool").unwrap();
+    let error = locked.resolution(&index()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the lock file has `syn 2.0.0` for `tool` with the SHA-256 \
+         0000000000000000000000000000000000000000000000000000000000000269, but the index has \
+         0000000000000000000000000000000000000000000000000000000000000268"
+    );
+    let none = lock.app_by_name("tool").unwrap();
+    let error_without = none.resolution(&MemoryIndex::default()).unwrap_err();
+    assert_eq!(
+        error_without.to_string(),
+        "the lock file has `app 1.0.0` for `tool`, which the index does not have"
+    );
+    assert_eq!(
+        error.hints(),
+        ["solve it anew, with what the index has: `orlop upgrade tool`"]
+    );
 }
 
 #[test]

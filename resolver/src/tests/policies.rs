@@ -19,7 +19,7 @@ dependencies = ["a"]
 name = "a"
 version = "1.0.0"
 source = "registry+https://example.test/index"
-checksum = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+checksum = "000000000000000000000000000000000000000000000000000000000000016e"
 "#;
 
 fn app_with_lock(lock: &str) -> MemoryIndex {
@@ -56,7 +56,7 @@ fn the_published_lock_decides_even_for_what_was_withdrawn_since() {
     assert_eq!(yanked, [true, false]);
     // The older shapes of the file.
     let first = LOCK.replace("version = 4\n", "").replace(
-        "checksum = \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"\n",
+        "checksum = \"000000000000000000000000000000000000000000000000000000000000016e\"\n",
         "",
     );
     assert!(locked(&app_with_lock(&first)).starts_with("a 1.0.0"));
@@ -78,8 +78,11 @@ fn a_lock_that_names_what_the_index_does_not_have() {
 
 #[test]
 fn a_lock_that_lacks_something() {
-    let index =
-        app_with_lock(&LOCK.replace("\"a\"\nversion = \"1.0.0\"", "\"a\"\nversion = \"1.2.0\""));
+    let index = app_with_lock(
+        &LOCK
+            .replace("\"a\"\nversion = \"1.0.0\"", "\"a\"\nversion = \"1.2.0\"")
+            .replace("016e", "0170"),
+    );
     insta::assert_snapshot!(locked(&index), @"
     the `Cargo.lock` that `app 1.0.0` is published with lacks `b`, of which 1.0.0 would fit
     hint: take the newest versions that fit: `orlop install app --policy latest`
@@ -94,6 +97,16 @@ fn a_lock_that_leads_elsewhere() {
     );
     insta::assert_snapshot!(locked(&app_with_lock(&git)), @"
     the `Cargo.lock` that `app 1.0.0` is published with takes `a` from `git+https://example.test/a#0123456`, which is not a registry
+    hint: take the newest versions that fit: `orlop install app --policy latest`
+    ");
+}
+
+/// Cargo refuses, too: one of the two files is not what the author tested with.
+#[test]
+fn a_lock_whose_archive_is_another_than_that_of_the_index() {
+    let index = app_with_lock(&LOCK.replace("016e", "016f"));
+    insta::assert_snapshot!(locked(&index), @"
+    the `Cargo.lock` that `app 1.0.0` is published with names `a 1.0.0` with the SHA-256 000000000000000000000000000000000000000000000000000000000000016f, but the index has 000000000000000000000000000000000000000000000000000000000000016e
     hint: take the newest versions that fit: `orlop install app --policy latest`
     ");
 }

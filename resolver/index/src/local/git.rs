@@ -47,7 +47,12 @@ pub(super) fn checkout(
             reason,
         });
     }
-    fs_err::rename(scratch.keep(), &folder)?;
+    match fs_err::rename(work, &folder) {
+        Ok(()) => drop(scratch.keep()),
+        // Somebody else has fetched it in the meantime.
+        Err(_) if folder.is_dir() => {}
+        Err(error) => return Err(error.into()),
+    }
     Ok(folder)
 }
 

@@ -273,10 +273,7 @@ impl Workshop {
             version,
             checksum: &checksum,
         };
-        let file = self.home.join("downloads").join(archive.file_name()?);
-        if !file.exists() {
-            files::write(&file, &[&bytes])?;
-        }
+        self.keep(&archive, &bytes)?;
         Ok(checksum)
     }
 
@@ -300,6 +297,15 @@ impl Workshop {
         }
     }
 
+    /// Keeps an archive among the downloads, unless it is there, undamaged.
+    fn keep(&self, archive: &Archive<'_>, bytes: &[u8]) -> Result<Utf8PathBuf, LocalError> {
+        let file = self.home.join("downloads").join(archive.file_name()?);
+        if files::read(&file)?.as_deref() != Some(bytes) {
+            files::write(&file, &[bytes])?;
+        }
+        Ok(file)
+    }
+
     /// Packs a folder and keeps the archive among the downloads.
     fn packed(
         &self,
@@ -316,11 +322,7 @@ impl Workshop {
             version: &version,
             checksum: &text,
         };
-        let downloads = self.home.join("downloads");
-        let file = downloads.join(archive.file_name()?);
-        if !file.exists() {
-            files::write(&file, &[&bytes])?;
-        }
+        let file = self.keep(&archive, &bytes)?;
         let contents = archive::read(&file, &top).map_err(|source| LocalError::Archive {
             folder: folder.to_owned(),
             source,
@@ -345,7 +347,7 @@ impl Workshop {
                 published: None,
             },
             package: Arc::new(package),
-            lock: contents.lock,
+            lock: normal.lock,
         })
     }
 }

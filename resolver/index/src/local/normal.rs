@@ -270,7 +270,7 @@ impl Reader<'_> {
             (Some(path), _) => Some(base.join(path)),
             (None, Some(_)) if self.patched.contains_key(package_of(name, &details)) => None,
             (None, Some(git)) => {
-                let rev = text("rev").filter(|rev| rev.len() == 40).ok_or_else(|| {
+                let rev = text("rev").filter(|rev| is_whole(rev)).ok_or_else(|| {
                     self.file.wrong(format!(
                         "`{name}` comes from `{git}` without a whole `rev`: name its source in the \
                          recipe's `[app.patch]`"
@@ -318,6 +318,7 @@ impl Reader<'_> {
         };
         Ok(ReleaseDependency {
             name: Arc::from(name),
+            renamed: details.contains_key("package"),
             package: package_of(name, details)
                 .parse()
                 .map_err(|error| wrong(&error))?,
@@ -365,6 +366,11 @@ fn features(manifest: &Table) -> Features {
     features
         .map(|(name, values)| (Arc::from(name.as_str()), texts(Some(values)).into()))
         .collect()
+}
+
+/// Whether a `rev` is all of a commit, which never moves, rather than the name of a branch.
+fn is_whole(rev: &str) -> bool {
+    rev.len() == 40 && rev.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn texts(value: Option<&Value>) -> Vec<Arc<str>> {

@@ -32,9 +32,7 @@ impl Locals {
     /// Makes a request prefer the patches, also to what was locked.
     pub fn prefer(&self, request: &mut Request) {
         for (name, version) in &self.patches {
-            let preferred = request.preferred.entry(name.clone()).or_default();
-            preferred.retain(|other| !are_compatible(other, version));
-            preferred.push(version.clone());
+            request.prefer(name, version);
         }
     }
 
@@ -90,16 +88,6 @@ impl Locals {
     fn get(&self, name: &PackageName, version: &Version) -> Option<&LocalPackage> {
         self.packages.get(&(name.clone(), version.clone()))
     }
-}
-
-/// Whether a requirement of one version allows the other, whichever is the newer.
-fn are_compatible(one: &Version, other: &Version) -> bool {
-    let leading = |version: &Version| match (version.major, version.minor, version.patch) {
-        (0, 0, patch) => (0, 0, patch),
-        (0, minor, _) => (0, minor, 0),
-        (major, _, _) => (major, 0, 0),
-    };
-    leading(one) == leading(other)
 }
 
 impl Index for Overlay<'_> {

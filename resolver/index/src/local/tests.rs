@@ -6,7 +6,7 @@ use std::process::Command;
 use camino::{Utf8Path, Utf8PathBuf};
 use orlop_recipes::CrateSource;
 use orlop_resolver::memory::{MemoryIndex, need, release};
-use orlop_resolver::{Index as _, resolve};
+use orlop_resolver::{Index as _, LockedApp, resolve};
 
 use super::{LocalError, Locals, Workshop};
 use crate::testing::name;
@@ -173,6 +173,25 @@ fn the_same_files_give_the_same_archive_and_no_others_count() {
 }
 
 #[test]
+fn an_archive_that_was_damaged_since_is_packed_anew() {
+    let ground = Ground::new();
+    ground.workspace();
+    ground.pack("app", "ws/app").unwrap();
+    let archives = || {
+        let entries = fs_err::read_dir(ground.path("home/downloads")).unwrap();
+        let read = |path| (fs_err::read(&path).unwrap(), path);
+        let archives = entries.map(|entry| read(entry.unwrap().path()));
+        archives.collect::<std::collections::BTreeSet<_>>()
+    };
+    let whole = archives();
+    for (bytes, path) in &whole {
+        fs_err::write(path, &bytes[..bytes.len() / 2]).unwrap();
+    }
+    ground.pack("app", "ws/app").unwrap();
+    assert_eq!(archives(), whole);
+}
+
+#[test]
 fn a_patch_is_taken_where_it_fits() {
     let ground = Ground::new();
     ground.write(
@@ -205,6 +224,18 @@ fn a_patch_is_taken_where_it_fits() {
         registry.releases(&name("log")).unwrap()[0].checksum
     );
     assert_eq!(locals.unused(&patched).count(), 0);
+    // A lock from the time before the patch is no answer, and has no say in the new one.
+    let mut request = registry.request("app");
+    let before = resolve(&request, &index).unwrap();
+    let locked = LockedApp::from_resolution(&name("app"), &request, &before);
+    assert_eq!(locked.variants()[1].version.to_string(), "0.4.1");
+    assert!(locals.has_more_patches(&locked));
+    request.preferred = locked.preferred();
+    locals.prefer(&mut request);
+    let again = resolve(&request, &index).unwrap();
+    assert_eq!(again.packages[1].version.to_string(), "0.4.0");
+    let locked = LockedApp::from_resolution(&name("app"), &request, &again);
+    assert!(locals.agrees(&locked, &registry).unwrap() && !locals.has_more_patches(&locked));
     assert_eq!(locals.unused(&solved("other")).count(), 1);
 }
 
@@ -276,6 +307,49 @@ fn a_commit_of_a_repository_is_a_package() {
     assert!(matches!(error, LocalError::NoGit { .. }), "{error}");
 }
 
+/// Two processes on one home want the same commit: both have it in the end.
+#[test]
+fn a_commit_that_two_fetch_at_once_is_there_for_both() {
+    if !has_git() {
+        return;
+    }
+    let ground = Ground::new();
+    ground.workspace();
+    fs_err::remove_dir_all(ground.path("ws/app/.git")).unwrap();
+    let folder = ground.path("ws");
+    git(&folder, &["init", "--quiet"]);
+    git(&folder, &["add", "."]);
+    git(&folder, &["commit", "--quiet", "-m", "first"]);
+    let rev = git(&folder, &["rev-parse", "HEAD"]);
+    // A Git that takes its time, so that both are at it.
+    let slow = ground.path("slow-git");
+    ground.write(
+        "slow-git",
+        "#!/bin/sh\ncase \" $* \" in *\" checkout \"*) sleep 1 ;; esac\nexec git \"$@\"\n",
+    );
+    let runs = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs_err::set_permissions(&slow, runs).unwrap();
+    let workshop = Workshop {
+        git: Some(slow),
+        ..ground.workshop()
+    };
+    let source = CrateSource::Git {
+        git: format!("file://{folder}"),
+        rev,
+        folder: Some("app".to_owned()),
+    };
+    let pack = || workshop.pack(&name("app"), Some(&source), &BTreeMap::new());
+    std::thread::scope(|scope| {
+        let both = [scope.spawn(pack), scope.spawn(pack)];
+        for one in both {
+            let packed = one.join().unwrap();
+            assert_eq!(packed.unwrap().packages.len(), 2);
+        }
+    });
+    let left = fs_err::read_dir(ground.path("home/downloads/git")).unwrap();
+    assert_eq!(left.count(), 1, "nothing else stays");
+}
+
 #[test]
 fn what_is_no_package_is_told() {
     let ground = Ground::new();
@@ -293,6 +367,14 @@ fn what_is_no_package_is_told() {
         "far/Cargo.toml",
         "[package]\nname = \"far\"\n[dependencies]\na = { version = \"1\", registry = \"own\" }\n",
     );
+    let branch = "b".repeat(39) + "x";
+    ground.write(
+        "branch/Cargo.toml",
+        &format!(
+            "[package]\nname = \"branch\"\n[dependencies]\n\
+             a = {{ git = \"https://example.test/a\", rev = \"{branch}\" }}\n"
+        ),
+    );
     let said = |app: &str, path: &str| {
         let error = ground.pack(app, path).unwrap_err().to_string();
         error.replace(ground.path("").as_str(), "")
@@ -307,10 +389,18 @@ fn what_is_no_package_is_told() {
         .pack(&name("git"), Some(&source), &patches);
     assert_eq!(locals.unwrap().packages.len(), 2);
     insta::assert_snapshot!(
-        [said("bad", "bad"), said("git", "git"), said("x", "other"), said("far", "far")].join("\n"),
+        [
+            said("bad", "bad"),
+            said("git", "git"),
+            said("branch", "branch"),
+            said("x", "other"),
+            said("far", "far"),
+        ]
+        .join("\n"),
         @r"
     understand `bad/Cargo.toml`: `package.version` is inherited, and `bad/Cargo.toml` has none
     understand `git/Cargo.toml`: `a` comes from `https://example.test/a` without a whole `rev`: name its source in the recipe's `[app.patch]`
+    understand `branch/Cargo.toml`: `a` comes from `https://example.test/a` without a whole `rev`: name its source in the recipe's `[app.patch]`
     `other` holds the package `other`, not `x`
     understand `far/Cargo.toml`: `a` is of another registry
     "

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use camino::Utf8Path;
+use jiff::SignedDuration;
 use orlop_recipes::PackageName;
 use orlop_resolver::Release;
 use reqwest::Url;
@@ -14,6 +15,9 @@ use crate::cache::{Cache, Known, Stamp, Validators};
 use crate::error::{HttpError, IndexFileError, Reason};
 use crate::http::{Answer, Body};
 use crate::{compact, entry, files};
+
+/// How much later than this process others may have begun that fetch for the same home.
+const SKEW: SignedDuration = SignedDuration::from_hours(1);
 
 /// An entry of the cache.
 struct Kept {
@@ -93,9 +97,11 @@ impl Registry<'_> {
             .ok()
     }
 
-    /// Whatever was published until the snapshot is in a file fetched later.
+    /// Whatever was published until the snapshot is in a file fetched later. What was fetched in the
+    /// future says that the clock was wrong then, or is now.
     pub(super) fn is_new_enough(&self, known: &Known) -> bool {
-        self.offline || known.fetched >= self.snapshot
+        let is_future = known.fetched.duration_since(self.now) > SKEW;
+        self.offline || (known.fetched >= self.snapshot && !is_future)
     }
 
     fn network_entry(

@@ -22,11 +22,11 @@ use sha2::{Digest as _, Sha256};
 use crate::archive::Contents;
 use crate::cache::{self, Cache, Known};
 use crate::download::{Archive, Downloads, hex};
-use crate::error::{DownloadError, OpenError, Reason, TemplateError};
+use crate::error::{ArchiveError, DownloadError, OpenError, Reason, TemplateError};
 use crate::facts::Facts;
 use crate::http::{Http, Patience};
 use crate::progress::Progress;
-use crate::source::{Source, check_address, index_address, without_credentials};
+use crate::source::{Source, check_address, index_address, shown};
 use crate::template::{Place, Template};
 use crate::{archive, compact, entry, manifest, prefetch, similar};
 
@@ -167,10 +167,9 @@ impl<'a> Registry<'a> {
                 address,
                 reason,
             };
-            let url = Url::parse(address)
-                .map_err(|error| refuse(address.to_owned(), error.to_string()))?;
-            check_address(&url)
-                .map_err(|reason| refuse(without_credentials(&url), reason.to_owned()))?;
+            let url =
+                Url::parse(address).map_err(|error| refuse(shown(address), error.to_string()))?;
+            check_address(&url).map_err(|reason| refuse(shown(address), reason.to_owned()))?;
             Ok(Place::Address(url))
         })
     }
@@ -267,16 +266,29 @@ impl<'a> Registry<'a> {
     /// Reads the archive of a release, downloading it if need be.
     fn contents(&self, release: &Release) -> Result<Contents, Reason> {
         let Release { name, version, .. } = release;
-        let text = version.to_string();
-        let checksum = release.checksum.to_string();
-        let wanted = Archive {
-            name: name.as_str(),
-            version: &text,
-            checksum: &checksum,
-        };
-        let path = self.download(&wanted)?;
+        let path = self.archive(release)?;
         archive::read(&path, &format!("{name}-{version}"))
             .map_err(|source| Reason::Archive { path, source })
+    }
+
+    /// Returns the file of the archive of a release.
+    fn archive(&self, release: &Release) -> Result<Utf8PathBuf, DownloadError> {
+        self.download(&Archive {
+            name: release.name.as_str(),
+            version: &release.version.to_string(),
+            checksum: &release.checksum.to_string(),
+        })
+    }
+
+    fn read_lock(&self, name: &PackageName, version: &Version) -> Result<Option<String>, Reason> {
+        let release = self.release(name, version)?;
+        let lock = self.contents(&release)?.lock.transpose();
+        lock.or_else(|error| {
+            Err(Reason::Archive {
+                path: self.archive(&release)?,
+                source: ArchiveError::NotText(error),
+            })
+        })
     }
 }
 
@@ -320,13 +332,10 @@ impl Index for Registry<'_> {
         name: &PackageName,
         version: &Version,
     ) -> Result<Option<String>, IndexError> {
-        self.release(name, version)
-            .and_then(|release| self.contents(&release))
-            .map(|contents| contents.lock)
-            .map_err(|reason| IndexError {
-                action: format!("read the `Cargo.lock` of `{name} {version}`"),
-                source: reason.into(),
-            })
+        self.read_lock(name, version).map_err(|reason| IndexError {
+            action: format!("read the `Cargo.lock` of `{name} {version}`"),
+            source: reason.into(),
+        })
     }
 
     fn expect(&self, wanted: &[(PackageName, Version)]) -> Result<(), IndexError> {

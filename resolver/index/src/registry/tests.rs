@@ -547,6 +547,70 @@ fn a_manifest_is_read_once_per_machine() {
     }
 }
 
+/// A byte that changed on the disk could be a letter of a path or of a feature.
+#[test]
+fn a_manifest_with_a_flipped_bit_is_read_anew() {
+    let (_keep, home) = folder();
+    let server = Server::start(demo);
+    let run = Run::new(&home, &server);
+    let version: Version = "1.0.0".parse().unwrap();
+    let read = || run.open().package(&name("demo"), &version).unwrap();
+    let package = read();
+    let facts = home.join("index/packages");
+    let entry = fs_err::read_dir(&facts).unwrap().next().unwrap().unwrap();
+    let whole = fs_err::read(entry.path()).unwrap();
+    for at in 0..whole.len() {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1;
+        fs_err::write(entry.path(), &flipped).unwrap();
+        assert_eq!(read(), package, "flipped at {at}");
+        assert_eq!(fs_err::read(entry.path()).unwrap(), whole);
+    }
+}
+
+#[test]
+fn what_a_clock_that_was_wrong_fetched_is_not_new_for_ever() {
+    let (_keep, home) = folder();
+    let server = Server::start(demo);
+    let wrong = Run {
+        now: "2038-01-01T00:00:00Z",
+        ..Run::new(&home, &server)
+    };
+    assert_both(&wrong.versions("demo"));
+    let right = Run::new(&home, &server);
+    assert_both(&right.versions("demo"));
+    assert_eq!(server.paths().len(), 2, "it is asked for again");
+    assert_both(&right.versions("demo"));
+    assert_eq!(server.paths().len(), 0, "and then known");
+}
+
+#[test]
+fn no_message_shows_a_password_not_even_one_about_an_address_that_is_none() {
+    let (_keep, home) = folder();
+    let server =
+        Server::start(|_, _| Reply::ok("{\"dl\":\"https://user:secret@h.test:99999/{crate}\"}"));
+    let wanted = Archive {
+        name: "demo",
+        version: "1.0.0",
+        checksum: &demo_archive().0,
+    };
+    let run = Run::new(&home, &server);
+    let mut errors = vec![chain(&run.open().download(&wanted).unwrap_err())];
+    for bad in [
+        "https://user:secret@h.test:99999/",
+        "https://user:secret@/x",
+        "user:secret@h.test/x",
+    ] {
+        errors.push(chain(&index_address(bad).unwrap_err()));
+        errors.push(chain(&run.open().download_from(&wanted, bad).unwrap_err()));
+    }
+    let key = index_address("https://h.test/x?key=secret#secret");
+    errors.push(chain(&key.unwrap_err()));
+    let text = errors.join("\n");
+    assert!(!text.contains("secret"), "{text}");
+    assert!(text.contains("h.test:99999"), "{text}");
+}
+
 #[test]
 fn a_release_that_does_not_exist() {
     let (_keep, home) = folder();
