@@ -1,6 +1,7 @@
 //! What apps would be compiled from: `resolve`, `why`, `graph`, `update`, `lock`, `outdated`, and
 //! the policies.
 
+use crate::recipe_authors::git;
 use crate::support::{Env, Package};
 
 /// An app with a macro, a build script, and a dependency for another platform.
@@ -596,6 +597,47 @@ fn a_patch_that_is_gone_is_not_built_any_more() {
     env.write("mine.toml", &format!("{recipe}{patch}"));
     env.run("sync").success();
     assert_eq!(env.program("app").success().stdout, "42\n");
+}
+
+/// A hook of Git runs with variables that name its repository, and they are stronger than a folder.
+#[test]
+fn in_a_hook_of_git_commits_are_fetched_beside_its_repository() {
+    let env = Env::new();
+    let repository = |name: &str| {
+        let folder = env.path(name);
+        std::fs::create_dir_all(folder.join("src")).unwrap();
+        let manifest = format!("[package]\nname = \"{name}\"\nversion = \"1.0.0\"\n");
+        env.write(&format!("{name}/Cargo.toml"), &manifest);
+        env.write(&format!("{name}/src/main.rs"), "fn main() {}");
+        git(&folder, &["init", "--quiet"]);
+        git(&folder, &["add", "."]);
+        git(&folder, &["commit", "--quiet", "-m", "one"]);
+        let rev = git(&folder, &["rev-parse", "HEAD"]);
+        (folder, rev)
+    };
+    let (kit, rev) = repository("kit");
+    let (own, head) = repository("own");
+    let source = format!(
+        "source = {{ git = \"file://{}\", rev = \"{rev}\" }}",
+        kit.display()
+    );
+    let recipe = env.write(
+        "kit.toml",
+        &format!("schema = 1\n[app]\nname = \"kit\"\n{source}\n"),
+    );
+    let output = env
+        .command()
+        .arg("install")
+        .arg(recipe)
+        .env("GIT_DIR", own.join(".git"))
+        .env("GIT_WORK_TREE", &own)
+        .env("GIT_INDEX_FILE", own.join(".git/index"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(git(&own, &["rev-parse", "HEAD"]), head);
+    assert_eq!(git(&own, &["status", "--porcelain"]), "");
+    assert!(!own.join(".git/shallow").exists());
 }
 
 #[test]

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 pub struct PublishedCodegen {
     /// For every crate.
     pub all: CodegenOptions,
-    /// For single packages: by name (`serde`), by name and version (`serde@1.0.0`), or `*` for all
-    /// but the root.
+    /// For single packages: by name (`serde`), by name and version (`serde@1.0.0`, or a part of it,
+    /// `serde@1`), or `*` for all but the root.
     pub packages: BTreeMap<String, CodegenOptions>,
     /// For build scripts, proc macros and what they use.
     pub build: CodegenOptions,
@@ -74,10 +74,58 @@ impl PublishedCodegen {
     ) -> CodegenOptions {
         let others = self.packages.get("*").filter(|_| !is_root);
         let named = self.packages.get(name.as_str());
-        let exact = self.packages.get(&format!("{name}@{version}"));
-        [others, named, exact]
-            .into_iter()
-            .flatten()
+        let version = version.to_string();
+        let of_version = self.packages.iter().filter(|(text, _)| {
+            // The colon is the older way to write it.
+            let rest = text.strip_prefix(name.as_str()).unwrap_or_default();
+            let part = rest.strip_prefix(['@', ':']).unwrap_or_default();
+            let rest = version.strip_prefix(part);
+            !part.is_empty() && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        });
+        let all = others.into_iter().chain(named);
+        all.chain(of_version.map(|(_, options)| options))
             .fold(base.clone(), |options, over| options.overlaid(over))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packages_are_meant_by_name_and_by_parts_of_versions() {
+        let level = |level: &str| CodegenOptions {
+            opt_level: Some(level.to_owned()),
+            ..CodegenOptions::default()
+        };
+        let published = |spec: &str| PublishedCodegen {
+            packages: [(spec.to_owned(), level("s"))].into(),
+            ..PublishedCodegen::default()
+        };
+        let of = |spec: &str| {
+            let (name, version) = ("rand".parse().unwrap(), "0.8.5".parse().unwrap());
+            let options = published(spec).of_package(&level("3"), &name, &version, false);
+            options.opt_level.unwrap() == "s"
+        };
+        for spec in [
+            "*",
+            "rand",
+            "rand@0.8.5",
+            "rand@0.8",
+            "rand@0",
+            "rand:0.8.5",
+        ] {
+            assert!(of(spec), "{spec}");
+        }
+        for spec in [
+            "rand_core",
+            "rand@0.8.50",
+            "rand@0.80",
+            "rand@1",
+            "rand@",
+            "ran",
+        ] {
+            assert!(!of(spec), "{spec}");
+        }
     }
 }

@@ -225,6 +225,11 @@ fn condition(value: Value<'_>) -> Result<Condition, RecipeError> {
             let reason = "it does not begin with `cfg(`".to_owned();
             return Err((0..text.len(), wrong(text, reason)));
         }
+        // Cargo's parser calls itself for each.
+        if text.matches('(').count() > 100 {
+            let reason = "it has more than 100 parentheses".to_owned();
+            return Err((0..text.len(), wrong(text, reason)));
+        }
         Expression::parse(text).map_err(|error| {
             // The parser takes off `cfg(` first if its end is there, too.
             let start = if error.original == text {
@@ -361,6 +366,12 @@ mod tests {
           ╰────
          help: write it as in Cargo.toml: `cfg(target_os = "linux")`
         "#);
+        // Cargo's rules count, not those of the parser that knows where a mistake is.
+        let tab = refused("{ a = { when = \"cfg(unix\\t)\" } }");
+        assert!(tab.contains("is not a condition"), "{tab}");
+        let (open, close) = ("not(".repeat(100_000), ")".repeat(100_000));
+        let deep = refused(&format!("{{ a = {{ when = 'cfg({open}unix{close})' }} }}"));
+        assert!(deep.contains("it has more than 100 parentheses"));
         assert_snapshot!(refused("{ a = { when = 'unix' } }"), @r#"
          × read `x-sys.toml`: `unix` is not a condition: it does not begin with `cfg(`
           ╭─[x-sys.toml:4:26]

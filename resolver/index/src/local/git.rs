@@ -8,6 +8,26 @@ use sha2::{Digest as _, Sha256};
 use super::{LocalError, Workshop};
 use crate::download::hex;
 
+/// What names a repository, whatever folder Git runs in: a hook of one runs with these, and the
+/// commit would be checked out there. `git rev-parse --local-env-vars` lists them.
+const OF_REPOSITORIES: [&str; 15] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_CONFIG",
+    "GIT_CONFIG_COUNT",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+];
+
 /// Returns the folder with the files of a commit; it is fetched if it is not here.
 pub(super) fn checkout(
     workshop: &Workshop,
@@ -89,7 +109,11 @@ pub(super) fn names(
     reason = "Git alone knows how to talk to repositories"
 )]
 fn run(git: &Utf8Path, folder: &Utf8Path, arguments: &[&str]) -> Result<String, String> {
-    let done = Command::new(git)
+    let mut command = Command::new(git);
+    for variable in OF_REPOSITORIES {
+        command.env_remove(variable);
+    }
+    let done = command
         .args([
             "-c",
             "protocol.ext.allow=never",

@@ -34,6 +34,7 @@ use crate::archive;
 use crate::download::{Archive, hex};
 use crate::error::{ArchiveError, DownloadError, ManifestError};
 use crate::files;
+use crate::source::shown;
 
 /// Why a folder or a repository is no package.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +51,7 @@ pub enum LocalError {
         source: io::Error,
     },
     /// The folder is not in the repository.
-    #[error("the commit {rev} of `{address}` has no folder `{folder}`")]
+    #[error("the commit {rev} of `{}` has no folder `{folder}`", shown(address))]
     NoFolder {
         /// The repository.
         address: String,
@@ -107,14 +108,18 @@ pub enum LocalError {
         border: Utf8PathBuf,
     },
     /// Git is needed and is not there.
-    #[error("the package comes from `{address}`, and there is no `git` in `PATH`")]
+    #[error(
+        "the package comes from `{}`, and there is no `git` in `PATH`",
+        shown(address)
+    )]
     NoGit {
         /// The repository.
         address: String,
     },
     /// The commit is not on this machine.
     #[error(
-        "the commit {rev} of `{address}` is not on this machine and `--offline` forbids to fetch it"
+        "the commit {rev} of `{}` is not on this machine and `--offline` forbids to fetch it",
+        shown(address)
     )]
     Offline {
         /// The repository.
@@ -123,7 +128,7 @@ pub enum LocalError {
         rev: String,
     },
     /// Git cannot tell what a repository has.
-    #[error("list the tags of `{address}`: {reason}")]
+    #[error("list the tags of `{}`: {reason}", shown(address))]
     Names {
         /// The repository.
         address: String,
@@ -151,7 +156,7 @@ pub enum LocalError {
         found: Vec<String>,
     },
     /// Git failed.
-    #[error("get the commit {rev} of `{address}`: {reason}")]
+    #[error("get the commit {rev} of `{}`: {reason}", shown(address))]
     Git {
         /// The repository.
         address: String,

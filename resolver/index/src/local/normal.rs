@@ -10,6 +10,7 @@ use orlop_resolver::{DependencyKind, Features, ReleaseDependency};
 use toml::{Table, Value};
 
 use super::LocalError;
+use crate::source::shown;
 
 /// What a published manifest does not have, and nobody here asks for.
 const LEFT_OUT: [&str; 10] = [
@@ -272,8 +273,9 @@ impl Reader<'_> {
             (None, Some(git)) => {
                 let rev = text("rev").filter(|rev| is_whole(rev)).ok_or_else(|| {
                     self.file.wrong(format!(
-                        "`{name}` comes from `{git}` without a whole `rev`: name its source in the \
-                         recipe's `[app.patch]`"
+                        "`{name}` comes from `{}` without a whole `rev`: name its source in the \
+                         recipe's `[app.patch]`",
+                        shown(&git)
                     ))
                 })?;
                 let folder = None;

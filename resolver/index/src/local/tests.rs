@@ -350,6 +350,42 @@ fn a_commit_that_two_fetch_at_once_is_there_for_both() {
     assert_eq!(left.count(), 1, "nothing else stays");
 }
 
+/// Machines that build often have a token in the address.
+#[test]
+fn no_message_about_a_repository_shows_a_password() {
+    let ground = Ground::new();
+    let address = "http://user:secret@127.0.0.1:1/kit";
+    let source = CrateSource::Git {
+        git: address.to_owned(),
+        rev: "0".repeat(40),
+        folder: Some("no".to_owned()),
+    };
+    let workshop = ground.workshop();
+    let offline = Workshop {
+        offline: true,
+        ..workshop.clone()
+    };
+    let without = Workshop {
+        git: None,
+        ..workshop.clone()
+    };
+    let place = crate::testing::sha256(address.as_bytes());
+    let folder = format!("home/downloads/git/{}-{}", &place[..16], "0".repeat(40));
+    let mut errors = Vec::new();
+    for workshop in [&workshop, &offline, &without] {
+        errors.push(workshop.files(&source).unwrap_err());
+        errors.push(workshop.head(address).unwrap_err());
+    }
+    fs_err::create_dir_all(ground.path(&folder)).unwrap();
+    errors.push(workshop.files(&source).unwrap_err());
+    assert!(matches!(errors[6], LocalError::NoFolder { .. }));
+    for error in errors {
+        let text = error.to_string();
+        assert!(text.contains("`http://127.0.0.1:1/kit`"), "{text}");
+        assert!(!text.contains("secret"), "{text}");
+    }
+}
+
 #[test]
 fn what_is_no_package_is_told() {
     let ground = Ground::new();
