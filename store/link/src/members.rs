@@ -51,6 +51,8 @@ pub struct Symbols {
     /// Names that are asked for and not defined here, and whether they may only come from the
     /// same image.
     pub undefined: BTreeMap<String, bool>,
+    /// Of these, the names that nobody has to define: all who ask for them do so weakly.
+    pub weak: BTreeSet<String>,
     /// Sections whose names are C identifiers: somebody may gather all of that name.
     pub gatherable: BTreeSet<String>,
     /// Whether compiled Rust code runs before `main`.
@@ -66,8 +68,14 @@ impl Symbols {
     /// Reads an archive or an object.
     pub fn read(file: &[u8]) -> Result<Self, ObjectError> {
         let mut all = Self::default();
+        let mut strong = BTreeSet::new();
         for object in objects(file)? {
             for symbol in object.symbols()? {
+                if symbol.weak && !symbol.defined {
+                    all.weak.insert(symbol.name.to_owned());
+                } else if !symbol.defined {
+                    strong.insert(symbol.name);
+                }
                 all.add(symbol.name, symbol.defined, symbol.hidden);
                 if symbol.defined && symbol.hidden && symbol.merged {
                     all.merged.insert(symbol.name.to_owned());
@@ -84,6 +92,7 @@ impl Symbols {
                     object.name.ends_with(".rcgu.o") && is_constructor(section.name);
             }
         }
+        all.weak.retain(|name| !strong.contains(name.as_str()));
         all.settle();
         Ok(all)
     }
@@ -91,7 +100,10 @@ impl Symbols {
     /// Puts several together as if they were one.
     pub fn merge(parts: impl IntoIterator<Item = Self>) -> Self {
         let mut all = Self::default();
+        let mut strong = BTreeSet::new();
         for part in parts {
+            let asked = part.undefined.keys();
+            strong.extend(asked.filter(|name| !part.weak.contains(*name)).cloned());
             for (name, hidden) in part.defined {
                 all.add(&name, true, hidden);
             }
@@ -99,10 +111,12 @@ impl Symbols {
                 all.add(&name, false, hidden);
             }
             all.merged.extend(part.merged);
+            all.weak.extend(part.weak);
             all.gatherable.extend(part.gatherable);
             all.runs_before_main |= part.runs_before_main;
             all.bytes = all.bytes.saturating_add(part.bytes);
         }
+        all.weak.retain(|name| !strong.contains(name));
         all.settle();
         all
     }
@@ -138,6 +152,7 @@ impl Symbols {
     fn settle(&mut self) {
         let defined = &self.defined;
         self.undefined.retain(|name, _| !defined.contains_key(name));
+        self.weak.retain(|name| !defined.contains_key(name));
     }
 }
 

@@ -84,6 +84,8 @@ pub(crate) struct Symbol<'a> {
     pub(crate) defined: bool,
     /// Whether it may not be seen outside the linked image.
     pub(crate) hidden: bool,
+    /// Whether it may be asked for in vain, or another definition may take its place.
+    pub(crate) weak: bool,
     /// Whether it stands for a variable that several objects may define, of which one is kept.
     pub(crate) merged: bool,
     /// Where its `st_other` is in the file.
@@ -217,6 +219,7 @@ impl<'a> Object<'a> {
                 name: name.ok_or_else(|| outside("the name of a symbol"))?,
                 defined: symbol.st_shndx != SHN_UNDEF as usize,
                 hidden: !matches!(symbol.st_visibility(), STV_DEFAULT | STV_PROTECTED),
+                weak: symbol.st_bind() == STB_WEAK,
                 merged: matches!(symbol.st_bind(), STB_WEAK | STB_GNU_UNIQUE)
                     && matches!(symbol.st_type(), STT_OBJECT | STT_TLS),
                 other_at: self.start + table.start + index * SYMBOL + ST_OTHER,
