@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 use orlop_store::StorePath;
 use serde::{Deserialize, Serialize};
 
-use crate::object::{ObjectError, objects};
+use crate::object::{ObjectError, Strength, objects};
 
 /// A crate with the native archives that belong to it, or all of a compiler's own crates.
 ///
@@ -71,15 +71,19 @@ impl Symbols {
         let mut strong = BTreeSet::new();
         for object in objects(file)? {
             for symbol in object.symbols()? {
-                if symbol.weak && !symbol.defined {
-                    all.weak.insert(symbol.name.to_owned());
-                } else if !symbol.defined {
-                    strong.insert(symbol.name);
+                match (symbol.defined, symbol.strength) {
+                    (false, Strength::Strong) => {
+                        strong.insert(symbol.name);
+                    }
+                    (false, Strength::Weak | Strength::WeakVariable) => {
+                        all.weak.insert(symbol.name.to_owned());
+                    }
+                    (true, Strength::WeakVariable) if symbol.hidden => {
+                        all.merged.insert(symbol.name.to_owned());
+                    }
+                    (true, _) => {}
                 }
                 all.add(symbol.name, symbol.defined, symbol.hidden);
-                if symbol.defined && symbol.hidden && symbol.merged {
-                    all.merged.insert(symbol.name.to_owned());
-                }
             }
             for section in object.sections()? {
                 all.bytes = all.bytes.saturating_add(section.bytes);
