@@ -327,6 +327,52 @@ fn check_cpp(header: &str) {
     check_all(&env, &says, "first second third");
 }
 
+/// C code that does more where somebody defines a function: nobody has to.
+#[test]
+fn weak_references_find_what_the_program_has() {
+    let env = Env::new();
+    for (name, text) in [
+        (
+            "asks",
+            "extern int hook(int) __attribute__((weak));\n\
+             int asks_value(int value) { return hook ? hook(value) : -1; }\n",
+        ),
+        (
+            "hooks",
+            "int hook(int value) { return value + 1; }\n\
+             int hooks_value(int value) { return hook(value) * 10; }\n",
+        ),
+    ] {
+        let function = format!("{name}_value");
+        env.registry.publish(
+            Package::new(name, "1.0.0")
+                .file("code.c", text)
+                .file("build.rs", &archive("cc", "code.c", name, ""))
+                .lib(&format!(
+                    "unsafe extern \"C\" {{ fn {function}(value: i32) -> i32; }}\n\
+                     #[inline(never)] pub fn value(value: i32) -> i32 {{ unsafe {{ \
+                     {function}(value) }} }}"
+                )),
+        );
+    }
+    let both = "fn main() { println!(\"{} {}\", asks::value(1), hooks::value(1)); }";
+    let one = "fn main() { println!(\"{}\", asks::value(1)); }";
+    for (name, text, needs) in [
+        ("first", both, &["asks", "hooks"][..]),
+        ("second", both, &["asks", "hooks"]),
+        ("third", one, &["asks"]),
+    ] {
+        let package = needs
+            .iter()
+            .fold(Package::new(name, "1.0.0"), |package, library| {
+                package.needs(library, "1")
+            });
+        env.registry.publish(package.main(text));
+    }
+    let says = [("first", "2 20\n"), ("second", "2 20\n"), ("third", "-1\n")];
+    check_all(&env, &says, "first second third");
+}
+
 #[test]
 fn several_programs_two_versions_and_link_arguments() {
     let env = Env::new();

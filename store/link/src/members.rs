@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 use orlop_store::StorePath;
 use serde::{Deserialize, Serialize};
 
-use crate::object::{ObjectError, objects};
+use crate::object::{ObjectError, Strength, Symbol, objects};
 
 /// A crate with the native archives that belong to it, or all of a compiler's own crates.
 ///
@@ -51,6 +51,8 @@ pub struct Symbols {
     /// Names that are asked for and not defined here, and whether they may only come from the
     /// same image.
     pub undefined: BTreeMap<String, bool>,
+    /// Of these, the names that nobody has to define: all who ask for them do so weakly.
+    pub weak: BTreeSet<String>,
     /// Sections whose names are C identifiers: somebody may gather all of that name.
     pub gatherable: BTreeSet<String>,
     /// Whether compiled Rust code runs before `main`.
@@ -70,9 +72,15 @@ impl Symbols {
         let mut all = Self::default();
         for object in &objects {
             for symbol in object.symbols()? {
-                names.add(symbol.name, symbol.defined, symbol.hidden);
-                if symbol.defined && symbol.hidden && symbol.merged {
-                    all.merged.insert(symbol.name.to_owned());
+                let Symbol { name, hidden, .. } = symbol;
+                if symbol.defined {
+                    names.defined.push((name, hidden));
+                    if hidden && symbol.strength == Strength::WeakVariable {
+                        all.merged.insert(name.to_owned());
+                    }
+                } else {
+                    let weak = symbol.strength != Strength::Strong;
+                    names.undefined.push((name, Asked { hidden, weak }));
                 }
             }
             for section in object.sections()? {
@@ -86,7 +94,7 @@ impl Symbols {
                     object.name.ends_with(".rcgu.o") && is_constructor(section.name);
             }
         }
-        (all.defined, all.undefined) = names.settled();
+        names.settle(&mut all);
         Ok(all)
     }
 
@@ -98,18 +106,21 @@ impl Symbols {
         let mut names = Names::default();
         let mut all = Self::default();
         for part in &parts {
-            for (name, hidden) in &part.defined {
-                names.add(name, true, *hidden);
-            }
-            for (name, hidden) in &part.undefined {
-                names.add(name, false, *hidden);
-            }
+            let defined = part.defined.iter();
+            names
+                .defined
+                .extend(defined.map(|(name, &hidden)| (&**name, hidden)));
+            let undefined = part.undefined.iter().map(|(name, &hidden)| {
+                let weak = part.weak.contains(name);
+                (&**name, Asked { hidden, weak })
+            });
+            names.undefined.extend(undefined);
             all.merged.extend(part.merged.iter().cloned());
             all.gatherable.extend(part.gatherable.iter().cloned());
             all.runs_before_main |= part.runs_before_main;
             all.bytes = all.bytes.saturating_add(part.bytes);
         }
-        (all.defined, all.undefined) = names.settled();
+        names.settle(&mut all);
         all
     }
 
@@ -121,49 +132,50 @@ impl Symbols {
     }
 }
 
-/// Names as they come, each with whether it is hidden. They are long and alike, so to sort them once
-/// takes a fraction of what it takes to look each one up.
+/// Names as they come, those that are defined with whether they are hidden. They are long and alike, so
+/// to sort them once takes a fraction of what it takes to look each one up.
 #[derive(Default)]
 struct Names<'a> {
     defined: Vec<(&'a str, bool)>,
-    undefined: Vec<(&'a str, bool)>,
+    undefined: Vec<(&'a str, Asked)>,
 }
 
-impl<'a> Names<'a> {
-    fn add(&mut self, name: &'a str, defined: bool, hidden: bool) {
-        let names = if defined {
-            &mut self.defined
-        } else {
-            &mut self.undefined
-        };
-        names.push((name, hidden));
-    }
+/// How a name is asked for.
+#[derive(Clone, Copy)]
+struct Asked {
+    hidden: bool,
+    weak: bool,
+}
 
-    /// Returns what is defined, and what is asked for and not defined.
-    fn settled(self) -> (BTreeMap<String, bool>, BTreeMap<String, bool>) {
-        // One visible definition is enough; one hidden reference is enough.
+impl Names<'_> {
+    /// Says once of each name what is defined, and what is asked for and not defined.
+    fn settle(self, all: &mut Symbols) {
+        // One visible definition is enough; one hidden reference is enough, and so is one that is
+        // not weak.
         let defined = once_each(self.defined, |one, other| one && other);
-        let mut undefined = once_each(self.undefined, |one, other| one || other);
-        undefined.retain(|(name, _)| {
-            defined
-                .binary_search_by_key(name, |(name, _)| name)
-                .is_err()
+        let mut undefined = once_each(self.undefined, |one, other| Asked {
+            hidden: one.hidden || other.hidden,
+            weak: one.weak && other.weak,
         });
-        let owned = |names: Vec<(&str, bool)>| {
-            let names = names.into_iter();
-            names
-                .map(|(name, hidden)| (name.to_owned(), hidden))
-                .collect()
-        };
-        (owned(defined), owned(undefined))
+        undefined.retain(|(name, _)| {
+            let found = defined.binary_search_by_key(name, |(name, _)| name);
+            found.is_err()
+        });
+        let weak = undefined.iter().filter(|(_, asked)| asked.weak);
+        all.weak = weak.map(|(name, _)| (*name).to_owned()).collect();
+        let undefined = undefined.into_iter();
+        all.undefined = undefined
+            .map(|(name, asked)| (name.to_owned(), asked.hidden))
+            .collect();
+        let defined = defined.into_iter();
+        all.defined = defined
+            .map(|(name, hidden)| (name.to_owned(), hidden))
+            .collect();
     }
 }
 
 /// Sorts names and puts together what is said of the same one.
-fn once_each(
-    mut names: Vec<(&str, bool)>,
-    together: impl Fn(bool, bool) -> bool,
-) -> Vec<(&str, bool)> {
+fn once_each<T: Copy>(mut names: Vec<(&str, T)>, together: impl Fn(T, T) -> T) -> Vec<(&str, T)> {
     names.sort_unstable_by_key(|(name, _)| *name);
     names.dedup_by(|other, kept| {
         let same = other.0 == kept.0;

@@ -85,12 +85,22 @@ pub(crate) struct Symbol<'a> {
     pub(crate) defined: bool,
     /// Whether it may not be seen outside the linked image.
     pub(crate) hidden: bool,
-    /// Whether it stands for a variable that several objects may define, of which one is kept.
-    pub(crate) merged: bool,
+    pub(crate) strength: Strength,
     /// Where its `st_other` is in the file.
     pub(crate) other_at: usize,
     /// Where the offset of its name is in the object.
     pub(crate) name_at: usize,
+}
+
+/// How much a symbol insists on itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Strength {
+    /// There is one definition, and there must be one.
+    Strong,
+    /// It may be asked for in vain, and another definition may take its place.
+    Weak,
+    /// The same, of a variable: of several definitions one is kept.
+    WeakVariable,
 }
 
 /// A section that takes memory.
@@ -207,8 +217,11 @@ impl<'a> Object<'a> {
                 name: name.ok_or_else(|| self.outside("the name of a symbol"))?,
                 defined: symbol.st_shndx != SHN_UNDEF as usize,
                 hidden: !matches!(symbol.st_visibility(), STV_DEFAULT | STV_PROTECTED),
-                merged: matches!(symbol.st_bind(), STB_WEAK | STB_GNU_UNIQUE)
-                    && matches!(symbol.st_type(), STT_OBJECT | STT_TLS),
+                strength: match (symbol.st_bind(), symbol.st_type()) {
+                    (STB_WEAK | STB_GNU_UNIQUE, STT_OBJECT | STT_TLS) => Strength::WeakVariable,
+                    (STB_WEAK, _) => Strength::Weak,
+                    _ => Strength::Strong,
+                },
                 other_at: self.start + table.start + index * SYMBOL + ST_OTHER,
                 name_at: table.start + index * SYMBOL,
             });

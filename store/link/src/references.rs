@@ -95,6 +95,7 @@ impl<'a> References<'a> {
             .collect();
         self.tie(&mut nodes);
         self.part(&mut nodes);
+        self.leave_open(&mut nodes);
         let from_programs = self.asked_of_programs();
         let everywhere = self.defined_everywhere();
         for program in self.programs {
@@ -179,6 +180,33 @@ impl<'a> References<'a> {
                 if let Some(node) = nodes.get_mut(key) {
                     node.anchored = true;
                 }
+            }
+        }
+    }
+
+    /// Keeps members in the binaries that ask for a name weakly, and those that define it: whether a
+    /// program has it, it decides alone, by all the rest of it. In a library it would be there for
+    /// all who load that, or lost where nothing else is asked of the library.
+    fn leave_open(&self, nodes: &mut BTreeMap<Digest, Node>) {
+        let ours = || {
+            let members = self.members.iter();
+            members.filter(|(_, member)| member.name != crate::line::STD)
+        };
+        let asked = ours().flat_map(|(_, member)| &member.symbols.weak);
+        let asked: BTreeSet<_> = asked
+            .filter(|name| !self.outside.system.contains(*name))
+            .collect();
+        let defines = |member: &Member, name: &String| member.symbols.defined.contains_key(name);
+        let open: BTreeSet<_> = asked
+            .into_iter()
+            .filter(|name| ours().any(|(_, member)| defines(member, name)))
+            .collect();
+        for (key, member) in ours() {
+            let takes_part = open
+                .iter()
+                .any(|name| defines(member, name) || member.symbols.weak.contains(*name));
+            if let Some(node) = nodes.get_mut(key).filter(|_| takes_part) {
+                node.anchored = true;
             }
         }
     }
