@@ -374,7 +374,7 @@ impl Work<'_> {
                 policy: wanted.policy,
                 request,
                 locals: wanted.locals.clone(),
-                origin: self.origin(name, all),
+                origins: self.origins(name, all),
             }
         });
         let app = Prepared {
@@ -386,15 +386,20 @@ impl Work<'_> {
         Ok((app, question))
     }
 
-    /// Who asks for an app, unless only the command line does: a line of a file, or the recipe of
-    /// another app.
-    fn origin(&self, app: &PackageName, all: &[Wanted]) -> Option<String> {
-        if !self.manifest.packages.contains_key(app) {
-            let mut users = all.iter().filter(|other| other.starts(app));
-            return users
-                .next()
-                .map(|user| format!("the recipe of `{}`", user.name));
-        }
+    /// Who asks for an app, unless only the command line does: a line of a file, and the recipes of
+    /// other apps.
+    fn origins(&self, app: &PackageName, all: &[Wanted]) -> Vec<String> {
+        let users = all.iter().filter(|other| other.starts(app));
+        let recipes = users.map(|user| format!("the recipe of `{}`", user.name));
+        let recipes: Vec<_> = recipes.collect();
+        let typed = self.manifest.packages.contains_key(app) && !recipes.is_empty();
+        let typed = typed.then(|| "the command line".to_owned());
+        let first = self.line(app).or(typed);
+        first.into_iter().chain(recipes).collect()
+    }
+
+    /// The line of a file that asks for an app as it is wanted.
+    fn line(&self, app: &PackageName) -> Option<String> {
         let file = &self.change.file;
         let text = fs_err::read_to_string(file).ok()?;
         let written = Manifest::parse(file.as_str(), &text).ok()?;
