@@ -48,19 +48,29 @@ pub(crate) fn compiler(
 pub(crate) fn unknown(context: &Context, stored: &[ImportedCompiler], name: &str) -> CommandError {
     let error = CommandError::failed(format!("there is no compiler `{name}` in the store"));
     // What rustup calls `nightly` has its release and its date for a name here.
-    let names = toolchains(context).into_iter().filter_map(|toolchain| {
-        let (name, _) = compiler::describe(&toolchain.rustc).ok()?;
-        Some((toolchain, name))
+    let known = toolchains(context).into_iter().map(|toolchain| {
+        let described = compiler::describe(&toolchain.rustc);
+        (toolchain, described.ok().map(|(name, _)| name))
     });
-    let meant = |(toolchain, its): &(Toolchain, String)| toolchain.is_called(name) || its == name;
-    let error = match names.into_iter().find(meant) {
-        Some((_, its)) if stored.iter().any(|known| known.name == its) => {
+    let meant = |(toolchain, its): &(Toolchain, Option<String>)| {
+        toolchain.is_called(name) || its.as_deref() == Some(name)
+    };
+    let error = match known.into_iter().find(meant) {
+        Some((_, Some(its))) if stored.iter().any(|known| known.name == its) => {
             error.hint(format!("it is there as `{its}`: say `--compiler {its}`"))
         }
-        Some((toolchain, its)) => error.hint(format!(
+        Some((toolchain, Some(its))) if its != name => error.hint(format!(
             "import it, after which it is called `{its}`: `orlop compiler add {}`",
             toolchain.name
         )),
+        Some((toolchain, _)) => {
+            let wanted = if toolchain.is_called(name) {
+                name
+            } else {
+                &toolchain.name
+            };
+            error.hint(format!("import it: `orlop compiler add {wanted}`"))
+        }
         None if is_released(name) && context.find_program("rustup").is_some() => {
             error.hint(format!(
                 "install and import it: `rustup toolchain install {name} && orlop compiler add \

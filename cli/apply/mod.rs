@@ -165,8 +165,6 @@ struct Prepared<'a> {
     wanted: &'a Wanted,
     /// What the lock knows of it, if that still answers.
     answer: Option<(Resolution, LockedApp)>,
-    tools: Tools,
-    compiler: String,
 }
 
 /// One app on its way.
@@ -307,17 +305,12 @@ impl Work<'_> {
                 (resolution, entry)
             });
             lock.set(entry);
-            resolved.push(Resolved {
-                wanted: app.wanted,
-                resolution,
-                tools: app.tools,
-                compiler: app.compiler,
-            });
+            resolved.push(self.with_tools(app.wanted, resolution)?);
         }
         Ok((resolved, lock))
     }
 
-    /// Gets an app's tools, and its answer from the lock or the question for one.
+    /// Gets an app's answer from the lock, or the question for one.
     fn prepare<'w>(
         &self,
         (wanted, all): (&'w Wanted, &[Wanted]),
@@ -325,20 +318,9 @@ impl Work<'_> {
         index: &dyn Index,
         snapshot: Timestamp,
     ) -> Result<(Prepared<'w>, Option<Question>), CommandError> {
-        let compiler = toolchain::compiler(
-            self.context,
-            self.store,
-            self.progress,
-            wanted.compiler.as_deref(),
-        )?;
-        let tools = toolchain::tools(
-            self.context,
-            self.store,
-            self.progress,
-            self.runner,
-            &compiler,
-        )?;
-        let mut request = wanted.request(&compiler.compiler, snapshot)?;
+        // To import one takes long: what is asked for is looked up first.
+        let compiler = needed::compiler_named(self.context, wanted.compiler.as_deref())?;
+        let mut request = wanted.request(&compiler, snapshot)?;
         let locked = before.app(&wanted.name);
         let is_kept = |locked: &&LockedApp| {
             let pinned = self.manifest.snapshot;
@@ -377,13 +359,29 @@ impl Work<'_> {
                 origins: self.origins(name, all),
             }
         });
-        let app = Prepared {
+        Ok((Prepared { wanted, answer }, question))
+    }
+
+    /// Gets what an app is built with.
+    fn with_tools<'w>(
+        &self,
+        wanted: &'w Wanted,
+        resolution: Resolution,
+    ) -> Result<Resolved<'w>, CommandError> {
+        let Self {
+            context,
+            store,
+            progress,
+            ..
+        } = *self;
+        let name = wanted.compiler.as_deref();
+        let compiler = toolchain::compiler(context, store, progress, name)?;
+        Ok(Resolved {
             wanted,
-            answer,
-            tools,
+            resolution,
+            tools: toolchain::tools(context, store, progress, self.runner, &compiler)?,
             compiler: compiler.name,
-        };
-        Ok((app, question))
+        })
     }
 
     /// Who asks for an app, unless only the command line does: a line of a file, and the recipes of
