@@ -4,6 +4,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use orlop_build::log::quoted;
 use orlop_index::Locals;
 use orlop_recipes::{AdditiveFeatures, PackageName, Policy};
 use orlop_resolver::case::{CaseRequest, Recorder};
@@ -240,7 +241,8 @@ fn save(context: &Context, recorder: &Recorder<'_>, questions: &[Question]) -> V
         });
     match written {
         Ok(()) => vec![format!(
-            "play it again anywhere: `orlop resolve --case {path}`"
+            "play it again anywhere: `orlop resolve --case {}`",
+            quoted(path.as_str())
         )],
         Err(error) => {
             context.ui.error(&error);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use camino::Utf8PathBuf;
 use orlop_build::archived::{Archived, Hands, Part};
+use orlop_build::log::quoted;
 use orlop_build::{c_tools as c, compiler};
 use orlop_plan::ToolSets;
 use orlop_recipes::{Choice as _, CompilerRecipe, Recipe, RecipeSet, Tool, Version};
@@ -209,7 +210,7 @@ pub(crate) fn no_app(path: &str) -> CommandError {
     CommandError::usage(format!(
         "`{path}` is the recipe of a compiler, not of an app"
     ))
-    .hint(format!("import it: `orlop compiler add {path}`"))
+    .hint(format!("import it: `orlop compiler add {}`", quoted(path)))
 }
 
 /// A toolchain of rustup.
