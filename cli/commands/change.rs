@@ -285,7 +285,8 @@ pub(super) fn remove(context: &Context, arguments: &Remove) -> Result<(), Comman
     let mut editor = session.editor()?;
     let current = session.profile.current()?;
     let mut recipes = Vec::new();
-    for app in &arguments.apps {
+    // One may be named twice.
+    for app in arguments.apps.iter().collect::<BTreeSet<_>>() {
         let name = app
             .parse::<PackageName>()
             .map_err(|error| CommandError::new(Kind::Usage, error))?;
