@@ -498,7 +498,7 @@ pub(crate) struct Stats {
 #[derive(Debug, Args)]
 pub(crate) struct Log {
     /// An app, a crate or a native library, NAME or NAME@VERSION; none means the last build that
-    /// failed
+    /// failed or was stopped
     #[arg(value_name = "APP|CRATE|LIBRARY")]
     pub(crate) name: Option<String>,
 }

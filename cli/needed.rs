@@ -70,8 +70,11 @@ pub(crate) fn keep_here(
     Ok(())
 }
 
-/// What is known of a compiler, or of the default one.
-fn compiler_named(context: &Context, name: Option<&str>) -> Result<Compiler, CommandError> {
+/// What is known of a compiler, or of the default one; none is imported.
+pub(crate) fn compiler_named(
+    context: &Context,
+    name: Option<&str>,
+) -> Result<Compiler, CommandError> {
     let Some(name) = name else {
         return toolchain::known(context);
     };

@@ -1,7 +1,7 @@
 //! Draws [`Event`]s: bars on a terminal, one plain line per finished piece of work elsewhere.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -17,6 +17,12 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// A reporter for people.
 #[derive(Debug)]
 pub(crate) struct Progress {
+    drawing: Arc<Drawing>,
+}
+
+/// What is on the screen.
+#[derive(Debug)]
+struct Drawing {
     ui: Ui,
     begun: Instant,
     state: Mutex<State>,
@@ -28,11 +34,15 @@ struct State {
     planned: BTreeMap<ActivityKind, usize>,
     finished: BTreeMap<ActivityKind, usize>,
     total: Option<ProgressBar>,
+    /// Whether somebody waits to draw what began early.
+    awaited: bool,
 }
 
 #[derive(Debug)]
 struct Row {
     since: Instant,
+    /// Of how many bytes there are, if that is known.
+    of: Option<u64>,
     bytes: u64,
     bar: Option<ProgressBar>,
 }
@@ -40,15 +50,17 @@ struct Row {
 impl Progress {
     pub(crate) fn new(ui: Ui) -> Self {
         Self {
-            ui,
-            begun: Instant::now(),
-            state: Mutex::new(State::default()),
+            drawing: Arc::new(Drawing {
+                ui,
+                begun: Instant::now(),
+                state: Mutex::new(State::default()),
+            }),
         }
     }
 
     /// Takes everything that moves off the screen.
     pub(crate) fn clear(&self) {
-        let mut state = self.lock();
+        let mut state = self.drawing.lock();
         for row in std::mem::take(&mut state.rows).into_values() {
             if let Some(bar) = row.bar {
                 bar.finish_and_clear();
@@ -59,6 +71,32 @@ impl Progress {
         }
     }
 
+    fn started(&self, activity: Activity, of: Option<u64>) {
+        let mut state = self.drawing.lock();
+        state.rows.insert(
+            activity,
+            Row {
+                since: Instant::now(),
+                of,
+                bytes: 0,
+                bar: None,
+            },
+        );
+        self.drawing.draw(&mut state);
+        if self.drawing.ui.moving && !self.drawing.is_patient() && !state.awaited {
+            state.awaited = true;
+            let drawing = Arc::downgrade(&self.drawing);
+            std::thread::spawn(move || {
+                std::thread::sleep(PATIENCE);
+                if let Some(drawing) = drawing.upgrade() {
+                    drawing.draw(&mut drawing.lock());
+                }
+            });
+        }
+    }
+}
+
+impl Drawing {
     fn style(&self, template: &str) -> ProgressStyle {
         let template = if self.ui.color {
             template.to_owned()
@@ -74,31 +112,38 @@ impl Progress {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    fn started(&self, activity: Activity, bytes: Option<u64>) {
-        let mut state = self.lock();
-        let draw = self.ui.moving && self.begun.elapsed() > PATIENCE;
-        let shown = state.rows.values().filter(|row| row.bar.is_some()).count();
-        let bar = (draw && shown < MAX_ROWS).then(|| self.row_bar(&activity, bytes));
-        state.rows.insert(
-            activity,
-            Row {
-                since: Instant::now(),
-                bytes: 0,
-                bar,
-            },
-        );
-        self.draw_total(&mut state);
+    /// Whether it has been long enough for something to move.
+    fn is_patient(&self) -> bool {
+        self.begun.elapsed() > PATIENCE
     }
 
-    fn row_bar(&self, activity: &Activity, bytes: Option<u64>) -> ProgressBar {
-        let bar = match bytes {
-            Some(bytes) => ProgressBar::new(bytes).with_style(
+    /// Draws what is being done and has no bar yet.
+    fn draw(&self, state: &mut State) {
+        if !self.ui.moving || !self.is_patient() {
+            return;
+        }
+        let shown = state.rows.values().filter(|row| row.bar.is_some()).count();
+        let bare = state.rows.iter_mut().filter(|(_, row)| row.bar.is_none());
+        for (activity, row) in bare.take(MAX_ROWS.saturating_sub(shown)) {
+            row.bar = Some(self.row_bar(activity, row));
+        }
+        if !state.rows.is_empty() {
+            self.draw_total(state);
+        }
+    }
+
+    fn row_bar(&self, activity: &Activity, row: &Row) -> ProgressBar {
+        let bar = match row.of {
+            Some(of) => ProgressBar::new(of).with_style(
                 self.style("  {prefix} {msg} {bytes}/{total_bytes} {wide_bar:.cyan/dim}"),
             ),
             None => {
                 ProgressBar::new_spinner().with_style(self.style("  {prefix} {msg} {elapsed:.dim}"))
             }
         };
+        let bar = bar
+            .with_elapsed(row.since.elapsed())
+            .with_position(row.bytes);
         let bar = self.ui.progress.add(bar);
         bar.set_prefix(words(activity.kind).0);
         bar.set_message(activity.name.clone());
@@ -125,6 +170,7 @@ impl Progress {
             bar.finish_and_clear();
         }
         *state.finished.entry(activity.kind).or_default() += 1;
+        self.draw(&mut state);
         self.draw_total(&mut state);
         drop(state);
         if well && activity.kind == ActivityKind::Unpack {
@@ -153,7 +199,7 @@ impl Progress {
 
     fn draw_total(&self, state: &mut State) {
         let planned: usize = state.planned.values().sum();
-        if !self.ui.moving || planned == 0 || self.begun.elapsed() <= PATIENCE {
+        if !self.ui.moving || planned == 0 || !self.is_patient() {
             return;
         }
         let finished: usize = state
@@ -175,19 +221,19 @@ impl Reporter for Progress {
     fn report(&self, event: Event) {
         match event {
             Event::Planned { kind, count } => {
-                *self.lock().planned.entry(kind).or_default() += count;
+                *self.drawing.lock().planned.entry(kind).or_default() += count;
             }
             Event::Started { activity, bytes } => self.started(activity, bytes),
-            Event::Advanced { activity, bytes } => self.advanced(&activity, bytes),
-            Event::Finished { activity } => self.ended(&activity, true),
-            Event::Failed { activity } => self.ended(&activity, false),
+            Event::Advanced { activity, bytes } => self.drawing.advanced(&activity, bytes),
+            Event::Finished { activity } => self.drawing.ended(&activity, true),
+            Event::Failed { activity } => self.drawing.ended(&activity, false),
             Event::Waiting { activity, holder } => {
-                self.ui.status(format!(
+                self.drawing.ui.status(format!(
                     "  waiting for {holder}, which builds {}",
                     activity.name
                 ));
             }
-            Event::Notice(text) => self.ui.warning(text),
+            Event::Notice(text) => self.drawing.ui.warning(text),
         }
     }
 }
@@ -229,7 +275,8 @@ pub(crate) fn bytes_text(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::without_colors;
+    use super::{Activity, ActivityKind, PATIENCE, Progress, without_colors};
+    use crate::ui::Ui;
 
     #[test]
     fn templates_without_colours() {
@@ -237,5 +284,24 @@ mod tests {
         let plain = "  {prefix} {bytes}/{total_bytes} {wide_bar} {elapsed}";
         assert_eq!(without_colors(template), plain);
         assert_eq!(without_colors(plain), plain);
+    }
+
+    #[test]
+    fn what_begins_early_and_takes_long_is_drawn_as_well() {
+        let mut ui = Ui::plain();
+        ui.moving = true;
+        let progress = Progress::new(ui);
+        let activity = Activity {
+            kind: ActivityKind::Import,
+            name: "rustc".to_owned(),
+        };
+        progress.started(activity.clone(), Some(7));
+        progress.drawing.advanced(&activity, 3);
+        let bar = || progress.drawing.lock().rows[&activity].bar.clone();
+        assert!(bar().is_none());
+        std::thread::sleep(PATIENCE * 2);
+        assert_eq!(bar().unwrap().position(), 3);
+        progress.clear();
+        assert!(progress.drawing.lock().rows.is_empty());
     }
 }

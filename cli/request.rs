@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
+use orlop_build::log::quoted;
 use orlop_index::Locals;
 use orlop_link::Role;
 use orlop_plan::Product;
@@ -178,6 +179,13 @@ pub(crate) fn recipe_files(
 /// Reads a recipe from disk.
 pub(crate) fn read_recipe(context: &Context, path: &str) -> Result<Recipe, CommandError> {
     let path = context.absolute(Utf8Path::new(path))?;
+    if path.is_dir() {
+        let text = format!("`{path}` is a folder, not the file of a recipe");
+        return Err(CommandError::usage(text).hint(format!(
+            "write a recipe for the project in it: `orlop recipe import {}`",
+            quoted(path.as_str())
+        )));
+    }
     let text =
         fs_err::read_to_string(&path).map_err(|error| CommandError::new(Kind::Failed, error))?;
     let mut recipe = Recipe::parse(path.as_str(), &text)?;

@@ -4,6 +4,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use orlop_build::log::quoted;
 use orlop_index::Locals;
 use orlop_recipes::{AdditiveFeatures, PackageName, Policy};
 use orlop_resolver::case::{CaseRequest, Recorder};
@@ -24,8 +25,8 @@ pub(crate) struct Question {
     pub(crate) request: Request,
     /// Packages that come from elsewhere than the registry.
     pub(crate) locals: Locals,
-    /// The line that asks, `orlop.toml:4`, if it stands in a file.
-    pub(crate) origin: Option<String>,
+    /// Who asks, if that stands in files: `orlop.toml:4`, ``the recipe of `kit` ``.
+    pub(crate) origins: Vec<String>,
 }
 
 /// The answers.
@@ -177,21 +178,22 @@ fn report(
     Ok(())
 }
 
-/// A line in a file of the user that asks for what cannot be had.
+/// Files of the user that ask for what cannot be had.
 #[derive(Debug)]
 struct Refused {
     wish: String,
-    origin: String,
+    origins: Vec<String>,
     source: ResolveError,
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} asks for `{}`, which cannot be had",
-            self.origin, self.wish
-        )
+        let who = self.origins.join(" and ");
+        let ask = match self.origins[..] {
+            [_] => "asks",
+            _ => "ask",
+        };
+        write!(f, "{who} {ask} for `{}`, which cannot be had", self.wish)
     }
 }
 
@@ -204,17 +206,16 @@ impl StdError for Refused {
 fn failure(question: &Question, error: ResolveError, index: &dyn Index) -> CommandError {
     let Question { app, request, .. } = question;
     let ways = ways_out(app, request, &error, &question.locals.over(index));
-    let failure = match question.origin.clone() {
-        None => CommandError::from(error),
-        Some(origin) => {
-            let hints = error.hints();
-            let refused = Refused {
-                wish: format!("{app} {}", request.requirement),
-                origin,
-                source: error,
-            };
-            CommandError::new(Kind::of(&refused.source), refused).hints(hints)
-        }
+    let failure = if question.origins.is_empty() {
+        CommandError::from(error)
+    } else {
+        let hints = error.hints();
+        let refused = Refused {
+            wish: format!("{app} {}", request.requirement),
+            origins: question.origins.clone(),
+            source: error,
+        };
+        CommandError::new(Kind::of(&refused.source), refused).hints(hints)
     };
     failure.hints(ways)
 }
@@ -240,7 +241,8 @@ fn save(context: &Context, recorder: &Recorder<'_>, questions: &[Question]) -> V
         });
     match written {
         Ok(()) => vec![format!(
-            "play it again anywhere: `orlop resolve --case {path}`"
+            "play it again anywhere: `orlop resolve --case {}`",
+            quoted(path.as_str())
         )],
         Err(error) => {
             context.ui.error(&error);

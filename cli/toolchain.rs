@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use camino::Utf8PathBuf;
 use orlop_build::archived::{Archived, Hands, Part};
+use orlop_build::log::quoted;
 use orlop_build::{c_tools as c, compiler};
 use orlop_plan::ToolSets;
 use orlop_recipes::{Choice as _, CompilerRecipe, Recipe, RecipeSet, Tool, Version};
@@ -48,19 +49,29 @@ pub(crate) fn compiler(
 pub(crate) fn unknown(context: &Context, stored: &[ImportedCompiler], name: &str) -> CommandError {
     let error = CommandError::failed(format!("there is no compiler `{name}` in the store"));
     // What rustup calls `nightly` has its release and its date for a name here.
-    let names = toolchains(context).into_iter().filter_map(|toolchain| {
-        let (name, _) = compiler::describe(&toolchain.rustc).ok()?;
-        Some((toolchain, name))
+    let known = toolchains(context).into_iter().map(|toolchain| {
+        let described = compiler::describe(&toolchain.rustc);
+        (toolchain, described.ok().map(|(name, _)| name))
     });
-    let meant = |(toolchain, its): &(Toolchain, String)| toolchain.is_called(name) || its == name;
-    let error = match names.into_iter().find(meant) {
-        Some((_, its)) if stored.iter().any(|known| known.name == its) => {
+    let meant = |(toolchain, its): &(Toolchain, Option<String>)| {
+        toolchain.is_called(name) || its.as_deref() == Some(name)
+    };
+    let error = match known.into_iter().find(meant) {
+        Some((_, Some(its))) if stored.iter().any(|known| known.name == its) => {
             error.hint(format!("it is there as `{its}`: say `--compiler {its}`"))
         }
-        Some((toolchain, its)) => error.hint(format!(
+        Some((toolchain, Some(its))) if its != name => error.hint(format!(
             "import it, after which it is called `{its}`: `orlop compiler add {}`",
             toolchain.name
         )),
+        Some((toolchain, _)) => {
+            let wanted = if toolchain.is_called(name) {
+                name
+            } else {
+                &toolchain.name
+            };
+            error.hint(format!("import it: `orlop compiler add {wanted}`"))
+        }
         None if is_released(name) && context.find_program("rustup").is_some() => {
             error.hint(format!(
                 "install and import it: `rustup toolchain install {name} && orlop compiler add \
@@ -199,7 +210,7 @@ pub(crate) fn no_app(path: &str) -> CommandError {
     CommandError::usage(format!(
         "`{path}` is the recipe of a compiler, not of an app"
     ))
-    .hint(format!("import it: `orlop compiler add {path}`"))
+    .hint(format!("import it: `orlop compiler add {}`", quoted(path)))
 }
 
 /// A toolchain of rustup.

@@ -291,3 +291,20 @@ fn wrong_usage() {
         .says("not in the manifest");
     env.run("run nothing").fails(1).says("no apps yet");
 }
+
+#[test]
+fn a_name_that_is_none_is_said_before_a_compiler_is_imported() {
+    let env = Env::new();
+    env.registry
+        .publish(Package::new("hello", "1.0.0").main("fn main() {}"));
+    let home = env.path("fresh");
+    let install = |what: &str| env.orlop(["--home", home.to_str().unwrap(), "install", what]);
+    install("hullo").fails(4).says("did you mean `hello`?");
+    install("hello@2").fails(4);
+    let run = env
+        .orlop(["--home", home.to_str().unwrap(), "compiler", "list"])
+        .success();
+    assert_eq!(run.stdout, "");
+    drop(run.says("No compiler has been imported yet"));
+    assert_eq!(std::fs::read_dir(home.join("store")).unwrap().count(), 0);
+}

@@ -136,6 +136,7 @@ fn who_names_a_program_is_told_the_app() {
         ));
         env.orlop([verb, "nope"]).fails(1).says("`orlop list`");
     }
+    env.run("remove app app -n").success();
     // Out of the manifest by hand, and still installed.
     let path = env.home().join("profiles/default/orlop.toml");
     std::fs::write(path, "schema = 1\n").unwrap();

@@ -281,7 +281,12 @@ fn what_is_started_and_asked_for_is_there_once() {
     env.run("install pager@2").success();
     env.run("install ./kit.toml")
         .fails(4)
-        .says("asks for `pager ^2, <2`, which cannot be had");
+        .says("orlop.toml:4 and the recipe of `kit` ask for `pager ^2, <2`, which cannot be had");
+    env.run("install pager@=1.0.0 ./kit.toml").success();
+    env.run("install pager@2")
+        .fails(4)
+        .says("the command line and the recipe of `kit` ask for `pager ^2, <2`");
+    env.run("remove kit").success();
     let text = std::fs::read_to_string(env.path("kit.toml")).unwrap();
     env.write("kit.toml", &text.replace("<2", "7"));
     env.run("remove pager").success();

@@ -187,6 +187,15 @@ fn outdated_tells_what_is_wanted_and_what_there_is() {
     assert_eq!(json[0]["version"], "1.0.0");
     assert_eq!(json[0]["wanted"], "1.2.0");
     assert_eq!(json[0]["newest"], "2.0.0");
+    let said = env.run("outdated").success();
+    let said = said.says("`orlop upgrade`");
+    drop(said.says("hint: have the manifest ask for the newest: `orlop install app@2.0.0`"));
+    env.run("upgrade").success();
+    // No hint at what does nothing.
+    let said = env.run("outdated").success();
+    assert!(!said.stderr.contains("orlop upgrade"), "{said}");
+    env.run("install app@2.0.0").success();
+    env.run("outdated").success().says("newest versions");
 }
 
 #[test]

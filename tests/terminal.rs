@@ -179,6 +179,30 @@ fn a_compiler_is_offered_where_it_can_be_had() {
 }
 
 #[test]
+fn paths_in_hints_can_be_typed() {
+    let env = env();
+    let folder = env.path("my recipes");
+    std::fs::create_dir(&folder).unwrap();
+    let plugin = folder.join("loud.toml");
+    std::fs::write(
+        &plugin,
+        "schema = 1\n[plugin]\nname = \"loud\"\nhost = \"app\"\n",
+    )
+    .unwrap();
+    let plugin = plugin.to_str().unwrap();
+    for verb in ["install", "build"] {
+        env.orlop([verb, plugin]).fails(2).says(&format!(
+            "hint: build it: `orlop build --plugin '{plugin}'`"
+        ));
+    }
+    let folder = folder.to_str().unwrap();
+    env.orlop(["install", "./my recipes"])
+        .fails(2)
+        .says(&format!("`{folder}` is a folder, not the file of a recipe"))
+        .says(&format!("`orlop recipe import '{folder}'`"));
+}
+
+#[test]
 fn a_terminal_without_width_or_colours() {
     let env = env();
     env.run("install app").success();

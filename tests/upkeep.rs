@@ -155,7 +155,7 @@ fn there_is_a_way_back_from_a_damaged_generation() {
     env.run("rollback --to 2").fails(1);
     env.run("verify --repair")
         .fails(3)
-        .says("let it go with `orlop gc --keep N`");
+        .says("let it go with `orlop gc --profile default --keep N`");
     env.run("gc --keep 1")
         .success()
         .says("generation 2 of default");

@@ -1,6 +1,7 @@
 //! What there is to do about a package that does not compile.
 
 use orlop_build::BuildError;
+use orlop_build::log::quoted;
 use orlop_index::Registry;
 use orlop_recipes::{AppSpec, Policy};
 use orlop_resolver::resolve_locked;
@@ -30,7 +31,7 @@ impl Work<'_> {
             users.find(|app| self.has_others(app, registry))
         });
         let hint = app.map(|app| {
-            let spec = self.spec(app);
+            let spec = quoted(&self.spec(app).to_string());
             format!(
                 "take the versions that its author has built it with: `orlop install {spec} \
                  --policy locked`"

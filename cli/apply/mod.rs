@@ -165,8 +165,6 @@ struct Prepared<'a> {
     wanted: &'a Wanted,
     /// What the lock knows of it, if that still answers.
     answer: Option<(Resolution, LockedApp)>,
-    tools: Tools,
-    compiler: String,
 }
 
 /// One app on its way.
@@ -315,17 +313,12 @@ impl Work<'_> {
                 (resolution, entry)
             });
             lock.set(entry);
-            resolved.push(Resolved {
-                wanted: app.wanted,
-                resolution,
-                tools: app.tools,
-                compiler: app.compiler,
-            });
+            resolved.push(self.with_tools(app.wanted, resolution)?);
         }
         Ok((resolved, lock))
     }
 
-    /// Gets an app's tools, and its answer from the lock or the question for one.
+    /// Gets an app's answer from the lock, or the question for one.
     fn prepare<'w>(
         &self,
         (wanted, all): (&'w Wanted, &[Wanted]),
@@ -333,20 +326,9 @@ impl Work<'_> {
         index: &dyn Index,
         snapshot: Timestamp,
     ) -> Result<(Prepared<'w>, Option<Question>), CommandError> {
-        let compiler = toolchain::compiler(
-            self.context,
-            self.store,
-            self.progress,
-            wanted.compiler.as_deref(),
-        )?;
-        let tools = toolchain::tools(
-            self.context,
-            self.store,
-            self.progress,
-            self.runner,
-            &compiler,
-        )?;
-        let mut request = wanted.request(&compiler.compiler, snapshot)?;
+        // To import one takes long: what is asked for is looked up first.
+        let compiler = needed::compiler_named(self.context, wanted.compiler.as_deref())?;
+        let mut request = wanted.request(&compiler, snapshot)?;
         let locked = before.app(&wanted.name);
         let is_kept = |locked: &&LockedApp| {
             let pinned = self.manifest.snapshot;
@@ -380,27 +362,48 @@ impl Work<'_> {
                 policy: wanted.policy,
                 request,
                 locals: wanted.locals.clone(),
-                origin: self.origin(name, all),
+                origins: self.origins(name, all),
             }
         });
-        let app = Prepared {
-            wanted,
-            answer,
-            tools,
-            compiler: compiler.name,
-        };
-        Ok((app, question))
+        Ok((Prepared { wanted, answer }, question))
     }
 
-    /// Who asks for an app, unless only the command line does: a line of a file, or the recipe of
-    /// another app.
-    fn origin(&self, app: &PackageName, all: &[Wanted]) -> Option<String> {
-        if !self.manifest.packages.contains_key(app) {
-            let mut users = all.iter().filter(|other| other.starts(app));
-            return users
-                .next()
-                .map(|user| format!("the recipe of `{}`", user.name));
-        }
+    /// Gets what an app is built with.
+    fn with_tools<'w>(
+        &self,
+        wanted: &'w Wanted,
+        resolution: Resolution,
+    ) -> Result<Resolved<'w>, CommandError> {
+        let Self {
+            context,
+            store,
+            progress,
+            ..
+        } = *self;
+        let name = wanted.compiler.as_deref();
+        let compiler = toolchain::compiler(context, store, progress, name)?;
+        Ok(Resolved {
+            wanted,
+            resolution,
+            tools: toolchain::tools(context, store, progress, self.runner, &compiler)?,
+            compiler: compiler.name,
+        })
+    }
+
+    /// Who asks for an app, unless only the command line does: a line of a file, and the recipes of
+    /// other apps.
+    fn origins(&self, app: &PackageName, all: &[Wanted]) -> Vec<String> {
+        let users = all.iter().filter(|other| other.starts(app));
+        let recipes = users.map(|user| format!("the recipe of `{}`", user.name));
+        let recipes: Vec<_> = recipes.collect();
+        let typed = self.manifest.packages.contains_key(app) && !recipes.is_empty();
+        let typed = typed.then(|| "the command line".to_owned());
+        let first = self.line(app).or(typed);
+        first.into_iter().chain(recipes).collect()
+    }
+
+    /// The line of a file that asks for an app as it is wanted.
+    fn line(&self, app: &PackageName) -> Option<String> {
         let file = &self.change.file;
         let text = fs_err::read_to_string(file).ok()?;
         let written = Manifest::parse(file.as_str(), &text).ok()?;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use camino::Utf8Path;
 use jiff::Timestamp;
+use orlop_build::log::quoted;
 use orlop_recipes::{
     AppSpec, FeatureName, LinkageChoice, Manifest, ManifestEditor, NameError, NativeRecipe,
     PackageName, PackageRequest, Recipe, VersionReq,
@@ -180,7 +181,10 @@ fn add_recipe(
             return Err(CommandError::usage(format!(
                 "`{path}` is the recipe of a plugin, not of an app"
             ))
-            .hint(format!("build it: `orlop build --plugin {path}`")));
+            .hint(format!(
+                "build it: `orlop build --plugin {}`",
+                quoted(&path)
+            )));
         }
         Recipe::Compiler(_) => return Err(toolchain::no_app(&path)),
     }
@@ -281,7 +285,8 @@ pub(super) fn remove(context: &Context, arguments: &Remove) -> Result<(), Comman
     let mut editor = session.editor()?;
     let current = session.profile.current()?;
     let mut recipes = Vec::new();
-    for app in &arguments.apps {
+    // One may be named twice.
+    for app in arguments.apps.iter().collect::<BTreeSet<_>>() {
         let name = app
             .parse::<PackageName>()
             .map_err(|error| CommandError::new(Kind::Usage, error))?;

@@ -145,6 +145,13 @@ fn list(context: &Context, store: &Store) -> Result<(), CommandError> {
     if context.global.json {
         return context.ui.data_json(&entries);
     }
+    if entries.is_empty() {
+        context.ui.status("No compiler has been imported yet");
+        context
+            .ui
+            .hint("the first install imports the `rustc` in `PATH`; or: `orlop compiler add PATH`");
+        return Ok(());
+    }
     let mut table = super::table(&["", "name", "commit", "host"]);
     for entry in entries {
         let commit = entry.commit.get(..9).unwrap_or(&entry.commit).to_owned();

@@ -59,7 +59,7 @@ fn replay(context: &Context, file: &Utf8Path) -> Result<(), CommandError> {
                 .map_err(|error: ChoiceError| CommandError::new(Kind::Usage, error))?,
             request: asked.request.clone(),
             locals: Locals::default(),
-            origin: None,
+            origins: Vec::new(),
         });
     }
     let answers = solve(context, &questions, &[], None, &case)?;
@@ -112,7 +112,7 @@ fn questions(
             policy: wanted.policy,
             request,
             locals: wanted.locals,
-            origin: None,
+            origins: Vec::new(),
         });
     }
     Ok(questions)

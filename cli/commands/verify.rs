@@ -79,7 +79,7 @@ fn hint(error: CommandError, arguments: &Verify, findings: &[Finding]) -> Comman
             )),
             Subject::Generation { profile, number } => error.hint(format!(
                 "nothing says any more what generation {number} of {profile} was: let it go with \
-             `orlop gc --keep N`, after a rollback if it is the current one"
+             `orlop gc --profile {profile} --keep N`, after a rollback if it is the current one"
             )),
             _ => error,
         })

@@ -283,17 +283,36 @@ pub(super) fn outdated(context: &Context) -> Result<(), CommandError> {
     }
     let mut table = super::table(&["app", "version", "wanted", "newest"]);
     let text = |version: Option<Version>| version.map_or_else(|| "–".to_owned(), |v| v.to_string());
-    for one in behind {
+    for one in &behind {
         table.add_row(vec![
             one.app.to_string(),
             one.version.to_string(),
-            text(one.wanted),
-            text(one.newest),
+            text(one.wanted.clone()),
+            text(one.newest.clone()),
         ]);
     }
     context.ui.data(table.trim_fmt());
-    context
-        .ui
-        .hint("move to what the manifest allows: `orlop upgrade`");
+    if behind
+        .iter()
+        .any(|one| one.wanted > Some(one.version.clone()))
+    {
+        context
+            .ui
+            .hint("move to what the manifest allows: `orlop upgrade`");
+    }
+    // What stands in a recipe is changed there.
+    let held = behind.iter().filter(|one| one.newest > one.wanted);
+    let held = held.filter(|one| {
+        let request = manifest.packages.get(&one.app);
+        request.is_some_and(|request| request.recipe.is_none())
+    });
+    let specs = held.filter_map(|one| Some(format!("{}@{}", one.app, one.newest.as_ref()?)));
+    let specs: Vec<_> = specs.collect();
+    if !specs.is_empty() {
+        context.ui.hint(format!(
+            "have the manifest ask for the newest: `orlop install {}`",
+            specs.join(" ")
+        ));
+    }
     Ok(())
 }

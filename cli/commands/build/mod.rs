@@ -9,6 +9,7 @@ mod check;
 mod order;
 
 use camino::Utf8PathBuf;
+use orlop_build::log::quoted;
 use orlop_store::Plan;
 use serde::Serialize;
 
@@ -51,7 +52,7 @@ fn run(context: &Context, arguments: &Build, making: &Making<'_>) -> Result<(), 
         making.execute(&plan).map_err(|error| match error.kind() {
             Kind::Build => error.hint(format!(
                 "go on where it failed: `orlop shell {}`",
-                arguments.app
+                quoted(&arguments.app.to_string())
             )),
             _ => error,
         })?;

@@ -1,6 +1,7 @@
 //! What is to be made when somebody names an app, or the file of a recipe.
 
 use camino::Utf8Path;
+use orlop_build::log::quoted;
 use orlop_recipes::{
     AppSpec, LibraryOutput, Manifest, ManifestEditor, PackageRequest, Recipe, VersionReq,
 };
@@ -62,7 +63,10 @@ pub(crate) fn order(
                     return Err(CommandError::usage(format!(
                         "`{file}` is the recipe of a plugin, which is built for an app"
                     ))
-                    .hint(format!("build it: `orlop build --plugin {file}`")));
+                    .hint(format!(
+                        "build it: `orlop build --plugin {}`",
+                        quoted(&file)
+                    )));
                 }
                 Recipe::Compiler(_) => return Err(toolchain::no_app(&file)),
             }

@@ -1,5 +1,7 @@
 //! `recipe fmt`: the usual layout.
 
+use orlop_build::log::quoted;
+
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::recipe_args::FormatRecipes;
@@ -32,7 +34,10 @@ pub(super) fn format(context: &Context, arguments: &FormatRecipes) -> Result<(),
         ))
         .hint(format!(
             "lay them out: `orlop recipe fmt {}`",
-            odd.join(" ")
+            odd.iter()
+                .map(|file| quoted(file))
+                .collect::<Vec<_>>()
+                .join(" ")
         )));
     }
     Ok(())

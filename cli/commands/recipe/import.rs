@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8Path;
+use orlop_build::log::quoted;
 use orlop_index::{Locals, Registry};
 use orlop_recipes::recipe::share;
 use orlop_recipes::{
@@ -95,7 +96,8 @@ fn wish(context: &Context, arguments: &ImportRecipe) -> Result<Wish, CommandErro
         let error = CommandError::from(error);
         if several {
             error.hint(format!(
-                "name one: `orlop recipe import {text} --folder DIR`"
+                "name one: `orlop recipe import {} --folder DIR`",
+                quoted(text)
             ))
         } else {
             error

@@ -73,7 +73,8 @@ fn verdict(reports: &[Report<'_>], arguments: &LintRecipes) -> Result<(), Comman
         return Ok(());
     }
     let mut error = CommandError::failed(format!("errors: {errors}, warnings: {warnings}"));
-    if let Some(first) = findings().next() {
+    let worst = findings().find(|finding| finding.level == Level::Error);
+    if let Some(first) = worst.or(findings().next()) {
         error = error.hint(format!(
             "what a rule wants: `orlop recipe lint --explain {}`",
             first.rule.name

@@ -4,6 +4,7 @@
 use std::process::{Command, Stdio};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use orlop_build::log::quoted;
 use orlop_recipes::{AppRecipe, AppSpec, LibraryRecipe, Needs, Recipe, RecipeKind};
 use orlop_store::{Generation, GenerationApp, GenerationTest, Profile, Store};
 use serde::Serialize;
@@ -143,7 +144,7 @@ fn of_app_file(
     let generation = crate::commands::current(profile)?;
     let app = crate::commands::installed(&generation, recipe.name.as_str()).map_err(|_| {
         CommandError::failed(format!("`{}` is not installed", recipe.name))
-            .hint(format!("install it: `orlop install {path}`"))
+            .hint(format!("install it: `orlop install {}`", quoted(path)))
     })?;
     needed::keep_needed_here(context, &mut recipe, Some(&app.compiler))?;
     let line = recipe.test.ok_or_else(|| none(recipe.name.as_str()))?;
