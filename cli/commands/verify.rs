@@ -2,7 +2,8 @@
 //!
 //! What another home has is copied from there, if the user names one. The rest is made again the
 //! ordinary way, from the lock file of the generation that shows it: the same keys, so the same
-//! names, and other generations that show it are whole again as well. Until that has worked the bad tree stays in its place: what works in spite of it goes on to.
+//! names, and other generations that show it are whole again as well. Until that has worked the bad
+//! tree stays in its place: what works in spite of it goes on to.
 
 use std::collections::BTreeSet;
 
@@ -20,9 +21,9 @@ use crate::toolchain;
 pub(super) fn verify(context: &Context, arguments: &Verify) -> Result<(), CommandError> {
     for home in &arguments.from {
         if !home.join("store").is_dir() {
-            let problem =
-                format!("copy from {home}: it is not a home, as it has no folder `store`");
-            return Err(CommandError::new(Kind::Usage, problem));
+            return Err(CommandError::usage(format!(
+                "copy from {home}: it is not a home, as it has no folder `store`"
+            )));
         }
     }
     if arguments.rebuild_database {
