@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use goblin::archive::MAGIC;
+
 use crate::archive::members;
 use crate::object::{ObjectError, objects};
 
@@ -19,8 +21,6 @@ pub(crate) struct Named<'a> {
     pub(crate) defined: bool,
 }
 
-/// The first bytes of an archive.
-const MAGIC: &[u8] = b"!<arch>\n";
 /// The longest name that fits into the header of an archive's member, with the stroke behind it.
 const SHORT: usize = 15;
 
