@@ -4,7 +4,6 @@ use camino::Utf8Path;
 
 use crate::add::Registration;
 use crate::error::StoreError;
-use crate::failpoint;
 use crate::path::StorePath;
 use crate::store::Store;
 use crate::tree::{self, Tree};
@@ -31,7 +30,6 @@ impl Store {
         }
         let staged = self.stage()?;
         found.copy(&source, staged.folder())?;
-        failpoint::reached("restore.copy")?;
         // Whoever has that home may have changed it meanwhile.
         if self.content(&staged)? != known.info.content {
             return Ok(false);
