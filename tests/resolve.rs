@@ -582,7 +582,7 @@ fn a_patch_that_is_gone_is_not_built_any_more() {
     std::fs::create_dir_all(env.path("fork/src")).unwrap();
     env.write(
         "fork/Cargo.toml",
-        "[package]\nname = \"shared\"\nversion = \"1.1.0\"\n[features]\nstd = []\n[workspace]\n",
+        &project("shared", "1.1.0", "[features]\nstd = []\n"),
     );
     env.write("fork/src/lib.rs", "pub const N: u8 = 42;");
     let recipe = "schema = 1\n[app]\nname = \"mine\"\ncrate = \"app\"\n";
@@ -601,7 +601,7 @@ fn a_patch_that_is_gone_is_not_built_any_more() {
     // One that is new is taken at once, also where the lock has a later version.
     env.write(
         "fork/Cargo.toml",
-        "[package]\nname = \"shared\"\nversion = \"1.0.5\"\n[features]\nstd = []\n[workspace]\n",
+        &project("shared", "1.0.5", "[features]\nstd = []\n"),
     );
     env.write("mine.toml", &format!("{recipe}{patch}"));
     env.run("sync").success();

@@ -260,12 +260,8 @@ fn has_git() -> bool {
     Command::new("git").arg("--version").output().is_ok()
 }
 
-#[test]
-fn a_commit_of_a_repository_is_a_package() {
-    if !has_git() {
-        return;
-    }
-    let ground = Ground::new();
+/// Makes a repository of the workspace; returns it and its commit.
+fn committed(ground: &Ground) -> (Utf8PathBuf, String) {
     ground.workspace();
     fs_err::remove_dir_all(ground.path("ws/app/.git")).unwrap();
     let folder = ground.path("ws");
@@ -273,6 +269,16 @@ fn a_commit_of_a_repository_is_a_package() {
     git(&folder, &["add", "."]);
     git(&folder, &["commit", "--quiet", "-m", "first"]);
     let rev = git(&folder, &["rev-parse", "HEAD"]);
+    (folder, rev)
+}
+
+#[test]
+fn a_commit_of_a_repository_is_a_package() {
+    if !has_git() {
+        return;
+    }
+    let ground = Ground::new();
+    let (folder, rev) = committed(&ground);
     ground.write("ws/lib/src/lib.rs", "broken");
     git(&folder, &["commit", "--quiet", "-a", "-m", "second"]);
     let source = CrateSource::Git {
@@ -314,13 +320,7 @@ fn a_commit_that_two_fetch_at_once_is_there_for_both() {
         return;
     }
     let ground = Ground::new();
-    ground.workspace();
-    fs_err::remove_dir_all(ground.path("ws/app/.git")).unwrap();
-    let folder = ground.path("ws");
-    git(&folder, &["init", "--quiet"]);
-    git(&folder, &["add", "."]);
-    git(&folder, &["commit", "--quiet", "-m", "first"]);
-    let rev = git(&folder, &["rev-parse", "HEAD"]);
+    let (folder, rev) = committed(&ground);
     // A Git that takes its time, so that both are at it.
     let slow = ground.path("slow-git");
     ground.write(
