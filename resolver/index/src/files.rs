@@ -28,6 +28,12 @@ pub(crate) fn keep(file: NamedTempFile, path: &Utf8Path) -> io::Result<()> {
     file.persist(path).map(drop).map_err(|error| error.error)
 }
 
+/// Writes all that is in the file system of a folder to the disk.
+pub(crate) fn sync(folder: &Utf8Path) -> io::Result<()> {
+    let folder = fs_err::File::open(folder)?;
+    Ok(rustix::fs::syncfs(&folder)?)
+}
+
 /// Reads a file that may be missing.
 ///
 /// Files here are replaced, never written to: what is there when one is opened is all of it. So

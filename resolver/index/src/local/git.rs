@@ -1,12 +1,20 @@
 //! A commit of a repository as a folder.
 
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest as _, Sha256};
+use walkdir::WalkDir;
 
 use super::{LocalError, Workshop};
 use crate::download::hex;
+use crate::files;
+
+/// Where commits are, in a home. They were in `git` as long as their links were files.
+const FOLDER: &str = "downloads/commits";
 
 /// What names a repository, whatever folder Git runs in: a hook of one runs with these, and the
 /// commit would be checked out there. `git rev-parse --local-env-vars` lists them.
@@ -28,14 +36,15 @@ const OF_REPOSITORIES: [&str; 15] = [
     "GIT_WORK_TREE",
 ];
 
-/// Returns the folder with the files of a commit; it is fetched if it is not here.
+/// Returns the folder with the files of a commit and of its submodules; it is fetched if it is not
+/// here.
 pub(super) fn checkout(
     workshop: &Workshop,
     address: &str,
     rev: &str,
 ) -> Result<Utf8PathBuf, LocalError> {
     let place = hex(&Sha256::digest(address)[..8]);
-    let all = workshop.home.join("downloads/git");
+    let all = workshop.home.join(FOLDER);
     let folder = all.join(format!("{place}-{rev}"));
     if folder.is_dir() {
         return Ok(folder);
@@ -51,15 +60,7 @@ pub(super) fn checkout(
     fs_err::create_dir_all(&all)?;
     let scratch = tempfile::Builder::new().prefix(".new-").tempdir_in(&all)?;
     let work = Utf8Path::from_path(scratch.path()).expect("the folder around it is UTF-8");
-    let run = |arguments: &[&str]| run(git, work, arguments);
-    let fetched = run(&["init", "--quiet"])
-        // Servers may refuse to give out single commits; then everything is asked for.
-        .and_then(|_| {
-            run(&["fetch", "--quiet", "--depth=1", "--", &address, rev])
-                .or_else(|_| run(&["fetch", "--quiet", "--", &address, "+refs/*:refs/all/*"]))
-        })
-        .and_then(|_| run(&["checkout", "--quiet", "--detach", rev]));
-    if let Err(reason) = fetched {
+    if let Err(reason) = fetch(git, work, &address, rev) {
         let rev = rev.to_owned();
         return Err(LocalError::Git {
             address,
@@ -67,6 +68,11 @@ pub(super) fn checkout(
             reason,
         });
     }
+    // The files are all that is wanted, and the address may hold a password.
+    fs_err::remove_dir_all(work.join(".git"))?;
+    keep_inside(work)?;
+    // Nobody looks at them again, so they must be whole after a power cut as well.
+    files::sync(&all)?;
     match fs_err::rename(work, &folder) {
         Ok(()) => drop(scratch.keep()),
         // Somebody else has fetched it in the meantime.
@@ -74,6 +80,50 @@ pub(super) fn checkout(
         Err(error) => return Err(error.into()),
     }
     Ok(folder)
+}
+
+/// Fetches a commit into an empty folder, with its submodules, as Cargo does; says why it failed.
+fn fetch(git: &Utf8Path, work: &Utf8Path, address: &str, rev: &str) -> Result<(), String> {
+    // Git lets no submodule name a repository of this machine; beside one that is here, it may.
+    let files = if address.starts_with("file:") {
+        "protocol.file.allow=always"
+    } else {
+        "protocol.file.allow=user"
+    };
+    let run = |arguments: &[&str]| run(git, work, &[&["-c", files], arguments].concat());
+    run(&["init", "--quiet"])?;
+    // What submodules may be relative to.
+    run(&["config", "remote.origin.url", address])?;
+    // Servers may refuse to give out single commits; then everything is asked for.
+    run(&["fetch", "--quiet", "--depth=1", "--", address, rev])
+        .or_else(|_| run(&["fetch", "--quiet", "--", address, "+refs/*:refs/all/*"]))?;
+    run(&["checkout", "--quiet", "--detach", rev])?;
+    if work.join(".gitmodules").is_file() {
+        let modules = ["submodule", "--quiet", "update", "--init", "--recursive"];
+        run(&[&modules[..], &["--depth=1"]].concat()).or_else(|_| run(&modules))?;
+    }
+    Ok(())
+}
+
+/// Turns the links that lead to nothing in the folder into files that say where they lead, as Git
+/// does where there are no links: what is on this machine is none of the repository's.
+fn keep_inside(folder: &Utf8Path) -> io::Result<()> {
+    let top = fs_err::canonicalize(folder)?;
+    let mut outward = Vec::new();
+    for entry in WalkDir::new(&top) {
+        let entry = entry?;
+        let inside = |target: PathBuf| target.starts_with(&top);
+        if entry.path_is_symlink() && !fs_err::canonicalize(entry.path()).is_ok_and(inside) {
+            outward.push(entry.into_path());
+        }
+    }
+    // Only now, as some may lead to others.
+    for link in outward {
+        let target = fs_err::read_link(&link)?;
+        fs_err::remove_file(&link)?;
+        fs_err::write(&link, target.as_os_str().as_bytes())?;
+    }
+    Ok(())
 }
 
 /// Returns the commits that names of a repository stand for now, as Git lists them: `HEAD`, then
@@ -114,18 +164,9 @@ fn run(git: &Utf8Path, folder: &Utf8Path, arguments: &[&str]) -> Result<String, 
         command.env_remove(variable);
     }
     let done = command
-        .args([
-            "-c",
-            "protocol.ext.allow=never",
-            "-c",
-            "core.symlinks=false",
-        ])
-        .args([
-            "-c",
-            "core.hooksPath=/dev/null",
-            "-c",
-            "core.autocrlf=false",
-        ])
+        .args(["-c", "protocol.ext.allow=never"])
+        .args(["-c", "core.hooksPath=/dev/null"])
+        .args(["-c", "core.autocrlf=false"])
         .args(arguments)
         .current_dir(folder)
         .env("GIT_TERMINAL_PROMPT", "0")

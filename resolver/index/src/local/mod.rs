@@ -251,7 +251,7 @@ impl Workshop {
             for source in &normal.repositories {
                 rest.push(self.folder(source)?);
             }
-            let packed = self.packed(&folder, normal)?;
+            let packed = self.packed(&folder, &border, normal)?;
             let key = (packed.release.name.clone(), packed.release.version.clone());
             locals.packages.insert(key, packed);
         }
@@ -315,10 +315,15 @@ impl Workshop {
     fn packed(
         &self,
         folder: &Utf8Path,
+        border: &Utf8Path,
         normal: normal::Normal,
     ) -> Result<LocalPackage, LocalError> {
         let top = format!("{}-{}", normal.name, normal.version);
-        let bytes = pack::archive(folder, &top, &normal)?;
+        let own = |folder: &&Utf8Path| folder.join(".git").exists();
+        // Of a folder of this machine, which may hold links to anything, the project is the border.
+        let project = folder.ancestors().find(own).unwrap_or(folder);
+        let linked = if border == "/" { project } else { border };
+        let bytes = pack::archive(folder, linked, &top, &normal)?;
         let checksum: [u8; 32] = Sha256::digest(&bytes).into();
         let version = normal.version.to_string();
         let text = hex(&checksum);

@@ -22,14 +22,25 @@ const LEFT_OUT: [&str; 2] = [".git", "target"];
 /// The largest folder that is packed: more is a mistake in the path.
 const LARGEST: u64 = 512 * 1024 * 1024;
 
-/// Packs the files of a package into `top`.
+/// The most files that are packed: links to folders may stand for more than there are.
+const MOST: usize = 500_000;
+
+/// Packs the files of a package into `top`. Its links to folders count as these if they are inside of
+/// `border`.
 pub(super) fn archive(
     folder: &Utf8Path,
+    border: &Utf8Path,
     top: &str,
     normal: &Normal,
 ) -> Result<Vec<u8>, LocalError> {
-    let mut files = BTreeMap::new();
-    walk(folder, folder, &mut files)?;
+    let mut walk = Walk {
+        root: folder,
+        border,
+        around: vec![folder.to_owned()],
+        files: BTreeMap::new(),
+    };
+    walk.folder(folder)?;
+    let mut files = walk.files;
     files.remove(Utf8Path::new(MANIFEST));
     files.remove(Utf8Path::new(LOCK));
     let packed = GzBuilder::new()
@@ -94,6 +105,14 @@ pub(super) fn files(
     Ok(packed.finish()?)
 }
 
+fn too_many(folder: &Utf8Path, count: usize) -> Result<(), LocalError> {
+    if count <= MOST {
+        return Ok(());
+    }
+    let text = format!("`{folder}` holds more than {MOST} files");
+    Err(LocalError::File(io::Error::other(text)))
+}
+
 fn too_large(folder: &Utf8Path, total: u64) -> Result<(), LocalError> {
     if total <= LARGEST {
         return Ok(());
@@ -154,27 +173,54 @@ fn append(
     archive.append_data(&mut header, format!("{top}/{name}"), bytes)
 }
 
-/// Lists the files below a folder. Links count as what they lead to, unless that is a folder; a
-/// folder with a manifest of its own is another package.
-fn walk(
-    root: &Utf8Path,
-    folder: &Utf8Path,
-    files: &mut BTreeMap<Utf8PathBuf, Utf8PathBuf>,
-) -> Result<(), LocalError> {
-    for entry in super::list(folder)? {
-        let path = entry.path().to_owned();
-        let kind = entry.file_type()?;
-        if LEFT_OUT.contains(&entry.file_name()) && (kind.is_dir() || entry.file_name() == ".git") {
-            continue;
-        }
-        if kind.is_dir() {
-            if !path.join(MANIFEST).is_file() {
-                walk(root, &path, files)?;
+/// Lists the files of a package.
+struct Walk<'a> {
+    /// Its folder.
+    root: &'a Utf8Path,
+    /// What links to folders must not leave.
+    border: &'a Utf8Path,
+    /// The folders around what is looked at, without links.
+    around: Vec<Utf8PathBuf>,
+    /// By their names in the package.
+    files: BTreeMap<Utf8PathBuf, Utf8PathBuf>,
+}
+
+impl Walk<'_> {
+    /// Lists what is below a folder. Links count as what they lead to; a folder with a manifest of its
+    /// own is another package.
+    fn folder(&mut self, folder: &Utf8Path) -> Result<(), LocalError> {
+        for entry in super::list(folder)? {
+            let path = entry.path();
+            let kind = entry.file_type()?;
+            let name = entry.file_name();
+            if LEFT_OUT.contains(&name) && (path.is_dir() || name == ".git") {
+                continue;
             }
-        } else if path.is_file() {
-            let name = path.strip_prefix(root).expect("the walk begins there");
-            files.insert(name.to_owned(), path);
+            if path.is_dir() {
+                self.inner(path, kind.is_symlink())?;
+            } else if path.is_file() {
+                let name = path.strip_prefix(self.root);
+                let name = name.expect("the walk begins there").to_owned();
+                self.files.insert(name, path.to_owned());
+                too_many(self.root, self.files.len())?;
+            }
         }
+        Ok(())
     }
-    Ok(())
+
+    /// Lists what is below a folder that is not the package's own.
+    fn inner(&mut self, folder: &Utf8Path, linked: bool) -> Result<(), LocalError> {
+        if folder.join(MANIFEST).is_file() {
+            return Ok(());
+        }
+        let real = super::real(folder)?;
+        let endless = |around: &Utf8PathBuf| around.starts_with(&real);
+        if linked && (!real.starts_with(self.border) || self.around.iter().any(endless)) {
+            return Ok(());
+        }
+        self.around.push(real);
+        self.folder(folder)?;
+        self.around.pop();
+        Ok(())
+    }
 }

@@ -313,6 +313,109 @@ fn a_commit_of_a_repository_is_a_package() {
     assert!(matches!(error, LocalError::NoGit { .. }), "{error}");
 }
 
+/// Returns the text of every file in the one archive of that name, but for the manifest.
+fn packed(ground: &Ground, start: &str) -> BTreeMap<String, String> {
+    let names = fs_err::read_dir(ground.path("home/downloads")).unwrap();
+    let names = names.map(|entry| entry.unwrap());
+    let starts = |name: &std::ffi::OsStr| name.to_str().unwrap().starts_with(start);
+    let mut archives = names.filter(|entry| starts(&entry.file_name()));
+    let file = fs_err::File::open(archives.next().unwrap().path()).unwrap();
+    assert!(archives.next().is_none());
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(file));
+    let text = |entry: std::io::Result<tar::Entry<'_, _>>| {
+        let mut entry = entry.unwrap();
+        let path = entry.path().unwrap().to_str().unwrap().to_owned();
+        let (_, name) = path.split_once('/').unwrap();
+        (
+            name.to_owned(),
+            std::io::read_to_string(&mut entry).unwrap(),
+        )
+    };
+    let mut files: BTreeMap<_, _> = archive.entries().unwrap().map(text).collect();
+    files.remove("Cargo.toml").unwrap();
+    files
+}
+
+/// As Cargo sees them. What is outside of a repository is not read, whatever its links say.
+#[test]
+fn links_and_submodules_of_a_commit_are_followed() {
+    if !has_git() {
+        return;
+    }
+    let ground = Ground::new();
+    ground.write("module/notes", "of a module");
+    ground.write("secret/key", "of this machine");
+    ground.write("ws/app/Cargo.toml", "[package]\nname = \"app\"\n");
+    ground.write("ws/app/src/main.rs", "fn main() {}");
+    ground.write("ws/LICENSE", "licence");
+    ground.write("ws/proto/deep/a.proto", "proto");
+    let link = |name: &str, target: &str| {
+        std::os::unix::fs::symlink(target, ground.path(name)).unwrap();
+    };
+    link("ws/app/LICENSE", "../LICENSE");
+    link("ws/app/proto", "../proto");
+    link("ws/proto/around", "..");
+    link("ws/app/itself", ".");
+    link("ws/app/gone", "nowhere");
+    link("ws/app/key", "/etc/passwd");
+    link("ws/app/keys", "../../secret");
+    link("ws/app/by-way-of", "keys");
+    link("ws/app/target", "../proto");
+    let init = |folder: &Utf8Path| {
+        git(folder, &["init", "--quiet"]);
+        git(folder, &["add", "."]);
+        git(folder, &["commit", "--quiet", "-m", "first"]);
+    };
+    init(&ground.path("module"));
+    let folder = ground.path("ws");
+    init(&folder);
+    let from = ["-c", "protocol.file.allow=always", "submodule", "--quiet"];
+    let module = ground.path("module");
+    git(
+        &folder,
+        &[&from[..], &["add", "--", module.as_str(), "app/sub"]].concat(),
+    );
+    let modules = fs_err::read_to_string(folder.join(".gitmodules")).unwrap();
+    let relative = modules.replace(module.as_str(), "../module");
+    fs_err::write(folder.join(".gitmodules"), relative).unwrap();
+    git(&folder, &["commit", "--quiet", "-a", "-m", "second"]);
+    let source = CrateSource::Git {
+        git: format!("file://{folder}"),
+        rev: git(&folder, &["rev-parse", "HEAD"]),
+        folder: Some("app".to_owned()),
+    };
+    let workshop = ground.workshop();
+    workshop
+        .pack(&name("app"), Some(&source), &BTreeMap::new())
+        .unwrap();
+    insta::assert_debug_snapshot!(packed(&ground, "app-"), @r#"
+    {
+        "LICENSE": "licence",
+        "by-way-of": "keys",
+        "gone": "nowhere",
+        "key": "/etc/passwd",
+        "keys": "../../secret",
+        "proto/deep/a.proto": "proto",
+        "src/main.rs": "fn main() {}",
+        "sub/notes": "of a module",
+    }
+    "#);
+    // Of the user's own folder every file counts; folders do within the project.
+    fs_err::remove_file(ground.path("ws/app/key")).unwrap();
+    link("ws/app/key", "../../secret/key");
+    fs_err::remove_dir_all(ground.path("home")).unwrap();
+    ground.pack("app", "ws/app").unwrap();
+    insta::assert_debug_snapshot!(packed(&ground, "app-"), @r#"
+    {
+        "LICENSE": "licence",
+        "key": "of this machine",
+        "proto/deep/a.proto": "proto",
+        "src/main.rs": "fn main() {}",
+        "sub/notes": "of a module",
+    }
+    "#);
+}
+
 /// Two processes on one home want the same commit: both have it in the end.
 #[test]
 fn a_commit_that_two_fetch_at_once_is_there_for_both() {
@@ -346,7 +449,7 @@ fn a_commit_that_two_fetch_at_once_is_there_for_both() {
             assert_eq!(packed.unwrap().packages.len(), 2);
         }
     });
-    let left = fs_err::read_dir(ground.path("home/downloads/git")).unwrap();
+    let left = fs_err::read_dir(ground.path("home/downloads/commits")).unwrap();
     assert_eq!(left.count(), 1, "nothing else stays");
 }
 
@@ -370,7 +473,7 @@ fn no_message_about_a_repository_shows_a_password() {
         ..workshop.clone()
     };
     let place = crate::testing::sha256(address.as_bytes());
-    let folder = format!("home/downloads/git/{}-{}", &place[..16], "0".repeat(40));
+    let folder = format!("home/downloads/commits/{}-{}", &place[..16], "0".repeat(40));
     let mut errors = Vec::new();
     for workshop in [&workshop, &offline, &without] {
         errors.push(workshop.files(&source).unwrap_err());
