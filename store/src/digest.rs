@@ -19,9 +19,25 @@ use std::fmt;
 /// The digits of [`Digest`]'s text form: no `e`, `o`, `t`, `u`, so that no word appears in a path.
 const ALPHABET: &[u8; 32] = b"0123456789abcdfghijklmnpqrsvwxyz";
 
+/// What each byte stands for as a digit, and [`NO_DIGIT`] for those that are none.
+const VALUES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut value = 0_u8;
+    while (value as usize) < ALPHABET.len() {
+        values[ALPHABET[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
+};
+const NO_DIGIT: u8 = u8::MAX;
+
+/// A digit has five bits: so many digits are so many whole bytes.
+const DIGITS: usize = 8;
+const BYTES: usize = 5;
+
 /// Whether a byte can stand in the text form of a digest.
 pub(crate) fn is_digit(byte: u8) -> bool {
-    matches!(byte, b'0'..=b'9' | b'a'..=b'z') && !matches!(byte, b'e' | b'o' | b't' | b'u')
+    VALUES[usize::from(byte)] != NO_DIGIT
 }
 
 /// The first 20 bytes of a BLAKE3 hash.
@@ -55,14 +71,17 @@ impl Digest {
             return None;
         }
         let mut bytes = [0; Self::LENGTH];
-        for (position, letter) in text.bytes().enumerate() {
-            let value = ALPHABET.iter().position(|&digit| digit == letter)?;
-            for bit in 0..5 {
-                let index = position * 5 + bit;
-                if value >> (4 - bit) & 1 == 1 {
-                    bytes[index / 8] |= 0x80 >> (index % 8);
+        let digits = text.as_bytes().chunks_exact(DIGITS);
+        for (digits, bytes) in digits.zip(bytes.chunks_exact_mut(BYTES)) {
+            let mut bits = 0_u64;
+            for &digit in digits {
+                let value = VALUES[usize::from(digit)];
+                if value == NO_DIGIT {
+                    return None;
                 }
+                bits = bits << 5 | u64::from(value);
             }
+            bytes.copy_from_slice(&bits.to_be_bytes()[8 - BYTES..]);
         }
         Some(Self(bytes))
     }
@@ -71,12 +90,12 @@ impl Digest {
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = String::with_capacity(Self::TEXT_LENGTH);
-        for position in 0..Self::TEXT_LENGTH {
-            let value = (0..5).fold(0, |value, bit| {
-                let index = position * 5 + bit;
-                value << 1 | usize::from(self.0[index / 8] >> (7 - index % 8) & 1)
-            });
-            text.push(char::from(ALPHABET[value]));
+        for bytes in self.0.chunks_exact(BYTES) {
+            let bits = bytes
+                .iter()
+                .fold(0, |bits, &byte| bits << 8 | usize::from(byte));
+            let digits = (0..DIGITS).rev().map(|place| bits >> (5 * place) & 31);
+            text.extend(digits.map(|digit| char::from(ALPHABET[digit])));
         }
         f.write_str(&text)
     }
