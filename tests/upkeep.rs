@@ -256,6 +256,16 @@ fn questions_have_answers() {
         .success()
         .prints("Variants: 0 added, 0 removed, 1 kept");
     env.run("diff 1 9").fails(1);
+    // What another profile is linked from as well is not freed: only the view is this one's own.
+    env.run("-p second install other").success();
+    let usage = env.run("du other --json").success().json();
+    assert_eq!(usage[0]["freed_if_removed"], usage[0]["own"], "{usage}");
+    let record = env.home().join("profiles/second/current/record.toml");
+    let record: toml::Table = std::fs::read_to_string(record).unwrap().parse().unwrap();
+    let link_set = record["apps"][0]["link_sets"][0].as_str().unwrap();
+    env.orlop(["why-live", link_set])
+        .success()
+        .prints("linking anew other of generation 1 of second");
 }
 
 #[test]

@@ -200,5 +200,5 @@ pub(super) fn changes(
 
 fn size(store: &Store, generation: &Generation) -> Result<u64, CommandError> {
     let views = generation.apps.iter().map(|app| app.view.clone()).collect();
-    Ok(store.usage(&views, &|_, _| false)?.closure)
+    Ok(store.closure_bytes(&views)?)
 }

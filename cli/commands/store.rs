@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use camino::Utf8Path;
-use orlop_store::{Generation, Root, Store, StorePath, Usage};
+use orlop_store::{Root, Store, StorePath, Usage};
 use serde::Serialize;
 
 use crate::args::{Du, FileArgument, ObjectArgument, WhyDepends};
@@ -74,19 +74,22 @@ pub(super) fn du(context: &Context, arguments: &Du) -> Result<(), CommandError> 
         apps.map(|app| super::installed(&generation, app))
             .collect::<Result<Vec<_>, _>>()?
     };
-    let all = profile.generations()?;
     let ledger = store.ledger()?;
     let mut usages = Vec::new();
     for app in apps {
         let objects = BTreeSet::from([app.view.clone()]);
-        let link_sets = link_sets(&all, &app.name);
-        let goes = |path: &StorePath, root: &Root| match root {
+        // Without the app nothing needs its link sets.
+        let goes = |_: &StorePath, root: &Root| match root {
             Root::App {
                 profile: of,
-                app: usage_of,
+                app: whose,
                 ..
-            } => of == profile.name() && *usage_of == app.name,
-            Root::Link { .. } => link_sets.contains(path),
+            } => of == profile.name() && *whose == app.name,
+            Root::Link {
+                profile: of,
+                app: whose,
+                ..
+            } => of == profile.name() && whose.as_ref() == Some(&app.name),
             Root::Named { .. } | Root::Process { .. } => false,
         };
         usages.push(AppUsage {
@@ -114,14 +117,6 @@ pub(super) fn du(context: &Context, arguments: &Du) -> Result<(), CommandError> 
     }
     context.ui.data(table.trim_fmt());
     Ok(())
-}
-
-/// The link sets of an app in any generation: without the app nothing needs them.
-fn link_sets(generations: &[Generation], app: &str) -> BTreeSet<StorePath> {
-    let apps = generations.iter().flat_map(|generation| &generation.apps);
-    apps.filter(|other| other.name == app)
-        .flat_map(|app| app.link_sets.iter().cloned())
-        .collect()
 }
 
 pub(super) fn which(context: &Context, arguments: &FileArgument) -> Result<(), CommandError> {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::disk;
 use crate::error::StoreError;
 use crate::path::StorePath;
-use crate::profile::{self, Kept};
+use crate::profile;
 use crate::store::Store;
 
 /// What keeps an object alive.
@@ -38,6 +38,9 @@ pub enum Root {
         profile: String,
         /// The generation.
         number: u64,
+        /// The app that is linked from it, if it is one's own.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        app: Option<String>,
     },
     /// A running program that was started from the object or has a file of it mapped.
     Process {
@@ -55,8 +58,14 @@ impl fmt::Display for Root {
                 number,
                 app,
             } => write!(f, "{app} in generation {number} of {profile}"),
-            Self::Link { profile, number } => {
-                write!(f, "linking anew generation {number} of {profile}")
+            Self::Link {
+                profile,
+                number,
+                app,
+            } => {
+                let app = app.as_ref().map(|app| format!("{app} of "));
+                let app = app.unwrap_or_default();
+                write!(f, "linking anew {app}generation {number} of {profile}")
             }
             Self::Process { number } => write!(f, "the running process {number}"),
         }
@@ -127,18 +136,22 @@ pub(crate) fn kept(store: &Store, rule: &Rule) -> Result<Roots, StoreError> {
             None
         };
         let skip = |number| rule.without.contains(&(name.clone(), number));
-        for Kept { number, app, path } in profile::kept(&profile, &skip)? {
-            let profile = name.clone();
-            let root = match app {
-                Some(app) => Root::App {
+        for kept in profile::kept(&profile, &skip)? {
+            let (profile, number) = (name.clone(), kept.number);
+            let root = match kept.app {
+                Some(app) if kept.is_view => Root::App {
                     profile,
                     number,
                     app,
                 },
-                None if rule.drop_build_only && current != Some(number) => continue,
-                None => Root::Link { profile, number },
+                _ if rule.drop_build_only && current != Some(number) => continue,
+                app => Root::Link {
+                    profile,
+                    number,
+                    app,
+                },
             };
-            roots.entry(path).or_default().insert(root);
+            roots.entry(kept.path).or_default().insert(root);
         }
     }
     Ok(roots)

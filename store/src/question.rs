@@ -111,14 +111,12 @@ impl Store {
         way.map(|way| database.paths_of(way)).transpose()
     }
 
-    /// Returns what `objects` cost together. `goes` says of each root, with its object, whether it
-    /// would go if they were removed.
-    pub fn usage(
-        &self,
-        objects: &BTreeSet<StorePath>,
-        goes: &dyn Fn(&StorePath, &Root) -> bool,
-    ) -> Result<Usage, StoreError> {
-        self.ledger()?.usage(objects, goes)
+    /// Returns the bytes of the files of objects and of everything they refer to, directly or not.
+    pub fn closure_bytes(&self, objects: &BTreeSet<StorePath>) -> Result<u64, StoreError> {
+        let database = self.database()?;
+        let graph = database.graph()?;
+        let closure = graph.reached(database.ids(objects)?, |_| true);
+        Ok(database.sizes(&graph)?.sum(closure.iter()))
     }
 
     /// Reads what [`Ledger::usage`] needs to know.
@@ -182,7 +180,8 @@ pub struct Ledger<'a> {
 }
 
 impl Ledger<'_> {
-    /// See [`Store::usage`].
+    /// Returns what `objects` cost together. `goes` says of each root, with its object, whether it
+    /// would go if they were removed.
     pub fn usage(
         &self,
         objects: &BTreeSet<StorePath>,
@@ -259,8 +258,11 @@ mod tests {
         let of_one =
             |_: &StorePath, root: &Root| matches!(root, Root::App { app, .. } if app == "one");
         let usage = store
+            .ledger()
+            .unwrap()
             .usage(&BTreeSet::from([one.clone()]), &of_one)
             .unwrap();
+        assert_eq!(store.closure_bytes(&[one.clone()].into()).unwrap(), 1111);
         let expected = Usage {
             own: 1,
             closure: 1111,
@@ -341,7 +343,8 @@ mod tests {
         });
         timed("du", most, &|| {
             let goes = |path: &StorePath, _: &Root| path == top;
-            let usage = store.usage(&BTreeSet::from([top.clone()]), &goes).unwrap();
+            let ledger = store.ledger().unwrap();
+            let usage = ledger.usage(&BTreeSet::from([top.clone()]), &goes).unwrap();
             assert!(usage.objects > 90_000, "{usage:?}");
         });
         timed("which", most, &|| {

@@ -26,8 +26,10 @@ pub struct Keep {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Kept {
     pub(crate) number: u64,
-    /// The app whose view it is; none for what is only needed to link the next generation.
+    /// The app that it belongs to, if it is one's own.
     pub(crate) app: Option<String>,
+    /// Whether it is the app's view; the rest is only needed to link the next generation.
+    pub(crate) is_view: bool,
     pub(crate) path: StorePath,
 }
 
@@ -107,6 +109,7 @@ pub(crate) fn kept(
             kept.extend(path.map(|path| Kept {
                 number,
                 app: Some(app),
+                is_view: true,
                 path,
             }));
         }

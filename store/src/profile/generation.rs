@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Kept;
+use super::expiry::Kept;
 use crate::digest::Digest;
 use crate::error::{Context as _, StoreError};
 use crate::path::StorePath;
@@ -50,7 +50,7 @@ pub struct GenerationApp {
     pub view: StorePath,
     /// The names of its programs in the view's `bin/`.
     pub binaries: Vec<String>,
-    /// The shared libraries in its view.
+    /// The libraries that its programs are compiled from: one per variant of a crate.
     pub libraries: BTreeSet<StorePath>,
     /// The link sets of its programs.
     pub link_sets: BTreeSet<StorePath>,
@@ -186,17 +186,22 @@ impl Generation {
 
     /// Returns the objects that it keeps alive.
     pub(super) fn kept(&self) -> Vec<Kept> {
-        let number = self.number;
-        let views = self.apps.iter().map(|app| Kept {
-            number,
-            app: Some(app.name.clone()),
-            path: app.view.clone(),
-        });
-        let others = self.keep.iter().map(|path| Kept {
-            number,
-            app: None,
+        let kept = |app: Option<&GenerationApp>, is_view, path: &StorePath| Kept {
+            number: self.number,
+            app: app.map(|app| app.name.clone()),
+            is_view,
             path: path.clone(),
+        };
+        let views = self.apps.iter().map(|app| kept(Some(app), true, &app.view));
+        let owners = self.apps.iter().flat_map(|app| {
+            let link_sets = app.link_sets.iter();
+            link_sets.map(move |path| (path, app))
         });
+        let owners: BTreeMap<&StorePath, &GenerationApp> = owners.collect();
+        let others = self
+            .keep
+            .iter()
+            .map(|path| kept(owners.get(path).copied(), false, path));
         views.chain(others).collect()
     }
 

@@ -24,7 +24,7 @@ use jiff::Timestamp;
 
 use self::build::Place;
 pub use self::expiry::Keep;
-pub(crate) use self::expiry::{Kept, kept};
+pub(crate) use self::expiry::kept;
 use self::generation::Record;
 pub use self::generation::{Generation, GenerationApp, GenerationTest, NewGeneration, TestNeed};
 use crate::error::StoreError;
