@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use rayon::prelude::*;
 
 use super::{Generation, Profile};
 use crate::error::{Context as _, StoreError};
@@ -92,27 +93,31 @@ pub(crate) fn kept(
     profile: &Profile,
     skip: &dyn Fn(u64) -> bool,
 ) -> Result<BTreeSet<Kept>, StoreError> {
-    let mut kept = BTreeSet::new();
-    for number in profile
-        .numbers()?
-        .into_iter()
-        .filter(|&number| !skip(number))
-    {
-        let folder = profile.generation_folder(number);
-        match Generation::read(folder.clone(), number) {
-            Ok(generation) => kept.extend(generation.iter().flat_map(Generation::kept)),
-            Err(error) => tracing::warn!("generation {number} of {}: {error}", profile.name),
-        }
-        let views = folder.join("views");
-        for app in names(&views)? {
-            let path = root::target(&views.join(&app))?;
-            kept.extend(path.map(|path| Kept {
-                number,
-                app: Some(app),
-                is_view: true,
-                path,
-            }));
-        }
+    let mut numbers = profile.numbers()?;
+    numbers.retain(|&number| !skip(number));
+    let kept = numbers
+        .into_par_iter()
+        .map(|number| kept_by(profile, number));
+    let kept: Vec<_> = kept.collect::<Result<_, _>>()?;
+    Ok(kept.into_iter().flatten().collect())
+}
+
+fn kept_by(profile: &Profile, number: u64) -> Result<Vec<Kept>, StoreError> {
+    let mut kept = Vec::new();
+    let folder = profile.generation_folder(number);
+    match Generation::read(folder.clone(), number) {
+        Ok(generation) => kept.extend(generation.iter().flat_map(Generation::kept)),
+        Err(error) => tracing::warn!("generation {number} of {}: {error}", profile.name),
+    }
+    let views = folder.join("views");
+    for app in names(&views)? {
+        let path = root::target(&views.join(&app))?;
+        kept.extend(path.map(|path| Kept {
+            number,
+            app: Some(app),
+            is_view: true,
+            path,
+        }));
     }
     Ok(kept)
 }

@@ -21,6 +21,7 @@ use std::collections::BTreeSet;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
+use rayon::prelude::*;
 
 use self::build::Place;
 pub use self::expiry::Keep;
@@ -85,14 +86,15 @@ impl Profile {
     /// Returns all complete generations, oldest first. One that somebody damaged is left out, and
     /// [`Profile::generation`] tells what is wrong with it.
     pub fn generations(&self) -> Result<Vec<Generation>, StoreError> {
-        let mut generations = Vec::new();
-        for number in self.numbers()? {
-            match Generation::read(self.generation_folder(number), number) {
-                Ok(generation) => generations.extend(generation),
-                Err(error) => tracing::warn!("generation {number} of {}: {error}", self.name),
+        let read = |number| match Generation::read(self.generation_folder(number), number) {
+            Ok(generation) => generation,
+            Err(error) => {
+                tracing::warn!("generation {number} of {}: {error}", self.name);
+                None
             }
-        }
-        Ok(generations)
+        };
+        // There may be hundreds, with hundreds of kilobytes each.
+        Ok(self.numbers()?.into_par_iter().filter_map(read).collect())
     }
 
     /// Returns one generation.
