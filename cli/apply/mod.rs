@@ -488,6 +488,7 @@ impl Work<'_> {
             .collect();
         let new = NewGeneration {
             command: self.context.command_line.clone(),
+            libraries: plan.apps.iter().map(libraries).collect(),
             apps,
             keep,
             manifest: self.change.manifest.clone(),
@@ -537,7 +538,6 @@ fn generation_app(
         compiler: app.compiler.clone(),
         view: view.path.clone(),
         binaries: view.binaries.clone(),
-        libraries: planned.libraries.clone(),
         link_sets: planned
             .programs
             .iter()
@@ -553,6 +553,10 @@ fn generation_app(
         test: recipe.and_then(|recipe| recipe.test.clone()),
         caveats: recipe.and_then(|recipe| recipe.caveats.clone()),
     })
+}
+
+fn libraries(app: &PlannedApp) -> (String, BTreeSet<StorePath>) {
+    (app.name.clone(), app.libraries.clone())
 }
 
 /// The line that says how much is ahead.

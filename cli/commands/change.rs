@@ -522,11 +522,10 @@ fn difference(before: Option<&Generation>, after: &Generation) -> (Vec<String>, 
             let earlier = old.iter().find(|earlier| earlier.name == app.name);
             let programs = app.binaries.join(", ");
             match earlier {
-                Some(earlier) if earlier.version == app.version => (earlier.libraries
-                    != app.libraries
-                    || earlier.link_sets != app.link_sets
-                    || earlier.linkage != app.linkage)
-                    .then(|| format!("{} {} anew ({programs})", app.name, app.version)),
+                Some(earlier) if earlier.version == app.version => {
+                    (earlier.link_sets != app.link_sets || earlier.linkage != app.linkage)
+                        .then(|| format!("{} {} anew ({programs})", app.name, app.version))
+                }
                 Some(earlier) => Some(format!(
                     "{} {} in place of {} ({programs})",
                     app.name, app.version, earlier.version

@@ -118,23 +118,22 @@ fn difference(
         command: to.command.clone(),
         apps: changes(&apps(from), &apps(to)),
         packages: changes(&packages(from)?, &packages(to)?),
-        variants: Variants::between(from, to),
+        variants: Variants::between(from, to)?,
         bytes: [size(store, from)?, size(store, to)?],
     })
 }
 
 impl Variants {
-    fn between(from: &Generation, to: &Generation) -> Self {
-        let of = |generation: &Generation| -> BTreeSet<StorePath> {
-            let apps = generation.apps.iter();
-            apps.flat_map(|app| app.libraries.iter().cloned()).collect()
+    fn between(from: &Generation, to: &Generation) -> Result<Self, CommandError> {
+        let of = |generation: &Generation| -> Result<BTreeSet<StorePath>, CommandError> {
+            Ok(generation.libraries()?.into_values().flatten().collect())
         };
-        let (before, after) = (of(from), of(to));
-        Self {
+        let (before, after) = (of(from)?, of(to)?);
+        Ok(Self {
             added: after.difference(&before).cloned().collect(),
             removed: before.difference(&after).cloned().collect(),
             kept: before.intersection(&after).count(),
-        }
+        })
     }
 }
 

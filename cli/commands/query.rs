@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use orlop_recipes::{AppRecipe, Manifest, PackageName};
 use orlop_resolver::{DependencyKind, Lock, LockedApp};
-use orlop_store::{Generation, GenerationApp, Store, StorePath};
+use orlop_store::{Generation, GenerationApp, Libraries, Store, StorePath};
 use serde::Serialize;
 
 use crate::args::AppArgument;
@@ -28,14 +28,14 @@ struct Entry {
     starts: Vec<String>,
 }
 
-fn entry(app: &GenerationApp) -> Entry {
+fn entry(app: &GenerationApp, libraries: &Libraries) -> Entry {
     Entry {
         name: app.name.clone(),
         version: app.version.clone(),
         programs: app.binaries.clone(),
         linkage: app.linkage.clone(),
         compiler: app.compiler.clone(),
-        crates: app.libraries.len(),
+        crates: libraries.get(&app.name).map_or(0, BTreeSet::len),
         view: app.view.to_string(),
         starts: app.starts.clone(),
     }
@@ -43,10 +43,11 @@ fn entry(app: &GenerationApp) -> Entry {
 
 pub(super) fn list(context: &Context) -> Result<(), CommandError> {
     let (_store, profile) = context.read_profile()?;
-    let apps: Vec<_> = profile
-        .current()?
-        .map(|current| current.apps.iter().map(entry).collect())
-        .unwrap_or_default();
+    let mut apps = Vec::new();
+    if let Some(current) = profile.current()? {
+        let libraries = current.libraries()?;
+        apps.extend(current.apps.iter().map(|app| entry(app, &libraries)));
+    }
     if context.global.json {
         return context.ui.data_json(&apps);
     }
@@ -158,20 +159,13 @@ fn details(
         let bytes = store.info(&path)?.map_or(0, |info| info.bytes);
         closure.insert(path.to_string(), bytes);
     }
-    let users = |library: &StorePath| {
-        generation
-            .apps
-            .iter()
-            .filter(|other| other.libraries.contains(library))
-            .count()
-    };
-    let libraries = app
-        .libraries
-        .iter()
-        .map(|library| (library.name().to_owned(), users(library)))
-        .collect();
+    let all = generation.libraries()?;
+    let users = |library: &StorePath| all.values().filter(|used| used.contains(library)).count();
+    let own = all.get(&app.name).into_iter().flatten();
+    let libraries = own.map(|library| (library.name().to_owned(), users(library)));
+    let libraries = libraries.collect();
     Ok(Details {
-        entry: entry(app),
+        entry: entry(app, &all),
         generation: generation.number,
         closure,
         libraries,

@@ -78,7 +78,7 @@ pub use lock::{ObjectLock, ProfileLock, UseGuard};
 pub use path::{StorePath, StorePathError};
 pub use plan::{Plan, PlannedApp, PlannedProgram};
 pub use profile::{
-    Generation, GenerationApp, GenerationTest, Keep, NewGeneration, Profile, TestNeed,
+    Generation, GenerationApp, GenerationTest, Keep, Libraries, NewGeneration, Profile, TestNeed,
 };
 pub use question::{Ledger, Reason, Usage};
 pub use share::Shared;

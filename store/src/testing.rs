@@ -109,7 +109,6 @@ pub(crate) fn new_generation(apps: &[(&str, &StorePath, &[&str])]) -> NewGenerat
         compiler: "1.95.0".to_owned(),
         view: (*view).clone(),
         binaries: binaries.iter().map(|&name| name.to_owned()).collect(),
-        libraries: BTreeSet::new(),
         link_sets: BTreeSet::new(),
         starts: Vec::new(),
         test: None,
@@ -120,6 +119,7 @@ pub(crate) fn new_generation(apps: &[(&str, &StorePath, &[&str])]) -> NewGenerat
     NewGeneration {
         command: "orlop install".to_owned(),
         apps: apps.iter().map(app).collect(),
+        libraries: [].into(),
         keep: BTreeSet::new(),
         manifest: "# manifest\n".to_owned(),
         lock: "# lock\n".to_owned(),

@@ -141,7 +141,6 @@ fn app(name: &str, view: &StorePath, binaries: Vec<String>) -> GenerationApp {
         compiler: "1".to_owned(),
         view: view.clone(),
         binaries,
-        libraries: BTreeSet::new(),
         link_sets: BTreeSet::new(),
         starts: Vec::new(),
         test: None,
@@ -155,6 +154,7 @@ fn generation(apps: Vec<GenerationApp>) -> NewGeneration {
     NewGeneration {
         command: "bench".to_owned(),
         apps,
+        libraries: [].into(),
         keep: BTreeSet::new(),
         manifest: "# manifest\n".to_owned(),
         lock: "# lock\n".to_owned(),

@@ -18,10 +18,10 @@ mod page;
 mod processes;
 mod text;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use orlop_store::{Generation, Store};
+use orlop_store::{Generation, Libraries, Store};
 use serde::Serialize;
 
 use crate::args::Stats;
@@ -218,6 +218,7 @@ fn measure(
 ) -> Result<Statistics, CommandError> {
     let failed = |error| CommandError::new(Kind::Failed, error);
     let files = Files::of(pairs).map_err(failed)?;
+    let libraries = generation.libraries()?;
     let count = pairs.len();
     context.ui.status(format!(
         "Starting {count} programs {rounds} times, both ways"
@@ -248,20 +249,20 @@ fn measure(
         profile: profile.to_owned(),
         generation: generation.number,
         rounds,
-        apps: apps(generation, pairs, &files, &measured),
+        apps: apps(generation, &libraries, (pairs, &measured), &files),
         libraries: files.libraries(),
         disk: files.disk(),
         memory,
-        crates_by_users: crates_by_users(generation),
+        crates_by_users: crates_by_users(&libraries),
     })
 }
 
-/// `measured` has start-up and memory of each pair.
+/// With each pair comes what was measured of it: start-up and memory.
 fn apps(
     generation: &Generation,
-    pairs: &[Pair],
+    libraries: &Libraries,
+    (pairs, measured): (&[Pair], &[Measured]),
     files: &Files,
-    measured: &[Measured],
 ) -> Vec<AppStatistics> {
     let of_app = |name: &str| {
         let pairs = pairs.iter().zip(measured);
@@ -280,7 +281,7 @@ fn apps(
             name: app.name.clone(),
             version: app.version.clone(),
             linkage: app.linkage.clone(),
-            crates: app.libraries.len(),
+            crates: libraries.get(&app.name).map_or(0, BTreeSet::len),
             libraries: files.loaded(&app.name).len(),
             programs_bytes: files.programs(&app.name),
             libraries_bytes: files.loaded(&app.name).values().sum(),
@@ -289,9 +290,9 @@ fn apps(
         .collect()
 }
 
-fn crates_by_users(generation: &Generation) -> BTreeMap<usize, usize> {
+fn crates_by_users(libraries: &Libraries) -> BTreeMap<usize, usize> {
     let mut users = BTreeMap::new();
-    for library in generation.apps.iter().flat_map(|app| &app.libraries) {
+    for library in libraries.values().flatten() {
         *users.entry(library).or_insert(0) += 1;
     }
     let mut crates = BTreeMap::new();

@@ -6,6 +6,7 @@
 //! | `share/…` | links to the man pages, completions and other files of the views |
 //! | `views/APP` | a link to the app's view |
 //! | `manifest.toml`, `lock.toml` | what it was made from |
+//! | `libraries.toml` | which libraries its apps are compiled from: apart, as they are many and few ask |
 //! | `record.toml` | what it is; no folder without it is a generation |
 //! | `digest` | the digest of all the rest, so that `verify` finds damage |
 //!
@@ -18,8 +19,11 @@ use std::os::fd::OwnedFd;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::AtFlags;
+use serde::Serialize;
 
-use super::generation::{DIGEST, GenerationApp, LOCK, MANIFEST, RECORD, Record};
+use super::generation::{
+    DIGEST, GenerationApp, LIBRARIES, LOCK, Libraries, MANIFEST, RECORD, Record,
+};
 use crate::error::{Context as _, StoreError};
 use crate::path::StorePath;
 use crate::tree::{self, Content, Entry, Kind, Tree};
@@ -37,13 +41,16 @@ pub(super) struct Place<'a> {
     pub(super) like: Option<&'a Utf8Path>,
 }
 
+/// What a generation's files hold.
+pub(super) struct Texts<'a> {
+    pub(super) record: &'a Record,
+    pub(super) libraries: &'a Libraries,
+    pub(super) manifest: &'a str,
+    pub(super) lock: &'a str,
+}
+
 /// Makes all that a generation consists of.
-pub(super) fn build(
-    place: &Place<'_>,
-    record: &Record,
-    manifest: &str,
-    lock: &str,
-) -> Result<(), StoreError> {
+pub(super) fn build(place: &Place<'_>, texts: &Texts<'_>) -> Result<(), StoreError> {
     let folder = place.folder;
     disk::create_folder(folder)?;
     let open = |path| tree::open_parent(path).context("open the folder", path);
@@ -58,15 +65,21 @@ pub(super) fn build(
     for part in ["bin", "share", "views"] {
         links.folder(part)?;
     }
-    for app in &record.apps {
+    for app in &texts.record.apps {
         links.app(app)?;
     }
     let mut entries = links.entries;
-    let text = toml::to_string_pretty(record).map_err(|error| StoreError::Record {
-        path: folder.join(RECORD),
-        source: Box::new(error),
-    })?;
-    for (name, text) in [(MANIFEST, manifest), (LOCK, lock), (RECORD, &text)] {
+    let record = written(folder, RECORD, texts.record)?;
+    let libraries = written(folder, LIBRARIES, texts.libraries)?;
+    let mut files = vec![
+        (MANIFEST, texts.manifest),
+        (LOCK, texts.lock),
+        (RECORD, &record),
+    ];
+    if texts.libraries.values().any(|used| !used.is_empty()) {
+        files.push((LIBRARIES, &libraries));
+    }
+    for (name, text) in files {
         let path = folder.join(name);
         fs_err::write(&path, text).context("write", &path)?;
         let content = Content::of(text.as_bytes());
@@ -78,6 +91,13 @@ pub(super) fn build(
     let path = folder.join(DIGEST);
     let digest = Tree::new(entries).digest().to_string();
     fs_err::write(&path, digest).context("write", &path)
+}
+
+fn written(folder: &Utf8Path, name: &str, value: &impl Serialize) -> Result<String, StoreError> {
+    toml::to_string_pretty(value).map_err(|error| StoreError::Record {
+        path: folder.join(name),
+        source: Box::new(error),
+    })
 }
 
 /// The links of a generation, and which app brought each.

@@ -5,6 +5,7 @@ use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::expiry::Kept;
@@ -16,6 +17,7 @@ use crate::tree::Tree;
 /// File names in a generation's folder.
 pub(super) const MANIFEST: &str = "manifest.toml";
 pub(super) const LOCK: &str = "lock.toml";
+pub(super) const LIBRARIES: &str = "libraries.toml";
 pub(super) const RECORD: &str = "record.toml";
 pub(super) const DIGEST: &str = "digest";
 
@@ -26,6 +28,8 @@ pub struct NewGeneration {
     pub command: String,
     /// Its apps, in the order in which they are listed.
     pub apps: Vec<GenerationApp>,
+    /// What each app's programs are compiled from.
+    pub libraries: Libraries,
     /// Objects that it keeps alive beside the views: the link sets from which a later generation
     /// is linked.
     pub keep: BTreeSet<StorePath>,
@@ -34,6 +38,9 @@ pub struct NewGeneration {
     /// The lock file it was made from.
     pub lock: String,
 }
+
+/// By app, the libraries that its programs are compiled from: one per variant of a crate.
+pub type Libraries = BTreeMap<String, BTreeSet<StorePath>>;
 
 /// One app of a generation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,8 +57,6 @@ pub struct GenerationApp {
     pub view: StorePath,
     /// The names of its programs in the view's `bin/`.
     pub binaries: Vec<String>,
-    /// The libraries that its programs are compiled from: one per variant of a crate.
-    pub libraries: BTreeSet<StorePath>,
     /// The link sets of its programs.
     pub link_sets: BTreeSet<StorePath>,
     /// The apps whose programs it starts, which are installed with it.
@@ -149,6 +154,18 @@ impl Generation {
         read_text(&self.folder.join(LOCK))
     }
 
+    /// Returns what each app's programs are compiled from.
+    pub fn libraries(&self) -> Result<Libraries, StoreError> {
+        let path = self.folder.join(LIBRARIES);
+        match fs_err::read_to_string(&path) {
+            Ok(text) => parse(path, &text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Earlier::read(self.folder.join(RECORD))
+            }
+            Err(error) => Err(error).context("read", &path),
+        }
+    }
+
     /// Reads a generation; none if the folder is not a complete one.
     pub(super) fn read(folder: Utf8PathBuf, number: u64) -> Result<Option<Self>, StoreError> {
         let path = folder.join(RECORD);
@@ -157,10 +174,7 @@ impl Generation {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error).context("read", &path),
         };
-        let record = toml::from_str(&text).map_err(|error| StoreError::Record {
-            path,
-            source: Box::new(error),
-        })?;
+        let record = parse(path, &text)?;
         Ok(Some(Self::new(folder, number, record)))
     }
 
@@ -250,6 +264,37 @@ pub(super) struct Record {
     pub(super) keep: BTreeSet<StorePath>,
     #[serde(default)]
     pub(super) apps: Vec<GenerationApp>,
+}
+
+/// The form in which the record itself had the libraries; there is none where no app has any.
+#[derive(Deserialize)]
+struct Earlier {
+    apps: Vec<EarlierApp>,
+}
+
+#[derive(Deserialize)]
+struct EarlierApp {
+    name: String,
+    #[serde(default)]
+    libraries: BTreeSet<StorePath>,
+}
+
+impl Earlier {
+    fn read(path: Utf8PathBuf) -> Result<Libraries, StoreError> {
+        let text = read_text(&path)?;
+        let Self { apps } = parse(path, &text)?;
+        Ok(apps
+            .into_iter()
+            .map(|app| (app.name, app.libraries))
+            .collect())
+    }
+}
+
+fn parse<T: DeserializeOwned>(path: Utf8PathBuf, text: &str) -> Result<T, StoreError> {
+    toml::from_str(text).map_err(|error| StoreError::Record {
+        path,
+        source: Box::new(error),
+    })
 }
 
 fn read_text(path: &Utf8Path) -> Result<String, StoreError> {

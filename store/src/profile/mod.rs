@@ -23,11 +23,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use rayon::prelude::*;
 
-use self::build::Place;
+use self::build::{Place, Texts};
 pub use self::expiry::Keep;
 pub(crate) use self::expiry::kept;
 use self::generation::Record;
-pub use self::generation::{Generation, GenerationApp, GenerationTest, NewGeneration, TestNeed};
+pub use self::generation::{
+    Generation, GenerationApp, GenerationTest, Libraries, NewGeneration, TestNeed,
+};
 use crate::error::StoreError;
 use crate::failpoint;
 use crate::lock::ProfileLock;
@@ -112,6 +114,7 @@ impl Profile {
         let NewGeneration {
             command,
             apps,
+            libraries,
             keep,
             manifest,
             lock,
@@ -142,7 +145,13 @@ impl Profile {
             folder: &unfinished,
             like: like.as_deref(),
         };
-        let built = build::build(&place, &record, &manifest, &lock)
+        let texts = Texts {
+            record: &record,
+            libraries: &libraries,
+            manifest: &manifest,
+            lock: &lock,
+        };
+        let built = build::build(&place, &texts)
             .and_then(|()| failpoint::reached("commit.build"))
             .and_then(|()| disk::sync_file_system(&unfinished))
             .and_then(|()| failpoint::reached("commit.sync"))
@@ -174,7 +183,12 @@ impl Profile {
             return Ok(false);
         };
         let folder = self.generation_folder(number);
-        let (Ok(manifest), Ok(lock)) = (generation.manifest(), generation.lock()) else {
+        let read = (
+            generation.libraries(),
+            generation.manifest(),
+            generation.lock(),
+        );
+        let (Ok(libraries), Ok(manifest), Ok(lock)) = read else {
             return Ok(false);
         };
         let expected = fs_err::read_to_string(folder.join(generation::DIGEST));
@@ -186,7 +200,13 @@ impl Profile {
             folder: &new,
             like: None,
         };
-        let built = build::build(&place, &generation.record(), &manifest, &lock);
+        let texts = Texts {
+            record: &generation.record(),
+            libraries: &libraries,
+            manifest: &manifest,
+            lock: &lock,
+        };
+        let built = build::build(&place, &texts);
         let right = built.is_ok()
             && fs_err::read_to_string(new.join(generation::DIGEST)).ok() == expected.ok();
         if right {

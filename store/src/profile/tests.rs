@@ -91,7 +91,6 @@ fn layout_of_a_generation() {
     compiler = "1.95.0"
     view = "kj7ccycfm99zvvzg2crk0d42l22qbr4s-ripgrep"
     binaries = ["rg"]
-    libraries = []
     link_sets = []
 
     [[apps]]
@@ -101,7 +100,6 @@ fn layout_of_a_generation() {
     compiler = "1.95.0"
     view = "pwfgmk49f21y2id2n6wapsridyg4dcbd-hexyl"
     binaries = ["hexyl"]
-    libraries = []
     link_sets = []
     "#);
     assert_eq!(generation.manifest().unwrap(), "# manifest\n");
@@ -333,4 +331,32 @@ fn one_writer_at_a_time() {
         assert_eq!(pair[1].parent, Some(pair[0].number));
     }
     assert_eq!(profile.current().unwrap().as_ref(), generations.last());
+}
+
+#[test]
+fn what_apps_are_compiled_from_is_kept_apart() {
+    let home = Home::new();
+    let store = home.open();
+    let object = view(&store, "app", "app");
+    let used = [("app".to_owned(), [path("one"), path("two")].into())];
+    let new = || NewGeneration {
+        libraries: used.clone().into(),
+        ..new_generation(&[("app", &object, &["app"])])
+    };
+    let profile = store.profile("default").unwrap();
+    let generation = profile.commit(new()).unwrap();
+    assert_eq!(generation.libraries().unwrap(), used.clone().into());
+    disk::replace_link(&generation.folder().join("bin/app"), "elsewhere".into()).unwrap();
+    assert!(profile.mend(1).unwrap());
+    assert_eq!(store.verify().unwrap().findings, []);
+    let read = |file: &str| fs_err::read_to_string(generation.folder().join(file)).unwrap();
+    assert!(!read("record.toml").contains("-two"));
+    assert!(read("libraries.toml").contains("-two"));
+    // As generations were once.
+    let list = format!("libraries = [\"{}\", \"{}\"]\n", path("one"), path("two"));
+    let earlier = read("record.toml").replace("binaries", &format!("{list}binaries"));
+    fs_err::write(generation.folder().join("record.toml"), earlier).unwrap();
+    fs_err::remove_file(generation.folder().join("libraries.toml")).unwrap();
+    assert_eq!(profile.generation(1).unwrap(), generation);
+    assert_eq!(generation.libraries().unwrap(), used.into());
 }
