@@ -77,6 +77,22 @@ fn man_pages_and_completions_are_part_of_the_view() {
     assert!(!share.join("man").exists());
 }
 
+/// A view lies elsewhere while its programs print, and there are no mounts to show it at its place.
+#[test]
+fn programs_with_shared_libraries_print_without_a_sandbox_too() {
+    let env = Env::new();
+    published(&env);
+    recipe(
+        &env,
+        "[app.share]\n\"kit.bash\" = { run = \"kit complete\" }\n",
+    );
+    drop(env.run("--sandbox none install other ./kit.toml").success());
+    let share = env.home().join("profiles/default/current/share");
+    let printed = std::fs::read_to_string(share.join("bash-completion/completions/kit"));
+    assert_eq!(printed.unwrap(), "complete -W \"hello true\" kit\n");
+    env.run("prove").success().prints("PROVED");
+}
+
 #[test]
 fn what_an_app_has_printed_stays_when_a_library_grows() {
     let env = Env::new();

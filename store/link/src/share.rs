@@ -160,18 +160,27 @@ fn printed(
     let log = session.host(format!("{home}.log"));
     let seen = runner.view().scratch(own.folder()).join(home);
     let programs = session.stored(view.path, Utf8Path::new("bin"));
-    let environment = [
+    let mut environment = vec![
         ("PATH", format!("{programs}:/usr/bin:/bin")),
         ("HOME", seen.to_string()),
         ("LC_ALL", "C.UTF-8".to_owned()),
         ("TERM", "dumb".to_owned()),
         ("NO_COLOR", "1".to_owned()),
     ];
+    if output.is_some() {
+        // There the loader goes by where the view lies yet, from where its links lead nowhere.
+        let folders = view.libraries.iter();
+        let folders =
+            folders.map(|object| session.stored(object, Utf8Path::new("lib")).to_string());
+        environment.push(("LD_LIBRARY_PATH", folders.collect::<Vec<_>>().join(":")));
+    }
     let finished = runner.run(&Job {
         name: format!("{} {} (share)", app.name, app.version),
         program: "/bin/sh".into(),
         args: ["-eu", "-c", line].map(Into::into).to_vec(),
-        environment: BTreeMap::from(environment.map(|(key, value)| (key.to_owned(), value))),
+        environment: (environment.into_iter())
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect(),
         folder: seen,
         c_tools: session.context.c_tools.clone(),
         inputs: session.context.store.closure(view.libraries)?,
