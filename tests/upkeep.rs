@@ -71,6 +71,63 @@ fn what_is_damaged_is_named_and_made_again() {
     assert_eq!(env.program("app").success().stdout, "app 1.0.0 shared\n");
 }
 
+/// What nobody runs is needed, too: to link the next generation.
+#[test]
+fn what_apps_are_linked_from_is_made_again() {
+    let env = env();
+    env.registry.publish(
+        Package::new("written", "1.0.0")
+            .lib("pub const TEXT: &str = include_str!(concat!(env!(\"OUT_DIR\"), \"/text\"));")
+            .file(
+                "build.rs",
+                "fn main() { let out = std::env::var(\"OUT_DIR\").unwrap();\n\
+                 std::fs::write(out + \"/text\", \"written\").unwrap(); }",
+            ),
+    );
+    env.registry.publish(
+        Package::new("reader", "1.0.0")
+            .needs("written", "1")
+            .main("fn main() { println!(\"{}\", written::TEXT); }"),
+    );
+    env.run("install app reader").success();
+    let store = env.home().join("store");
+    let object = |end: &str| {
+        let names = std::fs::read_dir(&store).unwrap();
+        let mut names = names.map(|entry| entry.unwrap().path());
+        names
+            .find(|path| path.to_str().unwrap().ends_with(end))
+            .unwrap()
+    };
+    let lose = |end: &str| {
+        let lost = object(end);
+        let mut open = std::process::Command::new("chmod");
+        assert!(
+            open.args(["-R", "u+w"])
+                .arg(&lost)
+                .status()
+                .unwrap()
+                .success()
+        );
+        std::fs::remove_dir_all(&lost).unwrap();
+    };
+    for lost in ["-shared-1.0.0", "-written-1.0.0", "-written-1.0.0-run"] {
+        lose(lost);
+    }
+    env.run("verify")
+        .fails(3)
+        .prints("-written-1.0.0-run: it is absent");
+    env.run("verify --repair").success();
+    env.run("verify").success();
+    // An install makes what is in its way.
+    lose("-shared-1.0.0");
+    env.run("install other").success();
+    assert_eq!(
+        env.program("other").success().stdout,
+        "other 1.0.0 shared\n"
+    );
+    env.run("verify").success();
+}
+
 /// Another home is a copy of what it has in common with this one.
 #[test]
 fn what_another_home_has_is_not_made_again() {

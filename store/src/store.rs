@@ -245,6 +245,14 @@ impl Store {
         self.reachable(roots.clone())
     }
 
+    /// Returns objects and everything they refer to, directly or not, whether it is there or not. To
+    /// ask for one object, [`Store::closure`] is quicker: this reads what all refer to.
+    pub fn reached(&self, roots: &BTreeSet<StorePath>) -> Result<BTreeSet<StorePath>, StoreError> {
+        let database = self.database()?;
+        let reached = database.graph()?.reached(database.ids(roots)?, |_| true);
+        Ok(database.paths_reached(&reached)?.into_iter().collect())
+    }
+
     /// Keeps gc away from all objects, also new ones, until the guard is dropped. Held by every
     /// command that adds objects or relies on them.
     pub fn use_store(&self) -> Result<UseGuard, StoreError> {

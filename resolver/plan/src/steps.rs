@@ -104,7 +104,7 @@ impl<'a> Steps<'a> {
     }
 
     /// Returns what is missing in order to have some objects. What an object that is present was
-    /// made from is not needed any more.
+    /// made from is not needed any more; what it refers to is, and may be lost or damaged.
     pub fn plan_for(
         &self,
         objects: impl IntoIterator<Item = StorePath>,
@@ -117,7 +117,7 @@ impl<'a> Steps<'a> {
             present: all.difference(&missing).cloned().collect(),
             ..Plan::default()
         };
-        let needed = self.needed(objects.into_iter().collect(), &missing);
+        let needed = self.needed(objects.into_iter().collect(), &missing)?;
         let order = derivations.order.iter();
         for path in order.filter(|path| needed.contains(path)) {
             let derivation = derivations.by_path[path].clone();
@@ -174,17 +174,24 @@ impl<'a> Steps<'a> {
         &self,
         mut open: Vec<StorePath>,
         missing: &BTreeSet<StorePath>,
-    ) -> BTreeSet<StorePath> {
+    ) -> Result<BTreeSet<StorePath>, PlanError> {
         let mut needed = BTreeSet::new();
-        while let Some(path) = open.pop() {
-            if !missing.contains(&path) || !needed.insert(path.clone()) {
-                continue;
+        let mut present = BTreeSet::new();
+        while !missing.is_empty() && !open.is_empty() {
+            while let Some(path) = open.pop() {
+                if !missing.contains(&path) {
+                    present.insert(path);
+                } else if needed.insert(path.clone())
+                    // Compilers and C tools are inputs that no derivation makes.
+                    && let Some(derivation) = self.derivations.by_path.get(&path)
+                {
+                    open.extend(derivation.inputs());
+                }
             }
-            // Compilers and C tools are inputs that no derivation makes.
-            if let Some(derivation) = self.derivations.by_path.get(&path) {
-                open.extend(derivation.inputs());
-            }
+            let referred = self.around.store.reached(&present)?;
+            open.extend(referred.intersection(missing).cloned());
+            open.retain(|path| !needed.contains(path));
         }
-        needed
+        Ok(needed)
     }
 }
