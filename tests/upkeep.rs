@@ -249,9 +249,15 @@ fn gc_keeps_what_it_is_told_and_what_runs() {
         env.program_in("1", "app").success().stdout,
         "app 1.0.0 shared\n"
     );
+    env.run("verify").success();
     env.run("rollback --to 1").success();
+    env.run("verify").success();
+    // What it is linked from is compiled again, and kept again.
     env.run("sync").success();
     assert_eq!(env.program("app").success().stdout, "app 1.0.0 shared\n");
+    env.run("verify").success();
+    env.run("gc").success();
+    env.run("sync").success().says("0 to build");
     env.run("rollback --to 3").success();
     env.run("gc --keep 1 --max-freed 1").success();
     env.run("verify").success();

@@ -497,6 +497,7 @@ impl Work<'_> {
         let current = self.profile.current()?;
         if let Some(current) = &current
             && current.apps == new.apps
+            && self.store.missing(&current.keep)?.is_empty()
             && current.manifest()? == new.manifest
             && is_locked_alike(&current.lock()?, lock)
         {

@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::database::Record;
 use crate::error::StoreError;
 use crate::failpoint;
-use crate::live::{self, Rule};
+use crate::live::{self, Root, Rule};
 use crate::lock::{StepLock, SweepLock};
 use crate::path::StorePath;
 use crate::store::Store;
@@ -150,9 +150,9 @@ impl Store {
                 problems.entry(subject).or_insert(problem);
             }
         }
-        for root in roots
-            .keys()
-            .filter(|root| paths.binary_search(root).is_err())
+        for (root, why) in roots
+            .iter()
+            .filter(|(root, _)| paths.binary_search(root).is_err())
         {
             let path = root.clone();
             let folder = self.object(root);
@@ -161,6 +161,9 @@ impl Store {
                 (Subject::Registration { path }, problem)
             } else if tree::stands(&folder)? {
                 (Subject::Object { path }, "it was found to be damaged")
+            } else if why.iter().all(|root| matches!(root, Root::Link { .. })) {
+                // It was let go. Nothing needs it but linking anew, which makes it again.
+                continue;
             } else {
                 (Subject::Object { path }, "it is absent")
             };
