@@ -16,6 +16,7 @@
 //! | [`share`] | what recipes say of an app beside how it is built |
 //! | [`fetch`] | adapters between registry and store |
 //! | [`ui`], [`progress`] | what people see |
+//! | [`log`] | what the packages have to say beside |
 //! | [`error`] | blame, hints, exit codes |
 //! | [`stand_in`] | answers for Cargo, when started under its name |
 //! | [`linker`] | links, when started under the name of a linker |
@@ -30,6 +31,7 @@ mod error;
 mod fetch;
 mod gone;
 mod linker;
+mod log;
 mod needed;
 mod progress;
 mod recipe_args;
@@ -49,10 +51,6 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 use miette::Diagnostic as _;
 use orlop_recipes::SpecError;
-use tracing_subscriber::Layer as _;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::args::Arguments;
 use crate::context::Context;
@@ -60,9 +58,6 @@ use crate::error::CommandError;
 
 /// The file name under which the program answers for Cargo.
 const CARGO: &str = "cargo";
-
-/// How the names of all our packages begin.
-const OURS: &str = "orlop";
 
 /// The first argument that makes the program the helper inside a sandbox.
 const SANDBOX_HELPER: &str = "__sandbox";
@@ -98,7 +93,7 @@ fn orlop() -> ExitCode {
             return ExitCode::from(error.exit_code());
         }
     };
-    start_log(arguments.global.verbose, context.ui.color);
+    log::start(arguments.global.verbose, &context.ui);
     let done = commands::run(&context, arguments.command);
     match done.and_then(|()| context.ui.finish()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -138,23 +133,4 @@ fn unparsed(answer: &clap::Error) -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
-}
-
-/// Sends what is traced to standard error: from `-v` on what Orlop does, from `-vv` on what its
-/// libraries do, too.
-fn start_log(verbose: u8, color: bool) {
-    let (level, of) = match verbose {
-        0 => return,
-        1 => (tracing::Level::INFO, OURS),
-        2 => (tracing::Level::DEBUG, ""),
-        _ => (tracing::Level::TRACE, ""),
-    };
-    let log = tracing_subscriber::fmt::layer()
-        .with_ansi(color)
-        .with_writer(std::io::stderr)
-        // It would be said on standard error, and end the program if that is gone.
-        .log_internal_errors(false)
-        .without_time()
-        .with_filter(Targets::new().with_target(of, level));
-    tracing_subscriber::registry().with(log).init();
 }

@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::database::Record;
 use crate::error::StoreError;
 use crate::failpoint;
-use crate::live::{self, Root, Rule};
+use crate::live::{self, Root, Roots, Rule};
 use crate::lock::{StepLock, SweepLock};
 use crate::path::StorePath;
 use crate::store::Store;
@@ -150,25 +150,7 @@ impl Store {
                 problems.entry(subject).or_insert(problem);
             }
         }
-        for (root, why) in roots
-            .iter()
-            .filter(|(root, _)| paths.binary_search(root).is_err())
-        {
-            let path = root.clone();
-            let folder = self.object(root);
-            let (subject, problem) = if tree::is_trusted(&folder)? {
-                let problem = "it is not registered, though it is in use";
-                (Subject::Registration { path }, problem)
-            } else if tree::stands(&folder)? {
-                (Subject::Object { path }, "it was found to be damaged")
-            } else if why.iter().all(|root| matches!(root, Root::Link { .. })) {
-                // It was let go. Nothing needs it but linking anew, which makes it again.
-                continue;
-            } else {
-                (Subject::Object { path }, "it is absent")
-            };
-            problems.insert(subject, problem.to_owned());
-        }
+        problems.extend(unregistered(self, &roots, &paths)?);
         for name in self.profiles()? {
             problems.extend(check_profile(self, &name)?);
         }
@@ -267,6 +249,35 @@ impl Store {
         }
         Ok(true)
     }
+}
+
+/// Returns what is wrong with roots that are not among the registered paths.
+fn unregistered(
+    store: &Store,
+    roots: &Roots,
+    registered: &[StorePath],
+) -> Result<Vec<(Subject, String)>, StoreError> {
+    let mut problems = Vec::new();
+    for (root, why) in roots {
+        if registered.binary_search(root).is_ok() {
+            continue;
+        }
+        let path = root.clone();
+        let folder = store.object(root);
+        let (subject, problem) = if tree::is_trusted(&folder)? {
+            let problem = "it is not registered, though it is in use";
+            (Subject::Registration { path }, problem)
+        } else if tree::stands(&folder)? {
+            (Subject::Object { path }, "it was found to be damaged")
+        } else if why.iter().all(|root| matches!(root, Root::Link { .. })) {
+            // It was let go. Nothing needs it but linking anew, which makes it again.
+            continue;
+        } else {
+            (Subject::Object { path }, "it is absent")
+        };
+        problems.push((subject, problem.to_owned()));
+    }
+    Ok(problems)
 }
 
 /// What became of one object.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
+use orlop_build::compiler;
+use orlop_build::log::quoted;
 use orlop_link::{App, Linkage, Role};
 use orlop_store::derivation::{CrateKind, Step};
 use orlop_store::{Generation, GenerationApp, PlannedProgram, Store, StorePath};
@@ -52,7 +54,7 @@ fn counterpart(store: &Store, app: &GenerationApp) -> Result<App, CommandError> 
     let mut compiler = None;
     let mut programs = Vec::new();
     for link_set in &app.link_sets {
-        let (name, compiled_with) = program(store, link_set)?;
+        let (name, compiled_with) = program(store, app, link_set)?;
         compiler = Some(compiled_with);
         programs.push(PlannedProgram {
             name,
@@ -73,15 +75,32 @@ fn counterpart(store: &Store, app: &GenerationApp) -> Result<App, CommandError> 
 }
 
 /// The name of the program that a link set is of, and its compiler.
-fn program(store: &Store, link_set: &StorePath) -> Result<(String, StorePath), CommandError> {
+fn program(
+    store: &Store,
+    app: &GenerationApp,
+    link_set: &StorePath,
+) -> Result<(String, StorePath), CommandError> {
     let derivation = store.derivation(link_set)?;
     if let Some(Step::Rustc(call)) = derivation.map(|derivation| derivation.step)
         && let CrateKind::Program { name } = call.kind
     {
         return Ok((name, call.tools.compiler));
     }
-    Err(CommandError::failed(format!(
-        "the store does not know which program `{link_set}` is of"
-    ))
-    .hint("run `orlop verify`"))
+    // The step is lost with the database; the names say the same.
+    let start = format!("{}-{}-", app.name, app.version);
+    let name = link_set.name().strip_prefix(&start);
+    let name = name.and_then(|name| name.strip_suffix("-linkset"));
+    let compilers = compiler::list(store)?;
+    let compiler = compilers.into_iter().find(|one| one.name == app.compiler);
+    match (name, compiler) {
+        (Some(name), Some(compiler)) => Ok((name.to_owned(), compiler.path)),
+        _ => Err(CommandError::failed(format!(
+            "the store does not know which program `{link_set}` is of, or has no compiler `{}`",
+            app.compiler
+        ))
+        .hint(format!(
+            "add the compiler: `orlop compiler add {}`",
+            quoted(&app.compiler)
+        ))),
+    }
 }

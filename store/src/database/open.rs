@@ -68,14 +68,22 @@ impl Database {
             Ok(Some(database)) => return Ok(database),
             Ok(None) => None,
             Err(StoreError::DatabaseDamaged { path }) => {
-                tracing::warn!("the database {path} is damaged; making it again from the store");
+                tracing::warn!("the database {path} is damaged");
                 // Whoever has it open would go on writing to the file we replace.
                 let lock = SweepLock::try_new(home)?;
                 Some(lock.ok_or(StoreError::DatabaseDamaged { path })?)
             }
             Err(error) => return Err(error),
         };
-        Self::create(&path, &rebuild()?)
+        let records = rebuild()?;
+        if !records.is_empty() {
+            tracing::warn!(
+                "the database {path} is made again from the store: whether its {} objects are what they \
+                 were when they were made cannot be told any more",
+                records.len()
+            );
+        }
+        Self::create(&path, &records)
     }
 
     /// Returns none if the file does not exist or its making was interrupted.
