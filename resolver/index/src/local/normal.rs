@@ -367,6 +367,8 @@ fn features(manifest: &Table) -> Features {
     let features = table(manifest, "features").into_iter().flatten();
     features
         .map(|(name, values)| (Arc::from(name.as_str()), texts(Some(values)).into()))
+            // Refused above.
+            registry: None,
         .collect()
 }
 
