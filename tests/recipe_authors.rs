@@ -162,6 +162,75 @@ fn import_takes_what_the_package_says() {
         .says("no package `tool-kid`");
 }
 
+/// `DEPENDENCY/FEATURE` is one more way to switch features on, and to ask for them.
+#[test]
+fn import_knows_features_of_dependencies() {
+    let env = Env::new();
+    let core = Package::new("kit-core", "1.0.0").feature("fast", &[]);
+    env.registry
+        .publish(core.feature("color", &[]).lib(""))
+        .publish(Package::new("paint", "1.0.0").feature("deep", &[]).lib(""));
+    let bin = |name: &str, features: &str| {
+        format!(
+            "[[bin]]\nname = \"{name}\"\npath = \"src/main.rs\"\nrequired-features = [{features}]\n"
+        )
+    };
+    let app = |name: &str, programs: [String; 2]| {
+        let app = Package::new(name, "1.0.0")
+            .needs("kit-core", "1")
+            .needs_optionally("paint", "1")
+            .feature("default", &["kit-core/fast", "paint/deep"])
+            .feature("cli", &["kit-core/color"])
+            .tables(&programs.concat());
+        env.registry.publish(app.main("fn main() {}"));
+    };
+    let imported = |name: &str| {
+        let run = env.orlop(["recipe", "import", name, "-o", "-"]).success();
+        let kept = |line: &&str| {
+            let starts = ["# F", "# T", "features", "binaries"];
+            starts.iter().any(|start| line.starts_with(start))
+        };
+        let lines: Vec<_> = run.stdout.lines().filter(kept).collect();
+        lines.join("\n")
+    };
+    app(
+        "one",
+        [
+            bin("fast", "\"kit-core/fast\", \"paint\""),
+            bin("color", "\"kit-core/color\""),
+        ],
+    );
+    insta::assert_snapshot!(imported("one"), @r#"
+    # Features that are on: none; off: cli.
+    # TODO: the program `color` needs the features kit-core/color
+    binaries = ["fast"]
+    "#);
+    app(
+        "two",
+        [bin("color", "\"kit-core/color\""), bin("cli", "\"cli\"")],
+    );
+    insta::assert_snapshot!(imported("two"), @r#"
+    # Features that are on: none; off: cli.
+    features = ["cli"]
+    binaries = ["color", "cli"]
+    "#);
+    drop(env.run("recipe import two").success());
+    env.run("install ./two.toml -n").success();
+    app(
+        "three",
+        [
+            bin("color", "\"kit-core/color\""),
+            bin("deep", "\"kit-core/none\""),
+        ],
+    );
+    insta::assert_snapshot!(imported("three"), @r#"
+    # Features that are on: none; off: cli.
+    # TODO: the program `color` needs the features kit-core/color
+    # TODO: the program `deep` needs the features kit-core/none
+    binaries = ["color", "deep"]
+    "#);
+}
+
 #[test]
 fn import_finds_the_app_of_a_project_and_of_a_repository() {
     let env = Env::new();
