@@ -149,8 +149,8 @@ impl File {
 struct Reader<'f> {
     file: &'f File,
     workspace: Option<&'f File>,
-    patched: &'f BTreeMap<PackageName, CrateSource>,
     reach: &'f Reach,
+    patched: &'f BTreeMap<PackageName, CrateSource>,
     folders: Vec<Utf8PathBuf>,
     repositories: Vec<CrateSource>,
 }
@@ -324,8 +324,8 @@ impl Reader<'_> {
             details.remove(key);
         }
         if let Some(folder) = folder {
-            let other = File::read(&folder)?;
             let folder = self.reach.real(&folder)?;
+            let other = File::read(&folder)?;
             let workspace = other.workspace(self.reach)?;
             let root = workspace.as_ref().unwrap_or(&other);
             let written = other.package()?.get("version");
@@ -366,6 +366,8 @@ impl Reader<'_> {
             optional: flag("optional").unwrap_or(false),
             kind,
             target: target.map(Arc::from),
+            // Refused above.
+            registry: None,
         })
     }
 }
@@ -401,8 +403,6 @@ fn features(manifest: &Table) -> Features {
     let features = table(manifest, "features").into_iter().flatten();
     features
         .map(|(name, values)| (Arc::from(name.as_str()), texts(Some(values)).into()))
-            // Refused above.
-            registry: None,
         .collect()
 }
 
