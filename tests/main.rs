@@ -46,6 +46,7 @@ mod sharing;
 mod shell;
 mod stats;
 mod support;
+mod surroundings;
 mod terminal;
 mod tidy;
 mod traps;

@@ -503,11 +503,18 @@ fn show_plan(context: &Context, plan: &Plan) {
 
 fn path_hint(context: &Context, profile: &Profile, installed: &[String]) {
     let folder = profile.folder().join("current/bin");
-    if !installed.is_empty() && !context.search_path.contains(&folder) {
-        context.ui.hint(format!(
-            "to run apps by name: export PATH=\"{folder}:$PATH\""
-        ));
+    if installed.is_empty() || context.search_path.contains(&folder) {
+        return;
     }
+    // What divides the folders of `PATH` cannot be a part of one.
+    if folder.as_str().contains(':') {
+        context.ui.hint("run them: `orlop run APP`");
+        return;
+    }
+    let folder = quoted(folder.as_str());
+    context.ui.hint(format!(
+        "to run apps by name: export PATH={folder}:\"$PATH\""
+    ));
 }
 
 /// What came and what went, as lines.
