@@ -9,8 +9,8 @@ use orlop_index::Locals;
 use orlop_link::Role;
 use orlop_plan::Product;
 use orlop_recipes::{
-    AppRecipe, CodegenChoice, CrateSource, FeatureName, LinkageChoice, Manifest, Need, PackageName,
-    PackageRequest, Policy, Recipe, RecipeSet, Version, VersionReq,
+    AppRecipe, AppSpec, CodegenChoice, CrateSource, FeatureName, LinkageChoice, Manifest, Need,
+    PackageName, PackageRequest, Policy, Recipe, RecipeSet, Version, VersionReq,
 };
 use orlop_resolver::{Platform, Request};
 use orlop_store::{Compiler, PlannedApp};
@@ -174,6 +174,13 @@ pub(crate) fn recipe_files(
         Ok(files)
     };
     read().map_err(|error| CommandError::failed(format!("read the recipes in `{folder}`: {error}")))
+}
+
+/// What is said to who asks for one thing in two ways: neither is more right than the other.
+pub(crate) fn asked_twice(name: &PackageName, earlier: &AppSpec, later: &AppSpec) -> CommandError {
+    CommandError::usage(format!(
+        "`{name}` is asked for twice: as `{earlier}` and as `{later}`"
+    ))
 }
 
 /// Reads a recipe from disk.

@@ -1,6 +1,6 @@
 //! `install`, `remove`, `upgrade`, `sync`: edit the manifest, then make it true.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8Path;
 use jiff::Timestamp;
@@ -124,15 +124,25 @@ pub(super) fn install(context: &Context, arguments: &Install) -> Result<(), Comm
     let session = Session::begin(context)?;
     let mut editor = session.editor()?;
     let manifest = Manifest::parse(session.profile.manifest_path().as_str(), &session.text)?;
+    let mut typed = BTreeMap::new();
     for spec in &arguments.apps {
-        match spec {
+        let before = editor.manifest().clone();
+        let entry = match spec {
             AppSpec::Registry { name, requirement } => {
                 refuse_alias(context, &manifest, name)?;
                 let known = manifest.packages.get(name);
                 let request = requested(arguments, known, requirement)?;
                 editor.set(name, &request);
+                Entry::Package(name.clone())
             }
             AppSpec::Recipe(path) => add_recipe(context, &mut editor, arguments, &manifest, path)?,
+        };
+        if let Some(earlier) = typed.insert(entry.clone(), spec)
+            && *editor.manifest() != before
+        {
+            let (Entry::Package(name) | Entry::Recipe(name)) = &entry;
+            return Err(request::asked_twice(name, earlier, spec)
+                .hint("leave one out; another profile has room for it: `-p NAME`"));
         }
     }
     if arguments.snapshot.is_some() {
@@ -150,32 +160,38 @@ pub(super) fn install(context: &Context, arguments: &Install) -> Result<(), Comm
     )
 }
 
-/// Adds a recipe from disk: an app as a package, anything else to the manifest's recipes.
+/// An entry of a manifest.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Entry {
+    Package(PackageName),
+    Recipe(PackageName),
+}
+
+/// Adds a recipe from disk: an app as a package, anything else to the manifest's recipes. Returns
+/// where it stands now.
 fn add_recipe(
     context: &Context,
     editor: &mut ManifestEditor,
     arguments: &Install,
     manifest: &Manifest,
     path: &str,
-) -> Result<(), CommandError> {
+) -> Result<Entry, CommandError> {
     let path = context.absolute(Utf8Path::new(path))?.into_string();
-    match request::read_recipe(context, &path)? {
+    let key = match request::read_recipe(context, &path)? {
         Recipe::App(recipe) => {
             let known = manifest.packages.get(&recipe.name);
             let mut request = requested(arguments, known, &VersionReq::STAR)?;
             request.recipe = Some(path);
             editor.set(&recipe.name, &request);
+            return Ok(Entry::Package(recipe.name));
         }
-        Recipe::Crate(recipe) => editor.set_recipe(&recipe.name, &path),
+        Recipe::Crate(recipe) => recipe.name,
         Recipe::Library(recipe) => {
             let recipe = NativeRecipe::Library(Box::new(recipe));
-            let key = native_key(context, editor.manifest(), &recipe)?;
-            editor.set_recipe(&key, &path);
+            native_key(context, editor.manifest(), &recipe)?
         }
         Recipe::Cdylib(recipe) => {
-            let recipe = NativeRecipe::Cdylib(recipe);
-            let key = native_key(context, editor.manifest(), &recipe)?;
-            editor.set_recipe(&key, &path);
+            native_key(context, editor.manifest(), &NativeRecipe::Cdylib(recipe))?
         }
         Recipe::Plugin(_) => {
             return Err(CommandError::usage(format!(
@@ -187,8 +203,9 @@ fn add_recipe(
             )));
         }
         Recipe::Compiler(_) => return Err(toolchain::no_app(&path)),
-    }
-    Ok(())
+    };
+    editor.set_recipe(&key, &path);
+    Ok(Entry::Recipe(key))
 }
 
 /// The key in the manifest for the recipe of a native library: its name. Where that stands for

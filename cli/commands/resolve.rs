@@ -1,5 +1,6 @@
 //! `resolve`: what apps would be compiled from. Touches neither store nor profile.
 
+use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
 
 use camino::Utf8Path;
@@ -79,6 +80,7 @@ fn questions(
         .collect::<Result<_, _>>()
         .map_err(|error| CommandError::new(Kind::Usage, error))?;
     let mut manifest = Manifest::default();
+    let mut typed = BTreeMap::new();
     for spec in &arguments.apps {
         let mut asked = PackageRequest::from(spec.clone());
         asked.features.clone_from(&features);
@@ -87,7 +89,11 @@ fn questions(
         let name = match spec {
             AppSpec::Registry { name, .. } => name.clone(),
             AppSpec::Recipe(path) => match request::read_recipe(context, path)? {
-                Recipe::App(recipe) => recipe.name,
+                Recipe::App(recipe) => {
+                    let path = context.absolute(Utf8Path::new(path))?;
+                    asked.recipe = Some(path.into_string());
+                    recipe.name
+                }
                 _ => {
                     return Err(CommandError::usage(format!(
                         "`{path}` is not the recipe of an app"
@@ -95,6 +101,12 @@ fn questions(
                 }
             },
         };
+        let same = manifest.packages.get(&name) == Some(&asked);
+        if let Some(earlier) = typed.insert(name.clone(), spec)
+            && !same
+        {
+            return Err(request::asked_twice(&name, earlier, spec));
+        }
         manifest.packages.insert(name, asked);
     }
     let compiler = toolchain::known(context)?;
