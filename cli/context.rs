@@ -13,6 +13,7 @@ use orlop_store::{Profile, Runner, Store, StoreError};
 
 use crate::args::{Global, SandboxChoice};
 use crate::error::{CommandError, Kind};
+use crate::files;
 use crate::ui::Ui;
 
 /// The world, read once.
@@ -222,11 +223,12 @@ impl Context {
     /// The registry if none is named.
     fn usual_source(&self) -> Result<Source, CommandError> {
         let mut texts: Vec<(Utf8PathBuf, String)> = Vec::new();
-        for name in ["config.toml", "config"] {
+        // In Cargo's order.
+        for name in ["config", "config.toml"] {
             let Some(path) = self.cargo_home.as_ref().map(|folder| folder.join(name)) else {
                 continue;
             };
-            if let Ok(text) = fs_err::read_to_string(&path) {
+            if let Some(text) = files::read_if_there(&path)? {
                 texts.push((path, text));
                 break;
             }

@@ -15,6 +15,7 @@
 //! | [`toolchain`] | which compiler, which C tools |
 //! | [`share`] | what recipes say of an app beside how it is built |
 //! | [`fetch`] | adapters between registry and store |
+//! | [`files`] | text files of the user |
 //! | [`ui`], [`progress`] | what people see |
 //! | [`error`] | blame, hints, exit codes |
 //! | [`stand_in`] | answers for Cargo, when started under its name |
@@ -28,6 +29,7 @@ mod commands;
 mod context;
 mod error;
 mod fetch;
+mod files;
 mod gone;
 mod linker;
 mod needed;

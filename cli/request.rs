@@ -16,8 +16,8 @@ use orlop_resolver::{Platform, Request};
 use orlop_store::{Compiler, PlannedApp};
 
 use crate::context::Context;
-use crate::error::{CommandError, Kind};
-use crate::{gone, needed};
+use crate::error::CommandError;
+use crate::{files, gone, needed};
 
 /// One app that a manifest asks for.
 #[derive(Debug, Clone)]
@@ -193,8 +193,7 @@ pub(crate) fn read_recipe(context: &Context, path: &str) -> Result<Recipe, Comma
             quoted(path.as_str())
         )));
     }
-    let text =
-        fs_err::read_to_string(&path).map_err(|error| CommandError::new(Kind::Failed, error))?;
+    let text = files::read(&path)?;
     let mut recipe = Recipe::parse(path.as_str(), &text)?;
     let folder = path.parent().unwrap_or(Utf8Path::new("/")).as_str();
     let sources: Vec<_> = match &mut recipe {

@@ -41,3 +41,62 @@ fn the_way_into_the_path_can_be_typed() {
     let run = Run::from(command.env("ORLOP_HOME", &home).output().unwrap());
     run.success().says("hint: run them: `orlop run APP`");
 }
+
+/// No text: the first byte of a letter, and no second one.
+const NO_TEXT: &[u8] = b"schema = 1\n# \xc3\n";
+
+#[test]
+fn files_that_are_no_text_are_the_users_to_mend() {
+    let env = Env::new();
+    publish_hello(&env);
+    let write = |name: &str| std::fs::write(env.path(name), NO_TEXT).unwrap();
+    write("own.toml");
+    std::fs::create_dir_all(env.path("kit/src")).unwrap();
+    std::fs::write(env.path("kit/src/main.rs"), "fn main() {}").unwrap();
+    write("kit/Cargo.toml");
+    env.write(
+        "kit.toml",
+        "schema = 1\n[app]\nname = \"kit\"\nsource = { path = \"kit\" }\n",
+    );
+    for line in [
+        "sync -m own.toml",
+        "install ./own.toml",
+        "recipe lint own.toml",
+        "recipe fmt own.toml",
+        "recipe bump own.toml",
+        "recipe test ./own.toml",
+        "build ./own.toml",
+        "compiler add own.toml",
+        "resolve --case own.toml",
+    ] {
+        env.run(line)
+            .fails(2)
+            .says("own.toml`: line 2 is not UTF-8");
+    }
+    for line in ["install ./kit.toml", "recipe import ./kit -o -"] {
+        env.run(line)
+            .fails(2)
+            .says("kit/Cargo.toml`: it is not UTF-8");
+    }
+    let profile = env.home().join("profiles/default");
+    std::fs::create_dir_all(&profile).unwrap();
+    std::fs::write(profile.join("orlop.toml"), NO_TEXT).unwrap();
+    for line in ["install hello", "remove hello", "sync", "upgrade", "update"] {
+        env.run(line)
+            .fails(2)
+            .says("orlop.toml`: line 2 is not UTF-8");
+    }
+
+    let cargo = env.path("cargo");
+    std::fs::create_dir_all(&cargo).unwrap();
+    std::fs::write(cargo.join("config.toml"), NO_TEXT).unwrap();
+    env.run("resolve hello")
+        .fails(2)
+        .says("config.toml`: line 2 is not UTF-8");
+    // As in Cargo.
+    std::fs::write(cargo.join("config"), "").unwrap();
+    env.run("resolve hello").success();
+    std::fs::remove_dir_all(&cargo).unwrap();
+    std::fs::write(&cargo, "").unwrap();
+    env.run("resolve hello").success();
+}

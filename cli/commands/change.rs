@@ -16,7 +16,7 @@ use crate::apply::{self, Borders, Change, Outcome, Renew};
 use crate::args::{Install, LinkageArgument, Remove, Sync, Upgrade};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
-use crate::{request, share, toolchain};
+use crate::{files, request, share, toolchain};
 
 /// A profile that this command alone may change, and its manifest as it is.
 pub(super) struct Session {
@@ -398,8 +398,7 @@ pub(super) fn sync(context: &Context, arguments: &Sync) -> Result<(), CommandErr
         return session.apply(context, &change);
     };
     let path = context.absolute(path)?;
-    let text =
-        fs_err::read_to_string(&path).map_err(|error| CommandError::new(Kind::Failed, error))?;
+    let text = files::read(&path)?;
     let manifest = Manifest::parse(path.as_str(), &text)?;
     let mut named = context.clone();
     named.global.profile = named.global.profile.or(manifest.profile);
@@ -427,11 +426,7 @@ pub(super) fn sync(context: &Context, arguments: &Sync) -> Result<(), CommandErr
 }
 
 pub(super) fn read_or_empty(path: &Utf8Path) -> Result<String, CommandError> {
-    match fs_err::read_to_string(path) {
-        Ok(text) => Ok(text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
-        Err(error) => Err(CommandError::new(Kind::Failed, error)),
-    }
+    Ok(files::read_if_there(path)?.unwrap_or_default())
 }
 
 /// Replaces a file in one step.

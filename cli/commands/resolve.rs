@@ -18,9 +18,9 @@ use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::fetch::Fetching;
 use crate::progress::Progress;
-use crate::request;
 use crate::solve::{Answers, Question, solve};
 use crate::toolchain;
+use crate::{files, request};
 
 pub(super) fn resolve(context: &Context, arguments: &Resolve) -> Result<(), CommandError> {
     if let Some(file) = &arguments.case {
@@ -46,8 +46,7 @@ pub(super) fn resolve(context: &Context, arguments: &Resolve) -> Result<(), Comm
 }
 
 fn replay(context: &Context, file: &Utf8Path) -> Result<(), CommandError> {
-    let text =
-        fs_err::read_to_string(file).map_err(|error| CommandError::new(Kind::Failed, error))?;
+    let text = files::read(file)?;
     let case =
         Case::parse(file.as_str(), &text).map_err(|error| CommandError::new(Kind::Usage, error))?;
     let mut questions = Vec::new();

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::fetch::Fetching;
+use crate::files;
 use crate::progress::Progress;
 use crate::recipe_args::RecipeFiles;
 
@@ -54,7 +55,7 @@ fn one<'a>(
     index: &dyn Index,
     file: &'a Utf8Path,
 ) -> Result<Report<'a>, CommandError> {
-    let text = super::read(file)?;
+    let text = files::read(file)?;
     let recipe = Recipe::parse(file.as_str(), &text)?;
     let report = |outcome, from, to, note| Report {
         file: file.as_str(),

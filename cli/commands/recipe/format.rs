@@ -4,12 +4,13 @@ use orlop_build::log::quoted;
 
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::files;
 use crate::recipe_args::FormatRecipes;
 
 pub(super) fn format(context: &Context, arguments: &FormatRecipes) -> Result<(), CommandError> {
     let mut odd = Vec::new();
     for file in &arguments.files {
-        let text = super::read(file)?;
+        let text = files::read(file)?;
         let tidy = orlop_recipes::format(file.as_str(), &text)?;
         if tidy == text {
             continue;

@@ -100,7 +100,8 @@ pub(super) fn read(
 impl File {
     fn read(folder: &Utf8Path) -> Result<Self, LocalError> {
         let path = folder.join("Cargo.toml");
-        let text = fs_err::read_to_string(&path)?;
+        let text = String::from_utf8(fs_err::read(&path)?);
+        let text = text.map_err(|_| wrong(&path, "it is not UTF-8"))?;
         let table = text
             .parse()
             .map_err(|error: toml::de::Error| wrong(&path, error.message()))?;
