@@ -1,5 +1,7 @@
 //! Homes and environments that are odd: what is typed into a shell, and what is refused.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::process::Command;
 
 use crate::support::{Env, Package, Run};
@@ -99,4 +101,67 @@ fn files_that_are_no_text_are_the_users_to_mend() {
     std::fs::remove_dir_all(&cargo).unwrap();
     std::fs::write(&cargo, "").unwrap();
     env.run("resolve hello").success();
+}
+
+#[test]
+fn variables_that_are_no_text_are_refused_by_name() {
+    let env = Env::new();
+    publish_hello(&env);
+    let odd = OsStr::from_bytes(b"/tmp/\xff");
+    for name in [
+        "ORLOP_HOME",
+        "ORLOP_INDEX",
+        "CARGO_HOME",
+        "RUSTUP_HOME",
+        "HOME",
+    ] {
+        let mut command = env.command();
+        let run = Run::from(command.arg("list").env(name, odd).output().unwrap());
+        let error = format!("error: the value of the variable `{name}` is not UTF-8\n");
+        assert_eq!((run.code, &*run.stderr), (2, &*error), "{run}");
+    }
+    let mut command = env.command();
+    command.env_remove("ORLOP_HOME").env("XDG_DATA_HOME", odd);
+    let run = Run::from(command.arg("list").output().unwrap());
+    run.fails(2).says("`XDG_DATA_HOME`");
+
+    // What is only looked through, looked at or handed on may be anything.
+    env.run("install hello").success();
+    let mut command = env.command();
+    let mut path = odd.to_owned();
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap());
+    command.env("PATH", path).env("TERM", odd).env("CI", odd);
+    command.args(["run", "hello", "--"]).arg(odd);
+    let run = Run::from(command.output().unwrap()).success();
+    assert_eq!(run.stdout, "hello\n");
+}
+
+#[test]
+fn variables_that_say_nothing_or_little() {
+    let env = Env::new();
+    let mut command = env.command();
+    let empty = command.env("ORLOP_HOME", "").env("HOME", "").arg("list");
+    Run::from(empty.output().unwrap())
+        .fails(2)
+        .says("there is no place to keep apps: `HOME` is not set")
+        .says("hint: name one: `orlop --home DIR …`, or set `ORLOP_HOME`");
+    // A relative folder of data is none, by the standard that names the variable.
+    let mut command = env.command();
+    let relative = command.env_remove("ORLOP_HOME").env("XDG_DATA_HOME", "x");
+    let run = Run::from(relative.args(["compiler", "list"]).output().unwrap());
+    run.success();
+    assert!(env.path(".local/share/orlop/store").exists() && !env.path("x").exists());
+    // A relative home begins where the command does.
+    let mut command = env.command();
+    let relative = command.env("ORLOP_HOME", "home").args(["compiler", "list"]);
+    Run::from(relative.output().unwrap())
+        .success()
+        .prints("default");
+    let mut command = env.command();
+    let file = env.write("file", "");
+    let run = Run::from(command.env("ORLOP_HOME", &file).arg("gc").output().unwrap());
+    run.fails(2)
+        .says("file` is a file")
+        .says("hint: name another place");
 }
