@@ -27,7 +27,7 @@ pub(crate) fn read_if_there(path: &Utf8Path) -> Result<Option<String>, CommandEr
 fn text(path: &Utf8Path, bytes: Vec<u8>) -> Result<String, CommandError> {
     String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = before.split(|byte| *byte == b'\n').count();
         CommandError::usage(format!("read `{path}`: line {line} is not UTF-8"))
     })
 }

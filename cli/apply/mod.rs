@@ -84,10 +84,19 @@ impl Renew {
 pub(crate) enum Outcome {
     /// The profile is as wanted already; with the lock, which may be as of a later time.
     Unchanged(Plan, String),
-    /// No more than the plan was wanted.
-    Planned(Plan),
+    /// No more than the plan was wanted; with what it does not say of its apps, in the same order.
+    Planned(Plan, Vec<Sketch>),
     /// A new generation is current.
     Committed(Plan, Box<Generation>),
+}
+
+/// What a generation would say of an app.
+#[derive(Debug)]
+pub(crate) struct Sketch {
+    /// Its name in the manifest.
+    pub(crate) name: String,
+    /// Its linkage.
+    pub(crate) linkage: String,
 }
 
 /// Makes a change to a profile.
@@ -214,7 +223,11 @@ impl Work<'_> {
             Ok((steps.plan()?, steps.natives().clone()))
         })?;
         if self.context.global.dry_run {
-            return Ok(Outcome::Planned(plan));
+            let sketches = wanted.iter().map(|wanted| Sketch {
+                name: wanted.name.to_string(),
+                linkage: wanted.linkage.to_string(),
+            });
+            return Ok(Outcome::Planned(plan, sketches.collect()));
         }
         self.execute(&plan, &archives, false)
             .map_err(|error| self.told(error, (&plan, &apps), &registry))?;

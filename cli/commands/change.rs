@@ -9,14 +9,14 @@ use orlop_recipes::{
     AppSpec, FeatureName, LinkageChoice, Manifest, ManifestEditor, NameError, NativeRecipe,
     PackageName, PackageRequest, Recipe, VersionReq,
 };
-use orlop_store::{Generation, Plan, Profile, Store};
-use serde::Serialize;
+use orlop_store::{Generation, Profile, Store};
 
 use crate::apply::{self, Borders, Change, Outcome, Renew};
 use crate::args::{Install, LinkageArgument, Remove, Sync, Upgrade};
+use crate::commands::report;
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
-use crate::{files, request, share, toolchain};
+use crate::{files, request, toolchain};
 
 /// A profile that this command alone may change, and its manifest as it is.
 pub(super) struct Session {
@@ -103,7 +103,7 @@ impl Session {
         let lock = match &outcome {
             Outcome::Committed(_, generation) => Some(generation.lock()?),
             Outcome::Unchanged(_, lock) => Some(lock.clone()),
-            Outcome::Planned(_) => None,
+            Outcome::Planned(..) => None,
         };
         if let Some(lock) = lock {
             write(&self.profile.manifest_path(), &change.manifest)?;
@@ -116,7 +116,7 @@ impl Session {
     fn apply(&self, context: &Context, change: &Change) -> Result<(), CommandError> {
         let before = self.profile.current()?;
         let outcome = self.change(context, change)?;
-        report(context, &self.profile, before.as_ref(), &outcome)
+        report::report(context, &self.profile, before.as_ref(), &outcome)
     }
 }
 
@@ -433,131 +433,4 @@ pub(super) fn read_or_empty(path: &Utf8Path) -> Result<String, CommandError> {
 pub(super) fn write(path: &Utf8Path, text: &str) -> Result<(), CommandError> {
     orlop_store::replace_file(path, text.as_bytes())?;
     Ok(())
-}
-
-/// What a change did, as data.
-#[derive(Serialize)]
-struct Report<'a> {
-    profile: &'a str,
-    outcome: &'static str,
-    generation: Option<u64>,
-    present: usize,
-    fetch: usize,
-    build: usize,
-    installed: Vec<String>,
-    removed: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    plan: Option<&'a Plan>,
-}
-
-fn report(
-    context: &Context,
-    profile: &Profile,
-    before: Option<&Generation>,
-    outcome: &Outcome,
-) -> Result<(), CommandError> {
-    let (word, plan, generation) = match outcome {
-        Outcome::Unchanged(plan, _) => ("unchanged", plan, None),
-        Outcome::Planned(plan) => ("planned", plan, None),
-        Outcome::Committed(plan, generation) => ("committed", plan, Some(generation.as_ref())),
-    };
-    let (installed, removed) = generation
-        .map(|after| difference(before, after))
-        .unwrap_or_default();
-    if context.global.json {
-        return context.ui.data_json(&Report {
-            profile: profile.name(),
-            outcome: word,
-            generation: generation.map(|generation| generation.number),
-            present: plan.present.len(),
-            fetch: plan.fetch.len(),
-            build: plan.build.len(),
-            installed,
-            removed,
-            plan: matches!(outcome, Outcome::Planned(_)).then_some(plan),
-        });
-    }
-    match generation {
-        Some(generation) => {
-            for app in &installed {
-                context.ui.success(format!("Installed {app}"));
-            }
-            for app in &removed {
-                context.ui.success(format!("Removed {app}"));
-            }
-            share::show_caveats(context, before, generation);
-            context.ui.status(format!(
-                "Generation {} of `{}` is current",
-                generation.number,
-                profile.name()
-            ));
-            path_hint(context, profile, &installed);
-        }
-        None if word == "planned" => show_plan(context, plan),
-        None => context
-            .ui
-            .status(format!("Nothing to do: {}", apply::summary(plan))),
-    }
-    Ok(())
-}
-
-fn show_plan(context: &Context, plan: &Plan) {
-    context.ui.data(format!("Plan: {}", apply::summary(plan)));
-    for source in &plan.fetch {
-        context
-            .ui
-            .data(format!("  fetch {} {}", source.name, source.version));
-    }
-    for derivation in &plan.build {
-        context.ui.data(format!("  build {}", derivation.name));
-    }
-}
-
-fn path_hint(context: &Context, profile: &Profile, installed: &[String]) {
-    let folder = profile.folder().join("current/bin");
-    if installed.is_empty() || context.search_path.contains(&folder) {
-        return;
-    }
-    // What divides the folders of `PATH` cannot be a part of one.
-    if folder.as_str().contains(':') {
-        context.ui.hint("run them: `orlop run APP`");
-        return;
-    }
-    let folder = quoted(folder.as_str());
-    context.ui.hint(format!(
-        "to run apps by name: export PATH={folder}:\"$PATH\""
-    ));
-}
-
-/// What came and what went, as lines.
-fn difference(before: Option<&Generation>, after: &Generation) -> (Vec<String>, Vec<String>) {
-    let old = before
-        .map(|generation| generation.apps.as_slice())
-        .unwrap_or_default();
-    let installed = after
-        .apps
-        .iter()
-        .filter_map(|app| {
-            let earlier = old.iter().find(|earlier| earlier.name == app.name);
-            let programs = app.binaries.join(", ");
-            match earlier {
-                Some(earlier) if earlier.version == app.version => (earlier.libraries
-                    != app.libraries
-                    || earlier.link_sets != app.link_sets
-                    || earlier.linkage != app.linkage)
-                    .then(|| format!("{} {} anew ({programs})", app.name, app.version)),
-                Some(earlier) => Some(format!(
-                    "{} {} in place of {} ({programs})",
-                    app.name, app.version, earlier.version
-                )),
-                None => Some(format!("{} {} ({programs})", app.name, app.version)),
-            }
-        })
-        .collect();
-    let removed = old
-        .iter()
-        .filter(|earlier| !after.apps.iter().any(|app| app.name == earlier.name))
-        .map(|app| format!("{} {}", app.name, app.version))
-        .collect();
-    (installed, removed)
 }
