@@ -185,6 +185,14 @@ impl Context {
         .hint(format!("take the registry as it is: `--snapshot {today}`")))
     }
 
+    /// Says up to which time the registry is known, where that is not the one that was wanted.
+    pub(crate) fn tell_known(&self, known: Timestamp) {
+        let known = known.strftime("%F %R");
+        self.ui.status(format!(
+            "What is needed of the registry is known as of {known} UTC"
+        ));
+    }
+
     pub(crate) fn jobs(&self) -> usize {
         self.global
             .jobs

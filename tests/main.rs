@@ -33,6 +33,7 @@ mod natives;
 mod needs;
 mod network;
 mod network_natives;
+mod offline;
 mod oracle;
 mod outputs;
 mod parity;

@@ -40,8 +40,11 @@ pub(super) fn resolve(context: &Context, arguments: &Resolve) -> Result<(), Comm
         progress.clear();
         return done;
     }
-    let answers = solve(context, &questions, &[], None, &*registry);
+    let (answers, known) = registry.dated(|| solve(context, &questions, &*registry));
     progress.clear();
+    if known < snapshot {
+        context.tell_known(known);
+    }
     show(context, &questions, &answers?)
 }
 
@@ -62,7 +65,7 @@ fn replay(context: &Context, file: &Utf8Path) -> Result<(), CommandError> {
             origins: Vec::new(),
         });
     }
-    let answers = solve(context, &questions, &[], None, &case)?;
+    let answers = solve(context, &questions, &case)?;
     show(context, &questions, &answers)
 }
 

@@ -72,7 +72,7 @@ impl Registry<'_> {
             return false;
         };
         let is_right = match &self.origin {
-            Origin::Network { .. } => self.is_new_enough(&kept.known),
+            Origin::Network { .. } => self.will_do(name, &kept.known),
             Origin::Folder { folder, .. } => {
                 let stamp = Stamp::of(&folder.join(entry::path(name)));
                 stamp.is_ok_and(|stamp| stamp.is_some() && stamp == kept.known.validators.stamp)
@@ -104,6 +104,15 @@ impl Registry<'_> {
         self.offline || (known.fetched >= self.snapshot && !is_future)
     }
 
+    /// Whether an entry is new enough; notes its age if it is only so because there is no other.
+    fn will_do(&self, name: &PackageName, known: &Known) -> bool {
+        let is_new_enough = self.is_new_enough(known);
+        if is_new_enough && known.fetched < self.snapshot {
+            put(&self.stale, name.clone(), known.fetched);
+        }
+        is_new_enough
+    }
+
     fn network_entry(
         &self,
         name: &PackageName,
@@ -111,7 +120,7 @@ impl Registry<'_> {
         cache: &Cache,
     ) -> Result<Arc<[Release]>, Reason> {
         let (known, kept) = match Kept::load(cache, name)? {
-            Some(kept) if self.is_new_enough(&kept.known) => return Ok(kept.releases),
+            Some(kept) if self.will_do(name, &kept.known) => return Ok(kept.releases),
             Some(kept) => (Some(kept.known), kept.releases),
             None => (None, Arc::default()),
         };
