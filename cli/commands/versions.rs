@@ -304,6 +304,12 @@ pub(super) fn outdated(context: &Context) -> Result<(), CommandError> {
         ]);
     }
     context.ui.data(table.trim_fmt());
+    suggest(context, &behind, &manifest);
+    Ok(())
+}
+
+/// Says how apps that are behind move on.
+fn suggest(context: &Context, behind: &[Behind], manifest: &Manifest) {
     if behind
         .iter()
         .any(|one| one.wanted > Some(one.version.clone()))
@@ -326,5 +332,4 @@ pub(super) fn outdated(context: &Context) -> Result<(), CommandError> {
             specs.join(" ")
         ));
     }
-    Ok(())
 }
