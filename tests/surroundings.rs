@@ -135,6 +135,10 @@ fn variables_that_are_no_text_are_refused_by_name() {
     command.args(["run", "hello", "--"]).arg(odd);
     let run = Run::from(command.output().unwrap()).success();
     assert_eq!(run.stdout, "hello\n");
+    let plan = Run::from(command.arg("-n").output().unwrap()).success();
+    assert_eq!(plan.stdout, "hello\n", "an argument of the program");
+    let plan = env.orlop(["run", "-n", "hello", "--", "a b"]).success();
+    assert!(plan.stdout.ends_with("/bin/hello 'a b'\n"), "{plan}");
 }
 
 #[test]
