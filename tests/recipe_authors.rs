@@ -409,8 +409,12 @@ fn recipes_come_from_folders_and_repositories() {
     write("2");
     git(&ours, &["commit", "--quiet", "-am", "two"]);
     env.run("sync").success().says("Nothing to do");
+    let moved = env.run("recipe source update -n --json").success().json();
+    assert_eq!(moved[0]["name"], "ours");
     env.run("recipe source update").success().prints("ours ");
     env.run("recipe source update").success().says("up to date");
+    let moved = env.run("recipe source update --json").success().json();
+    assert_eq!(moved, serde_json::json!([]));
     drop(env.run("sync").success());
     assert_eq!(env.program("tool-kit").success().stdout, "two\n");
     let rev = git(&ours, &["rev-parse", "HEAD"]);
@@ -451,4 +455,31 @@ fn recipes_come_from_folders_and_repositories() {
             .says("Would add theirs with 1 recipes");
     }
     env.run("recipe source list").success().says("no sources");
+
+    // One that is gone can be seen, to be removed.
+    env.run("recipe source add ./theirs").success();
+    std::fs::rename(&theirs, env.path("away")).unwrap();
+    env.run("recipe source list")
+        .success()
+        .prints("theirs")
+        .says("warning: the source `theirs` cannot be read: read the recipes in");
+    let listed = env.run("recipe source list --json").success().json();
+    assert_eq!(listed[0]["recipes"], serde_json::Value::Null);
+    env.run("recipe source remove theirs").success();
+
+    // What is no commit and no folder is said before Git is asked.
+    for odd in ["--rev main", "--rev -x", "--rev ../x", "--folder ../x"] {
+        let rev = if odd.starts_with("--f") {
+            format!("--rev {rev}")
+        } else {
+            String::new()
+        };
+        for command in ["recipe source add", "recipe import"] {
+            env.run(&format!("{command} {address} {odd} {rev}"))
+                .fails(2);
+        }
+    }
+    env.run(&format!("recipe import file://{}", theirs.display()))
+        .fails(1)
+        .says("does not appear to be a git repository");
 }

@@ -58,11 +58,8 @@ fn wish(context: &Context, arguments: &ImportRecipe) -> Result<Wish, CommandErro
             Some(rev) => rev.clone(),
             None => workshop.head(text)?,
         };
-        CrateSource::Git {
-            git: text.clone(),
-            rev,
-            folder: arguments.folder.clone(),
-        }
+        CrateSource::commit(text, &rev, arguments.folder.as_deref())
+            .map_err(|error| CommandError::new(Kind::Usage, error))?
     } else if is_folder {
         let mut path = text.trim_end_matches('/').to_owned();
         if let Some(folder) = &arguments.folder {

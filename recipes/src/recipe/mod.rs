@@ -412,12 +412,13 @@ impl AppRecipe {
 }
 
 impl CrateSource {
-    /// A commit of a repository, for those that read its address elsewhere than in a recipe.
-    pub fn commit(address: &str, rev: &str) -> Result<Self, RecipeErrorKind> {
+    /// A commit of a repository, or a folder in it, for those that read of it elsewhere than in a
+    /// recipe.
+    pub fn commit(address: &str, rev: &str, folder: Option<&str>) -> Result<Self, RecipeErrorKind> {
         Ok(Self::Git {
             git: text::repository(address)?,
             rev: text::commit(&rev.to_ascii_lowercase())?,
-            folder: None,
+            folder: folder.map(text::folder).transpose()?,
         })
     }
 

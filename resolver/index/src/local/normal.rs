@@ -304,7 +304,7 @@ impl Reader<'_> {
                         shown(&git)
                     ))
                 })?;
-                let source = CrateSource::commit(&git, &rev).map_err(|error| {
+                let source = CrateSource::commit(&git, &rev, None).map_err(|error| {
                     self.file.wrong(format!("its dependency `{name}`: {error}"))
                 })?;
                 if source.is_here() && !self.reach.is_here {
