@@ -313,8 +313,15 @@ fn bump_moves_versions_and_digests_and_nothing_else() {
         .success()
         .prints("^1.2 → 2.0");
     assert_eq!(text(&path), recipe);
-    drop(env.run("recipe bump kit.toml").success());
+    // Nor do files that are wrong hide what was done to others.
+    env.run("recipe bump kit.toml absent.toml")
+        .fails(1)
+        .prints("^1.2 → 2.0")
+        .says("absent.toml");
     assert_eq!(text(&path), recipe.replace("1.2", "2.0"));
+    let odd = env.write("odd.toml", "schema=1\n[app]\nname = 'x'\n");
+    env.run("recipe fmt odd.toml absent.toml").fails(1);
+    assert_eq!(text(&odd), "schema=1\n[app]\nname = 'x'\n");
     env.run("recipe bump kit.toml").success().says("up to date");
 
     let digest = |version: &str| {

@@ -29,12 +29,21 @@ pub(super) fn bump(context: &Context, arguments: &RecipeFiles) -> Result<(), Com
     let recipes = RecipeSet::shipped();
     let registry = context.registry(context.now, &recipes, &fetching)?;
     let mut reports = Vec::new();
+    let mut failed = Ok(());
     for file in &arguments.files {
-        reports.push(one(context, &registry, file)?);
+        match one(context, &registry, file) {
+            Ok(report) => reports.push(report),
+            Err(error) => {
+                failed = Err(error);
+                break;
+            }
+        }
     }
     progress.clear();
+    // What was moved before was moved.
     if context.global.json {
-        return context.ui.data_json(&reports);
+        context.ui.data_json(&reports)?;
+        return failed;
     }
     for report in reports {
         let Report { file, from, to, .. } = &report;
@@ -47,7 +56,7 @@ pub(super) fn bump(context: &Context, arguments: &RecipeFiles) -> Result<(), Com
             context.ui.warning(format!("{file}: {note}"));
         }
     }
-    Ok(())
+    failed
 }
 
 fn one<'a>(
