@@ -462,8 +462,16 @@ fn recipes_come_from_folders_and_repositories() {
             .says("Would add theirs with 1 recipes");
     }
     env.run("recipe source list").success().says("no sources");
+}
 
-    // One that is gone can be seen, to be removed.
+#[test]
+fn sources_that_are_gone_or_were_never_there() {
+    let env = Env::new();
+    let theirs = env.path("theirs");
+    std::fs::create_dir(&theirs).unwrap();
+    let recipe = "schema = 1\n[app]\nname = \"kit\"\n";
+    std::fs::write(theirs.join("kit.toml"), recipe).unwrap();
+    // It can be seen, to be removed.
     env.run("recipe source add ./theirs").success();
     std::fs::rename(&theirs, env.path("away")).unwrap();
     env.run("recipe source list")
@@ -475,18 +483,20 @@ fn recipes_come_from_folders_and_repositories() {
     env.run("recipe source remove theirs").success();
 
     // What is no commit and no folder is said before Git is asked.
-    for odd in ["--rev main", "--rev -x", "--rev ../x", "--folder ../x"] {
-        let rev = if odd.starts_with("--f") {
-            format!("--rev {rev}")
-        } else {
-            String::new()
-        };
+    let address = format!("file://{}", theirs.display());
+    let commit = "0".repeat(40);
+    for odd in [
+        "--rev main",
+        "--rev ../x",
+        &format!("--rev {commit} --folder ../x"),
+    ] {
         for command in ["recipe source add", "recipe import"] {
-            env.run(&format!("{command} {address} {odd} {rev}"))
-                .fails(2);
+            env.run(&format!("{command} {address} {odd}"))
+                .fails(2)
+                .says("is not a ");
         }
     }
-    env.run(&format!("recipe import file://{}", theirs.display()))
+    env.run(&format!("recipe import {address}"))
         .fails(1)
         .says("does not appear to be a git repository");
 }
