@@ -244,6 +244,12 @@ fn offline_nothing_is_asked() {
     assert_both(&early.versions("demo"));
     // However old: it is what there is.
     assert_both(&offline.versions("demo"));
+    // And its age is told.
+    let registry = offline.open();
+    let (_, known) = registry.dated(|| registry.releases(&name("demo")).unwrap());
+    assert_eq!(known, time(early.now));
+    let (_, known) = registry.dated(|| ());
+    assert_eq!(known, time(SNAPSHOT));
     let missing = offline
         .open()
         .package(&name("demo"), &"1.0.0".parse().unwrap())
