@@ -335,10 +335,7 @@ fn show(context: &Context, report: &Report) {
     };
     context.ui.data(format!("{app} {version} {word}"));
     if *passed == Some(false) {
-        for line in test.trim().lines() {
-            context.ui.line(&format!("    {line}"));
-        }
-        for line in output.lines() {
+        for line in test.trim().lines().chain(output.lines()) {
             let plain: String = line.chars().filter(|c| !c.is_control()).collect();
             context.ui.line(&format!("    {plain}"));
         }
