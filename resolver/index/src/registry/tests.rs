@@ -248,7 +248,7 @@ fn offline_nothing_is_asked() {
     let registry = offline.open();
     let (_, known) = registry.dated(|| registry.releases(&name("demo")).unwrap());
     assert_eq!(known, time(early.now));
-    let (_, known) = registry.dated(|| ());
+    let ((), known) = registry.dated(|| ());
     assert_eq!(known, time(SNAPSHOT));
     let missing = offline
         .open()
