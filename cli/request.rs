@@ -164,8 +164,11 @@ pub(crate) fn recipe_files(
     let folder = context.workshop().files(source)?;
     let read = || -> std::io::Result<Vec<Utf8PathBuf>> {
         let mut files = Vec::new();
-        for entry in folder.read_dir_utf8()? {
-            let path = entry?.into_path();
+        for entry in folder.read_dir()? {
+            // A manifest cannot name any other.
+            let Ok(path) = Utf8PathBuf::from_path_buf(entry?.path()) else {
+                continue;
+            };
             if path.extension() == Some("toml") && path.is_file() {
                 files.push(path);
             }

@@ -1,6 +1,8 @@
 //! `orlop recipe …`: what those who write recipes meet.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -471,8 +473,12 @@ fn sources_that_are_gone_or_were_never_there() {
     std::fs::create_dir(&theirs).unwrap();
     let recipe = "schema = 1\n[app]\nname = \"kit\"\n";
     std::fs::write(theirs.join("kit.toml"), recipe).unwrap();
+    // Files that no text can name are none of its business.
+    std::fs::write(theirs.join(OsStr::from_bytes(b"\xff.toml")), "").unwrap();
     // It can be seen, to be removed.
-    env.run("recipe source add ./theirs").success();
+    env.run("recipe source add ./theirs")
+        .success()
+        .says("with 1 recipes");
     std::fs::rename(&theirs, env.path("away")).unwrap();
     env.run("recipe source list")
         .success()
