@@ -259,6 +259,29 @@ fn offline_nothing_is_asked() {
 }
 
 #[test]
+fn a_registry_may_name_itself() {
+    let (_keep, home) = folder();
+    let server = Server::start(|request, _| {
+        let need = |name: &str, registry: &str| {
+            format!("{{\"name\":\"{name}\",\"req\":\"1\",\"registry\":\"{registry}\"}}")
+        };
+        let own = format!("sparse+http://{}/index/", request.headers["host"]);
+        let needs = [
+            need("a", &own),
+            need("b", own.trim_end_matches('/')),
+            need("c", "sparse+https://other.test/index/"),
+        ];
+        let needs = format!("\"deps\":[{}]", needs.join(","));
+        Reply::ok(line("demo", "1.0.0", "").replace("\"deps\":[]", &needs))
+    });
+    let registry = Run::new(&home, &server).open();
+    let releases = registry.releases(&name("demo")).unwrap();
+    let dependencies = releases[0].dependencies.iter();
+    let others = dependencies.map(|one| one.registry.is_some());
+    assert_eq!(others.collect::<Vec<_>>(), [false, false, true]);
+}
+
+#[test]
 fn a_server_in_trouble_is_asked_again() {
     let troubles = [
         Reply::status("500 Internal Server Error"),
