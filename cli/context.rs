@@ -1,6 +1,8 @@
 //! [`Context`]: what a command needs of the world. The only reader of the environment and the
 //! clock.
 
+use std::ffi::OsString;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -13,7 +15,11 @@ use orlop_store::{Profile, Runner, Store, StoreError};
 
 use crate::args::{Global, SandboxChoice};
 use crate::error::{CommandError, Kind};
+use crate::files;
 use crate::ui::Ui;
+
+/// The hint where the home cannot be used.
+const ELSEWHERE: &str = "name another place: `orlop --home DIR …`, or set `ORLOP_HOME`";
 
 /// The world, read once.
 #[derive(Debug, Clone)]
@@ -36,12 +42,31 @@ pub(crate) struct Context {
     program: Utf8PathBuf,
 }
 
+/// Reads a variable; an empty one counts as an unset one.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is where the environment and the clock are read"
 )]
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+fn raw_variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// Reads a variable that must be text: a place that is not the one that was named would be taken
+/// otherwise.
+fn variable(name: &str) -> Result<Option<String>, CommandError> {
+    let value = raw_variable(name).map(OsString::into_string).transpose();
+    value.map_err(|_| {
+        CommandError::usage(format!("the value of the variable `{name}` is not UTF-8"))
+    })
+}
+
+/// The folders of `PATH`. No other file can be named than one whose path is text.
+fn search_path() -> Vec<Utf8PathBuf> {
+    let value = raw_variable("PATH");
+    let folders = value.iter().flat_map(std::env::split_paths);
+    folders
+        .filter_map(|folder| Utf8PathBuf::from_path_buf(folder).ok())
+        .collect()
 }
 
 impl Context {
@@ -50,11 +75,11 @@ impl Context {
         reason = "this is where the environment and the clock are read"
     )]
     pub(crate) fn new(global: Global) -> Result<Self, CommandError> {
-        let no_color = variable("NO_COLOR").is_some();
-        let in_ci = variable("CI").is_some();
-        let dumb = variable("TERM").is_some_and(|terminal| terminal == "dumb");
+        let no_color = raw_variable("NO_COLOR").is_some();
+        let in_ci = raw_variable("CI").is_some();
+        let dumb = raw_variable("TERM").is_some_and(|terminal| terminal == "dumb");
         let ui = Ui::new(&global, no_color, in_ci, dumb);
-        let user_home = variable("HOME").map(Utf8PathBuf::from);
+        let user_home = variable("HOME")?.map(Utf8PathBuf::from);
         let below_home = |folder: &str| user_home.as_ref().map(|home| home.join(folder));
         for (option, value) in [
             ("--home", global.home.as_ref().map(|home| home.as_str())),
@@ -66,10 +91,13 @@ impl Context {
                 )));
             }
         }
-        let named = global.home.clone();
-        let home = match named.or_else(|| variable("ORLOP_HOME").map(Utf8PathBuf::from)) {
+        let named = match global.home.clone() {
+            Some(home) => Some(home),
+            None => variable("ORLOP_HOME")?.map(Utf8PathBuf::from),
+        };
+        let home = match named {
             Some(home) => home,
-            None => variable("XDG_DATA_HOME")
+            None => variable("XDG_DATA_HOME")?
                 .map(Utf8PathBuf::from)
                 .filter(|folder| folder.is_absolute())
                 .or_else(|| below_home(".local/share"))
@@ -86,20 +114,27 @@ impl Context {
         };
         let io = |error: std::io::Error| CommandError::new(Kind::Failed, error);
         let home = path(std::path::absolute(&home).map_err(io)?)?;
+        if home.is_file() {
+            return Err(CommandError::usage(format!(
+                "there is no place to keep apps: `{home}` is a file"
+            ))
+            .hint(ELSEWHERE));
+        }
         let program = path(std::env::current_exe().map_err(io)?)?;
         Ok(Self {
             ui,
             home,
             now: Timestamp::now(),
             command_line: command_line(),
-            search_path: variable("PATH")
-                .map(|value| value.split(':').map(Utf8PathBuf::from).collect())
-                .unwrap_or_default(),
-            rustup_home: variable("RUSTUP_HOME")
+            search_path: search_path(),
+            rustup_home: variable("RUSTUP_HOME")?
                 .map(Utf8PathBuf::from)
                 .or_else(|| below_home(".rustup")),
-            index: global.index.clone().or_else(|| variable("ORLOP_INDEX")),
-            cargo_home: variable("CARGO_HOME")
+            index: match global.index.clone() {
+                Some(index) => Some(index),
+                None => variable("ORLOP_INDEX")?,
+            },
+            cargo_home: variable("CARGO_HOME")?
                 .map(Utf8PathBuf::from)
                 .or_else(|| below_home(".cargo")),
             program,
@@ -148,6 +183,14 @@ impl Context {
             snapshot.strftime("%F %R UTC")
         ))
         .hint(format!("take the registry as it is: `--snapshot {today}`")))
+    }
+
+    /// Says up to which time the registry is known, where that is not the one that was wanted.
+    pub(crate) fn tell_known(&self, known: Timestamp) {
+        let known = known.strftime("%F %R");
+        self.ui.status(format!(
+            "What is needed of the registry is known as of {known} UTC"
+        ));
     }
 
     pub(crate) fn jobs(&self) -> usize {
@@ -222,11 +265,12 @@ impl Context {
     /// The registry if none is named.
     fn usual_source(&self) -> Result<Source, CommandError> {
         let mut texts: Vec<(Utf8PathBuf, String)> = Vec::new();
-        for name in ["config.toml", "config"] {
+        // In Cargo's order.
+        for name in ["config", "config.toml"] {
             let Some(path) = self.cargo_home.as_ref().map(|folder| folder.join(name)) else {
                 continue;
             };
-            if let Ok(text) = fs_err::read_to_string(&path) {
+            if let Some(text) = files::read_if_there(&path)? {
                 texts.push((path, text));
                 break;
             }
@@ -261,15 +305,17 @@ impl Context {
 }
 
 fn elsewhere(error: StoreError) -> CommandError {
-    CommandError::from(error).hint("name another place: `orlop --home DIR …`, or set `ORLOP_HOME`")
+    CommandError::from(error).hint(ELSEWHERE)
 }
 
 /// The command line as typed, with quotes where a shell needs them.
 fn command_line() -> String {
-    let words = std::env::args().enumerate().map(|(position, word)| {
+    let words = std::env::args_os().enumerate().map(|(position, word)| {
         if position == 0 {
             return "orlop".to_owned();
         }
+        // Arguments of a program that is run may be any bytes.
+        let word = word.to_string_lossy().into_owned();
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=@,:+^~*%".contains(c);
         if !word.is_empty() && word.chars().all(plain) {
             word

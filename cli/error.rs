@@ -137,6 +137,14 @@ impl CommandError {
         &self.error
     }
 
+    /// What is wrong, in one line, for who goes on in spite of it.
+    pub(crate) fn reason(&self) -> String {
+        match &self.error {
+            Message::Chain(error) => chain(error.as_ref()).join(": "),
+            Message::Diagnostic(error) => error.to_string(),
+        }
+    }
+
     pub(crate) fn hint_lines(&self) -> &[String] {
         &self.hints
     }

@@ -15,6 +15,7 @@
 //! | [`toolchain`] | which compiler, which C tools |
 //! | [`share`] | what recipes say of an app beside how it is built |
 //! | [`fetch`] | adapters between registry and store |
+//! | [`files`] | text files of the user |
 //! | [`ui`], [`progress`] | what people see |
 //! | [`log`] | what the packages have to say beside |
 //! | [`error`] | blame, hints, exit codes |
@@ -29,6 +30,7 @@ mod commands;
 mod context;
 mod error;
 mod fetch;
+mod files;
 mod gone;
 mod linker;
 mod log;

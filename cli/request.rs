@@ -9,15 +9,15 @@ use orlop_index::Locals;
 use orlop_link::Role;
 use orlop_plan::Product;
 use orlop_recipes::{
-    AppRecipe, CodegenChoice, CrateSource, FeatureName, LinkageChoice, Manifest, Need, PackageName,
-    PackageRequest, Policy, Recipe, RecipeSet, Version, VersionReq,
+    AppRecipe, AppSpec, CodegenChoice, CrateSource, FeatureName, LinkageChoice, Manifest, Need,
+    PackageName, PackageRequest, Policy, Recipe, RecipeSet, Version, VersionReq,
 };
 use orlop_resolver::{Platform, Request};
 use orlop_store::{Compiler, PlannedApp};
 
 use crate::context::Context;
-use crate::error::{CommandError, Kind};
-use crate::{gone, needed};
+use crate::error::CommandError;
+use crate::{files, gone, needed};
 
 /// One app that a manifest asks for.
 #[derive(Debug, Clone)]
@@ -164,8 +164,11 @@ pub(crate) fn recipe_files(
     let folder = context.workshop().files(source)?;
     let read = || -> std::io::Result<Vec<Utf8PathBuf>> {
         let mut files = Vec::new();
-        for entry in folder.read_dir_utf8()? {
-            let path = entry?.into_path();
+        for entry in folder.read_dir()? {
+            // A manifest cannot name any other.
+            let Ok(path) = Utf8PathBuf::from_path_buf(entry?.path()) else {
+                continue;
+            };
             if path.extension() == Some("toml") && path.is_file() {
                 files.push(path);
             }
@@ -174,6 +177,13 @@ pub(crate) fn recipe_files(
         Ok(files)
     };
     read().map_err(|error| CommandError::failed(format!("read the recipes in `{folder}`: {error}")))
+}
+
+/// What is said to who asks for one thing in two ways: neither is more right than the other.
+pub(crate) fn asked_twice(name: &PackageName, earlier: &AppSpec, later: &AppSpec) -> CommandError {
+    CommandError::usage(format!(
+        "`{name}` is asked for twice: as `{earlier}` and as `{later}`"
+    ))
 }
 
 /// Reads a recipe from disk.
@@ -186,8 +196,7 @@ pub(crate) fn read_recipe(context: &Context, path: &str) -> Result<Recipe, Comma
             quoted(path.as_str())
         )));
     }
-    let text =
-        fs_err::read_to_string(&path).map_err(|error| CommandError::new(Kind::Failed, error))?;
+    let text = files::read(&path)?;
     let mut recipe = Recipe::parse(path.as_str(), &text)?;
     let folder = path.parent().unwrap_or(Utf8Path::new("/")).as_str();
     let sources: Vec<_> = match &mut recipe {

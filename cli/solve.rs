@@ -46,30 +46,66 @@ pub(crate) struct Sharing {
     pub(crate) together: Cost,
 }
 
-/// Answers questions; `fixed` are answers of other apps, for those who want to share with them,
-/// `earlier` the votes of an earlier time, unless the answers are to be new.
+/// Answers questions.
 pub(crate) fn solve(
     context: &Context,
     questions: &[Question],
-    fixed: &[&Resolution],
-    earlier: Option<&Votes>,
     index: &dyn Index,
 ) -> Result<Answers, CommandError> {
-    let recorder = context
-        .global
-        .save_case
-        .is_some()
-        .then(|| Recorder::new(index));
-    let index = recorder.as_ref().map_or(index, |recorder| recorder);
-    let answers = attempt(questions, fixed, earlier, index).map_err(|(place, error)| {
-        let failure = failure(&questions[place], error, index);
-        match &recorder {
-            Some(recorder) => failure.hints(save(context, recorder, questions)),
-            None => failure,
+    let solving = Solving::new(context, questions, index);
+    solving.conclude(solving.attempt(&[], None))
+}
+
+/// Questions to an index.
+pub(crate) struct Solving<'a> {
+    context: &'a Context,
+    questions: &'a [Question],
+    index: &'a dyn Index,
+    /// What the resolver sees, if somebody wants to have it.
+    recorder: Option<Recorder<'a>>,
+}
+
+/// What the resolver says: the answers, or which question has none.
+pub(crate) type Attempt = Result<Answers, (usize, ResolveError)>;
+
+impl<'a> Solving<'a> {
+    pub(crate) fn new(
+        context: &'a Context,
+        questions: &'a [Question],
+        index: &'a dyn Index,
+    ) -> Self {
+        let is_saved = context.global.save_case.is_some();
+        Self {
+            context,
+            questions,
+            index,
+            recorder: is_saved.then(|| Recorder::new(index)),
         }
-    })?;
-    report(context, questions, &answers, index)?;
-    Ok(answers)
+    }
+
+    fn index(&self) -> &dyn Index {
+        let recorder = self.recorder.as_ref();
+        recorder.map_or(self.index, |recorder| recorder)
+    }
+
+    /// Asks, and says nothing to anybody. `fixed` are answers of other apps, for those who want to
+    /// share with them, `earlier` the votes of an earlier time, unless the answers are to be new.
+    pub(crate) fn attempt(&self, fixed: &[&Resolution], earlier: Option<&Votes>) -> Attempt {
+        attempt(self.questions, fixed, earlier, self.index())
+    }
+
+    /// Says what there is to say of answers, or why there are none.
+    pub(crate) fn conclude(&self, attempt: Attempt) -> Result<Answers, CommandError> {
+        let answers = attempt.map_err(|(place, error)| {
+            let failure = failure(&self.questions[place], error, self.index());
+            match &self.recorder {
+                Some(recorder) => failure.hints(save(self.context, recorder, self.questions)),
+                None => failure,
+            }
+        })?;
+        report(self.context, self.questions, &answers, self.index())?;
+        Ok(answers)
+    }
 }
 
 fn attempt(
@@ -77,7 +113,7 @@ fn attempt(
     fixed: &[&Resolution],
     earlier: Option<&Votes>,
     index: &dyn Index,
-) -> Result<Answers, (usize, ResolveError)> {
+) -> Attempt {
     let mut answers: Vec<Option<Resolution>> = Vec::with_capacity(questions.len());
     for (place, question) in questions.iter().enumerate() {
         let failed = |error| (place, error);

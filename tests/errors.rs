@@ -161,6 +161,41 @@ fn offline_without_the_app() {
 }
 
 #[test]
+fn one_app_in_two_ways() {
+    let env = with_app();
+    let recipe = |name: &str| {
+        let file = format!("{name}.toml");
+        env.write(
+            &file,
+            "schema = 1\n[app]\nname = \"app\"\nversion = \"1\"\n",
+        );
+    };
+    recipe("one");
+    recipe("two");
+    for (line, first, second) in [
+        ("app@=1.0.0 app@2", "app@=1.0.0", "app@2"),
+        ("app app@1", "app", "app@1"),
+        ("app ./one.toml", "app", "./one.toml"),
+        ("one.toml two.toml", "one.toml", "two.toml"),
+    ] {
+        let error = format!("`app` is asked for twice: as `{first}` and as `{second}`");
+        env.run(&format!("install {line}"))
+            .fails(2)
+            .says(&error)
+            .says("hint: leave one out");
+        env.run(&format!("resolve {line}")).fails(2).says(&error);
+    }
+    as_before(&env);
+    // To say the same again asks for nothing else.
+    env.run("resolve app app@latest").success();
+    env.run("install app ./one.toml -n").fails(2).says("twice");
+    env.run("install ./one.toml one.toml app@* app -n")
+        .fails(2)
+        .says("twice");
+    env.run("install one.toml ./one.toml -n").success();
+}
+
+#[test]
 fn compile_error() {
     let env = with_app();
     env.registry

@@ -47,6 +47,37 @@ fn sync_adopts_a_manifest_and_writes_its_lock() {
 }
 
 #[test]
+fn what_goes_with_a_line_of_the_manifest_is_said_before_and_after() {
+    let env = env();
+    env.run("install alpha@=1.0.0 beta").success();
+    let plan = env.run("install alpha@=1.1.0 -n").success();
+    assert!(
+        plan.stdout
+            .ends_with("\n  install alpha 1.1.0 in place of 1.0.0 (alpha)\n"),
+        "{plan}"
+    );
+    // A manifest that asks for nothing is one, too.
+    std::fs::write(env.home().join("profiles/default/orlop.toml"), "").unwrap();
+    let plan = env.run("sync -n").success();
+    let all =
+        "Plan: 0 present, 0 to fetch, 0 to build\n  remove alpha 1.0.0\n  remove beta 1.1.0\n";
+    assert_eq!(plan.stdout, all);
+    let plan = env.run("sync -n --json").success().json();
+    assert_eq!(
+        plan["removed"],
+        serde_json::json!(["alpha 1.0.0", "beta 1.1.0"])
+    );
+    env.run("sync")
+        .success()
+        .says("Removed alpha 1.0.0\nRemoved beta 1.1.0\n")
+        .says("hint: to have back what was removed: `orlop rollback`");
+    assert!(env.programs("current").is_empty());
+    env.run("rollback").success();
+    env.run("sync").success().says("Nothing to do");
+    assert_eq!(env.programs("current"), ["alpha", "beta"]);
+}
+
+#[test]
 fn the_lock_beside_a_manifest_decides_and_a_refusal_leaves_the_profiles_own() {
     let env = env();
     let sync = |requirement: &str| {

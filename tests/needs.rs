@@ -325,6 +325,10 @@ fn a_library_keeps_its_test() {
     env.run("recipe test ./number.toml").fails(4).says("asker");
     recipes.install("app").success();
     assert_eq!(env.objects("-asker-1.0.1"), [""; 0], "only tests need it");
+    env.run("recipe test -n")
+        .success()
+        .prints("number 1.0.0 would be tested");
+    assert_eq!(env.objects("-asker-1.0.1"), [""; 0], "nothing is run");
     env.run("recipe test number")
         .success()
         .prints("number 1.0.0 ok");
@@ -335,6 +339,12 @@ fn a_library_keeps_its_test() {
     let mut other = Recipes::new(&env);
     tested(&mut other, 6);
     env.run("recipe test number").success();
+    let plan = env.run("recipe test ./number.toml --json -n");
+    let plan = plan.success().json();
+    assert_eq!(
+        (&plan[0]["version"], &plan[0]["passed"]),
+        (&"1.0.0".into(), &().into())
+    );
     env.run("recipe test ./number.toml")
         .fails(1)
         .prints("number 1.0.0 FAILED")

@@ -1,6 +1,8 @@
 //! `orlop recipe …`: what those who write recipes meet.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -162,6 +164,75 @@ fn import_takes_what_the_package_says() {
         .says("no package `tool-kid`");
 }
 
+/// `DEPENDENCY/FEATURE` is one more way to switch features on, and to ask for them.
+#[test]
+fn import_knows_features_of_dependencies() {
+    let env = Env::new();
+    let core = Package::new("kit-core", "1.0.0").feature("fast", &[]);
+    env.registry
+        .publish(core.feature("color", &[]).lib(""))
+        .publish(Package::new("paint", "1.0.0").feature("deep", &[]).lib(""));
+    let bin = |name: &str, features: &str| {
+        format!(
+            "[[bin]]\nname = \"{name}\"\npath = \"src/main.rs\"\nrequired-features = [{features}]\n"
+        )
+    };
+    let app = |name: &str, programs: [String; 2]| {
+        let app = Package::new(name, "1.0.0")
+            .needs("kit-core", "1")
+            .needs_optionally("paint", "1")
+            .feature("default", &["kit-core/fast", "paint/deep"])
+            .feature("cli", &["kit-core/color"])
+            .tables(&programs.concat());
+        env.registry.publish(app.main("fn main() {}"));
+    };
+    let imported = |name: &str| {
+        let run = env.orlop(["recipe", "import", name, "-o", "-"]).success();
+        let kept = |line: &&str| {
+            let starts = ["# F", "# T", "features", "binaries"];
+            starts.iter().any(|start| line.starts_with(start))
+        };
+        let lines: Vec<_> = run.stdout.lines().filter(kept).collect();
+        lines.join("\n")
+    };
+    app(
+        "one",
+        [
+            bin("fast", "\"kit-core/fast\", \"paint\""),
+            bin("color", "\"kit-core/color\""),
+        ],
+    );
+    insta::assert_snapshot!(imported("one"), @r#"
+    # Features that are on: none; off: cli.
+    # TODO: the program `color` needs the features kit-core/color
+    binaries = ["fast"]
+    "#);
+    app(
+        "two",
+        [bin("color", "\"kit-core/color\""), bin("cli", "\"cli\"")],
+    );
+    insta::assert_snapshot!(imported("two"), @r#"
+    # Features that are on: none; off: cli.
+    features = ["cli"]
+    binaries = ["color", "cli"]
+    "#);
+    drop(env.run("recipe import two").success());
+    env.run("install ./two.toml -n").success();
+    app(
+        "three",
+        [
+            bin("color", "\"kit-core/color\""),
+            bin("deep", "\"kit-core/none\""),
+        ],
+    );
+    insta::assert_snapshot!(imported("three"), @r#"
+    # Features that are on: none; off: cli.
+    # TODO: the program `color` needs the features kit-core/color
+    # TODO: the program `deep` needs the features kit-core/none
+    binaries = ["color", "deep"]
+    "#);
+}
+
 #[test]
 fn import_finds_the_app_of_a_project_and_of_a_repository() {
     let env = Env::new();
@@ -244,8 +315,15 @@ fn bump_moves_versions_and_digests_and_nothing_else() {
         .success()
         .prints("^1.2 → 2.0");
     assert_eq!(text(&path), recipe);
-    drop(env.run("recipe bump kit.toml").success());
+    // Nor do files that are wrong hide what was done to others.
+    env.run("recipe bump kit.toml absent.toml")
+        .fails(1)
+        .prints("^1.2 → 2.0")
+        .says("absent.toml");
     assert_eq!(text(&path), recipe.replace("1.2", "2.0"));
+    let odd = env.write("odd.toml", "schema=1\n[app]\nname = 'x'\n");
+    env.run("recipe fmt odd.toml absent.toml").fails(1);
+    assert_eq!(text(&odd), "schema=1\n[app]\nname = 'x'\n");
     env.run("recipe bump kit.toml").success().says("up to date");
 
     let digest = |version: &str| {
@@ -340,8 +418,12 @@ fn recipes_come_from_folders_and_repositories() {
     write("2");
     git(&ours, &["commit", "--quiet", "-am", "two"]);
     env.run("sync").success().says("Nothing to do");
+    let moved = env.run("recipe source update -n --json").success().json();
+    assert_eq!(moved[0]["name"], "ours");
     env.run("recipe source update").success().prints("ours ");
     env.run("recipe source update").success().says("up to date");
+    let moved = env.run("recipe source update --json").success().json();
+    assert_eq!(moved, serde_json::json!([]));
     drop(env.run("sync").success());
     assert_eq!(env.program("tool-kit").success().stdout, "two\n");
     let rev = git(&ours, &["rev-parse", "HEAD"]);
@@ -382,4 +464,45 @@ fn recipes_come_from_folders_and_repositories() {
             .says("Would add theirs with 1 recipes");
     }
     env.run("recipe source list").success().says("no sources");
+}
+
+#[test]
+fn sources_that_are_gone_or_were_never_there() {
+    let env = Env::new();
+    let theirs = env.path("theirs");
+    std::fs::create_dir(&theirs).unwrap();
+    let recipe = "schema = 1\n[app]\nname = \"kit\"\n";
+    std::fs::write(theirs.join("kit.toml"), recipe).unwrap();
+    // Files that no text can name are none of its business.
+    std::fs::write(theirs.join(OsStr::from_bytes(b"\xff.toml")), "").unwrap();
+    // It can be seen, to be removed.
+    env.run("recipe source add ./theirs")
+        .success()
+        .says("with 1 recipes");
+    std::fs::rename(&theirs, env.path("away")).unwrap();
+    env.run("recipe source list")
+        .success()
+        .prints("theirs")
+        .says("warning: the source `theirs` cannot be read: read the recipes in");
+    let listed = env.run("recipe source list --json").success().json();
+    assert_eq!(listed[0]["recipes"], serde_json::Value::Null);
+    env.run("recipe source remove theirs").success();
+
+    // What is no commit and no folder is said before Git is asked.
+    let address = format!("file://{}", theirs.display());
+    let commit = "0".repeat(40);
+    for odd in [
+        "--rev main",
+        "--rev ../x",
+        &format!("--rev {commit} --folder ../x"),
+    ] {
+        for command in ["recipe source add", "recipe import"] {
+            env.run(&format!("{command} {address} {odd}"))
+                .fails(2)
+                .says("is not a ");
+        }
+    }
+    env.run(&format!("recipe import {address}"))
+        .fails(1)
+        .says("does not appear to be a git repository");
 }

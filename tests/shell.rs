@@ -176,6 +176,8 @@ fn what_cannot_be_visited() {
     published(&env);
     drop(env.run("shell").fails(1).says("no apps"));
     drop(env.run("shell app -n").success().prints("to build"));
+    let plan = env.run("env app -n --json").success().json();
+    assert!(!plan["build"].as_array().unwrap().is_empty(), "{plan}");
     assert_eq!(env.objects("-leaf-1.0.0").len(), 0);
     drop(env.run("env app --crate nothing").fails(1).says("leaf"));
     drop(

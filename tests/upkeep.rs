@@ -1,6 +1,6 @@
 //! What keeps a store small and right: `gc` with rules, `verify --repair`, and questions.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt};
 use std::path::Path;
 
 use crate::support::{Env, Package};
@@ -54,6 +54,15 @@ fn what_is_damaged_is_named_and_made_again() {
         .fails(3)
         .prints("needed by app in generation 1 of default")
         .says("orlop verify --repair");
+    let database = std::fs::metadata(env.home().join("db.sqlite")).unwrap();
+    env.run("verify --repair --rebuild-database -n")
+        .fails(3)
+        .prints("needed by app in generation 1 of default")
+        .says("Would make the database again from the store")
+        .says("hint: mend what can be mended: `orlop verify --repair`");
+    let after = std::fs::metadata(env.home().join("db.sqlite")).unwrap();
+    assert_eq!(after.ino(), database.ino(), "a dry run makes nothing");
+    env.run("verify").fails(3).prints("needed by app");
     env.run("verify --repair").success();
     assert_eq!(env.program("app").success().stdout, "app 1.0.0 shared\n");
     env.run("verify").success();

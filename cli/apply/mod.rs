@@ -1,7 +1,9 @@
 //! The one way through: resolve, plan, execute, link, commit. Every command that changes a
-//! profile ends here; those that go only a part of the way begin in [`make`](mod@make). What there is
-//! to do for packages is found out in `steps`; the tests of libraries that stay with them, in `tests`.
+//! profile ends here; those that go only a part of the way begin in [`make`](mod@make). What apps
+//! are compiled from is found out in `answers`, what there is to do for packages in `steps`, the tests
+//! of libraries that stay with them in `tests`.
 
+mod answers;
 mod failure;
 mod make;
 mod steps;
@@ -10,13 +12,12 @@ mod tests;
 use std::collections::BTreeSet;
 
 use camino::Utf8PathBuf;
-use jiff::Timestamp;
 use orlop_build::BuildError;
 use orlop_build::log::quoted;
 use orlop_index::Registry;
 use orlop_link::{Linkage, Linked, View};
 use orlop_recipes::{LinkageChoice, Manifest, PackageName, RecipeSet};
-use orlop_resolver::{Index, Lock, LockedApp, Resolution, Variant};
+use orlop_resolver::{Lock, Resolution, Variant};
 use orlop_store::derivation::Tools;
 use orlop_store::{
     Generation, GenerationApp, NewGeneration, Plan, PlannedApp, Profile, Runner, Store, StorePath,
@@ -31,7 +32,6 @@ use crate::needed;
 use crate::progress::Progress;
 use crate::request::{self, Wanted};
 use crate::share::{self, PackageFiles};
-use crate::solve::{Question, solve};
 use crate::toolchain;
 
 /// What to make true.
@@ -84,10 +84,19 @@ impl Renew {
 pub(crate) enum Outcome {
     /// The profile is as wanted already; with the lock, which may be as of a later time.
     Unchanged(Plan, String),
-    /// No more than the plan was wanted.
-    Planned(Plan),
+    /// No more than the plan was wanted; with what it does not say of its apps, in the same order.
+    Planned(Plan, Vec<Sketch>),
     /// A new generation is current.
     Committed(Plan, Box<Generation>),
+}
+
+/// What a generation would say of an app.
+#[derive(Debug)]
+pub(crate) struct Sketch {
+    /// Its name in the manifest.
+    pub(crate) name: String,
+    /// Its linkage.
+    pub(crate) linkage: String,
 }
 
 /// Makes a change to a profile.
@@ -160,13 +169,6 @@ struct Work<'a> {
     runner: &'a dyn Runner,
 }
 
-/// One app before it is solved.
-struct Prepared<'a> {
-    wanted: &'a Wanted,
-    /// What the lock knows of it, if that still answers.
-    answer: Option<(Resolution, LockedApp)>,
-}
-
 /// One app on its way.
 struct Resolved<'a> {
     wanted: &'a Wanted,
@@ -214,7 +216,11 @@ impl Work<'_> {
             Ok((steps.plan()?, steps.natives().clone()))
         })?;
         if self.context.global.dry_run {
-            return Ok(Outcome::Planned(plan));
+            let sketches = wanted.iter().map(|wanted| Sketch {
+                name: wanted.name.to_string(),
+                linkage: wanted.linkage.to_string(),
+            });
+            return Ok(Outcome::Planned(plan, sketches.collect()));
         }
         self.execute(&plan, &archives, false)
             .map_err(|error| self.told(error, (&plan, &apps), &registry))?;
@@ -271,156 +277,6 @@ impl Work<'_> {
                 Ok(Lock::new(self.context.now))
             }
             Err(error) => Err(CommandError::new(Kind::Failed, error)),
-        }
-    }
-
-    /// Takes each app's variants from the lock where it has the answer, and solves the others.
-    fn resolve<'w>(
-        &self,
-        wanted: &'w [Wanted],
-        before: &Lock,
-    ) -> Result<(Vec<Resolved<'w>>, Lock), CommandError> {
-        let snapshot = self.snapshot(before);
-        let fetching = Fetching(self.progress);
-        let registry = self.context.registry(snapshot, self.recipes, &fetching)?;
-        let mut apps = Vec::new();
-        let mut questions = Vec::new();
-        for one in wanted {
-            let (app, question) = self.prepare((one, wanted), before, &registry, snapshot)?;
-            apps.push(app);
-            questions.extend(question);
-        }
-        let mut lock = Lock::new(snapshot);
-        let fixed: Vec<_> = apps.iter().filter_map(|app| app.answer.as_ref()).collect();
-        let fixed: Vec<_> = fixed.iter().map(|(resolution, _)| resolution).collect();
-        let keeps = matches!(self.change.renew, Renew::Nothing);
-        let earlier = keeps.then(|| before.votes());
-        let answers = solve(self.context, &questions, &fixed, earlier, &registry)?;
-        lock.set_votes(match answers.sharing {
-            Some(sharing) => sharing.votes,
-            None => before.votes().clone(),
-        });
-        let mut solved = questions.iter().zip(answers.resolutions);
-        let mut resolved = Vec::new();
-        for app in apps {
-            let (resolution, entry) = app.answer.unwrap_or_else(|| {
-                let (question, resolution) = solved
-                    .next()
-                    .expect("there is an answer for every question");
-                let mut entry =
-                    LockedApp::from_resolution(&question.app, &question.request, &resolution);
-                entry.policy = question.policy;
-                (resolution, entry)
-            });
-            lock.set(entry);
-            resolved.push(self.with_tools(app.wanted, resolution)?);
-        }
-        Ok((resolved, lock))
-    }
-
-    /// Gets an app's answer from the lock, or the question for one.
-    fn prepare<'w>(
-        &self,
-        (wanted, all): (&'w Wanted, &[Wanted]),
-        before: &Lock,
-        index: &dyn Index,
-        snapshot: Timestamp,
-    ) -> Result<(Prepared<'w>, Option<Question>), CommandError> {
-        // To import one takes long: what is asked for is looked up first.
-        let compiler = needed::compiler_named(self.context, wanted.compiler.as_deref())?;
-        let mut request = wanted.request(&compiler, snapshot)?;
-        let locked = before.app(&wanted.name);
-        let is_kept = |locked: &&LockedApp| {
-            let pinned = self.manifest.snapshot;
-            !self.change.renew.covers(&wanted.name)
-                && locked.policy == wanted.policy
-                && locked.answers(&request)
-                && !wanted.locals.has_more_patches(locked)
-                && pinned.is_none_or(|pinned| pinned == locked.snapshot)
-        };
-        let answer = match locked.filter(is_kept) {
-            Some(locked) if wanted.locals.agrees(locked, index)? => {
-                let index = &wanted.locals.over(index);
-                Some((locked.resolution(index)?, locked.clone()))
-            }
-            _ => None,
-        };
-        let question = answer.is_none().then(|| {
-            let name = &wanted.name;
-            let requirement = &wanted.requirement;
-            self.context
-                .ui
-                .status(format!("Resolving {name} {requirement}"));
-            let is_new = self.change.renew.covers(name);
-            if let Some(locked) = locked.filter(|locked| !is_new && locked.policy == wanted.policy)
-            {
-                request.preferred = locked.preferred();
-            }
-            wanted.locals.prefer(&mut request);
-            Question {
-                app: name.clone(),
-                policy: wanted.policy,
-                request,
-                locals: wanted.locals.clone(),
-                origins: self.origins(name, all),
-            }
-        });
-        Ok((Prepared { wanted, answer }, question))
-    }
-
-    /// Gets what an app is built with.
-    fn with_tools<'w>(
-        &self,
-        wanted: &'w Wanted,
-        resolution: Resolution,
-    ) -> Result<Resolved<'w>, CommandError> {
-        let Self {
-            context,
-            store,
-            progress,
-            ..
-        } = *self;
-        let name = wanted.compiler.as_deref();
-        let compiler = toolchain::compiler(context, store, progress, name)?;
-        Ok(Resolved {
-            wanted,
-            resolution,
-            tools: toolchain::tools(context, store, progress, self.runner, &compiler)?,
-            compiler: compiler.name,
-        })
-    }
-
-    /// Who asks for an app, unless only the command line does: a line of a file, and the recipes of
-    /// other apps.
-    fn origins(&self, app: &PackageName, all: &[Wanted]) -> Vec<String> {
-        let users = all.iter().filter(|other| other.starts(app));
-        let recipes = users.map(|user| format!("the recipe of `{}`", user.name));
-        let recipes: Vec<_> = recipes.collect();
-        let typed = self.manifest.packages.contains_key(app) && !recipes.is_empty();
-        let typed = typed.then(|| "the command line".to_owned());
-        let first = self.line(app).or(typed);
-        first.into_iter().chain(recipes).collect()
-    }
-
-    /// The line of a file that asks for an app as it is wanted.
-    fn line(&self, app: &PackageName) -> Option<String> {
-        let file = &self.change.file;
-        let text = fs_err::read_to_string(file).ok()?;
-        let written = Manifest::parse(file.as_str(), &text).ok()?;
-        if written.packages.get(app) != self.manifest.packages.get(app) {
-            return None;
-        }
-        let line = request::line(&text, app)?;
-        Some(format!("{file}:{line}"))
-    }
-
-    /// The state of the index that apps are solved on: what the manifest pins, else the lock's,
-    /// else (and for an upgrade) now.
-    fn snapshot(&self, before: &Lock) -> Timestamp {
-        match (self.manifest.snapshot, &self.change.renew) {
-            (Some(pinned), _) => pinned,
-            (None, Renew::Nothing) => before.snapshot(),
-            (None, Renew::Apps(_) | Renew::Everything) => self.context.now,
         }
     }
 

@@ -1,6 +1,6 @@
 //! `install`, `remove`, `upgrade`, `sync`: edit the manifest, then make it true.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8Path;
 use jiff::Timestamp;
@@ -9,14 +9,14 @@ use orlop_recipes::{
     AppSpec, FeatureName, LinkageChoice, Manifest, ManifestEditor, NameError, NativeRecipe,
     PackageName, PackageRequest, Recipe, VersionReq,
 };
-use orlop_store::{Generation, Plan, Profile, Store};
-use serde::Serialize;
+use orlop_store::{Generation, Profile, Store};
 
 use crate::apply::{self, Borders, Change, Outcome, Renew};
 use crate::args::{Install, LinkageArgument, Remove, Sync, Upgrade};
+use crate::commands::report;
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
-use crate::{request, share, toolchain};
+use crate::{files, request, toolchain};
 
 /// A profile that this command alone may change, and its manifest as it is.
 pub(super) struct Session {
@@ -103,7 +103,7 @@ impl Session {
         let lock = match &outcome {
             Outcome::Committed(_, generation) => Some(generation.lock()?),
             Outcome::Unchanged(_, lock) => Some(lock.clone()),
-            Outcome::Planned(_) => None,
+            Outcome::Planned(..) => None,
         };
         if let Some(lock) = lock {
             write(&self.profile.manifest_path(), &change.manifest)?;
@@ -116,7 +116,7 @@ impl Session {
     fn apply(&self, context: &Context, change: &Change) -> Result<(), CommandError> {
         let before = self.profile.current()?;
         let outcome = self.change(context, change)?;
-        report(context, &self.profile, before.as_ref(), &outcome)
+        report::report(context, &self.profile, before.as_ref(), &outcome)
     }
 }
 
@@ -124,15 +124,25 @@ pub(super) fn install(context: &Context, arguments: &Install) -> Result<(), Comm
     let session = Session::begin(context)?;
     let mut editor = session.editor()?;
     let manifest = Manifest::parse(session.profile.manifest_path().as_str(), &session.text)?;
+    let mut typed = BTreeMap::new();
     for spec in &arguments.apps {
-        match spec {
+        let before = editor.manifest().clone();
+        let entry = match spec {
             AppSpec::Registry { name, requirement } => {
                 refuse_alias(context, &manifest, name)?;
                 let known = manifest.packages.get(name);
                 let request = requested(arguments, known, requirement)?;
                 editor.set(name, &request);
+                Entry::Package(name.clone())
             }
             AppSpec::Recipe(path) => add_recipe(context, &mut editor, arguments, &manifest, path)?,
+        };
+        if let Some(earlier) = typed.insert(entry.clone(), spec)
+            && *editor.manifest() != before
+        {
+            let (Entry::Package(name) | Entry::Recipe(name)) = &entry;
+            return Err(request::asked_twice(name, earlier, spec)
+                .hint("leave one out; another profile has room for it: `-p NAME`"));
         }
     }
     if arguments.snapshot.is_some() {
@@ -150,32 +160,38 @@ pub(super) fn install(context: &Context, arguments: &Install) -> Result<(), Comm
     )
 }
 
-/// Adds a recipe from disk: an app as a package, anything else to the manifest's recipes.
+/// An entry of a manifest.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Entry {
+    Package(PackageName),
+    Recipe(PackageName),
+}
+
+/// Adds a recipe from disk: an app as a package, anything else to the manifest's recipes. Returns
+/// where it stands now.
 fn add_recipe(
     context: &Context,
     editor: &mut ManifestEditor,
     arguments: &Install,
     manifest: &Manifest,
     path: &str,
-) -> Result<(), CommandError> {
+) -> Result<Entry, CommandError> {
     let path = context.absolute(Utf8Path::new(path))?.into_string();
-    match request::read_recipe(context, &path)? {
+    let key = match request::read_recipe(context, &path)? {
         Recipe::App(recipe) => {
             let known = manifest.packages.get(&recipe.name);
             let mut request = requested(arguments, known, &VersionReq::STAR)?;
             request.recipe = Some(path);
             editor.set(&recipe.name, &request);
+            return Ok(Entry::Package(recipe.name));
         }
-        Recipe::Crate(recipe) => editor.set_recipe(&recipe.name, &path),
+        Recipe::Crate(recipe) => recipe.name,
         Recipe::Library(recipe) => {
             let recipe = NativeRecipe::Library(Box::new(recipe));
-            let key = native_key(context, editor.manifest(), &recipe)?;
-            editor.set_recipe(&key, &path);
+            native_key(context, editor.manifest(), &recipe)?
         }
         Recipe::Cdylib(recipe) => {
-            let recipe = NativeRecipe::Cdylib(recipe);
-            let key = native_key(context, editor.manifest(), &recipe)?;
-            editor.set_recipe(&key, &path);
+            native_key(context, editor.manifest(), &NativeRecipe::Cdylib(recipe))?
         }
         Recipe::Plugin(_) => {
             return Err(CommandError::usage(format!(
@@ -187,8 +203,9 @@ fn add_recipe(
             )));
         }
         Recipe::Compiler(_) => return Err(toolchain::no_app(&path)),
-    }
-    Ok(())
+    };
+    editor.set_recipe(&key, &path);
+    Ok(Entry::Recipe(key))
 }
 
 /// The key in the manifest for the recipe of a native library: its name. Where that stands for
@@ -381,8 +398,7 @@ pub(super) fn sync(context: &Context, arguments: &Sync) -> Result<(), CommandErr
         return session.apply(context, &change);
     };
     let path = context.absolute(path)?;
-    let text =
-        fs_err::read_to_string(&path).map_err(|error| CommandError::new(Kind::Failed, error))?;
+    let text = files::read(&path)?;
     let manifest = Manifest::parse(path.as_str(), &text)?;
     let mut named = context.clone();
     named.global.profile = named.global.profile.or(manifest.profile);
@@ -410,134 +426,11 @@ pub(super) fn sync(context: &Context, arguments: &Sync) -> Result<(), CommandErr
 }
 
 pub(super) fn read_or_empty(path: &Utf8Path) -> Result<String, CommandError> {
-    match fs_err::read_to_string(path) {
-        Ok(text) => Ok(text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
-        Err(error) => Err(CommandError::new(Kind::Failed, error)),
-    }
+    Ok(files::read_if_there(path)?.unwrap_or_default())
 }
 
 /// Replaces a file in one step.
 pub(super) fn write(path: &Utf8Path, text: &str) -> Result<(), CommandError> {
     orlop_store::replace_file(path, text.as_bytes())?;
     Ok(())
-}
-
-/// What a change did, as data.
-#[derive(Serialize)]
-struct Report<'a> {
-    profile: &'a str,
-    outcome: &'static str,
-    generation: Option<u64>,
-    present: usize,
-    fetch: usize,
-    build: usize,
-    installed: Vec<String>,
-    removed: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    plan: Option<&'a Plan>,
-}
-
-fn report(
-    context: &Context,
-    profile: &Profile,
-    before: Option<&Generation>,
-    outcome: &Outcome,
-) -> Result<(), CommandError> {
-    let (word, plan, generation) = match outcome {
-        Outcome::Unchanged(plan, _) => ("unchanged", plan, None),
-        Outcome::Planned(plan) => ("planned", plan, None),
-        Outcome::Committed(plan, generation) => ("committed", plan, Some(generation.as_ref())),
-    };
-    let (installed, removed) = generation
-        .map(|after| difference(before, after))
-        .unwrap_or_default();
-    if context.global.json {
-        return context.ui.data_json(&Report {
-            profile: profile.name(),
-            outcome: word,
-            generation: generation.map(|generation| generation.number),
-            present: plan.present.len(),
-            fetch: plan.fetch.len(),
-            build: plan.build.len(),
-            installed,
-            removed,
-            plan: matches!(outcome, Outcome::Planned(_)).then_some(plan),
-        });
-    }
-    match generation {
-        Some(generation) => {
-            for app in &installed {
-                context.ui.success(format!("Installed {app}"));
-            }
-            for app in &removed {
-                context.ui.success(format!("Removed {app}"));
-            }
-            share::show_caveats(context, before, generation);
-            context.ui.status(format!(
-                "Generation {} of `{}` is current",
-                generation.number,
-                profile.name()
-            ));
-            path_hint(context, profile, &installed);
-        }
-        None if word == "planned" => show_plan(context, plan),
-        None => context
-            .ui
-            .status(format!("Nothing to do: {}", apply::summary(plan))),
-    }
-    Ok(())
-}
-
-fn show_plan(context: &Context, plan: &Plan) {
-    context.ui.data(format!("Plan: {}", apply::summary(plan)));
-    for source in &plan.fetch {
-        context
-            .ui
-            .data(format!("  fetch {} {}", source.name, source.version));
-    }
-    for derivation in &plan.build {
-        context.ui.data(format!("  build {}", derivation.name));
-    }
-}
-
-fn path_hint(context: &Context, profile: &Profile, installed: &[String]) {
-    let folder = profile.folder().join("current/bin");
-    if !installed.is_empty() && !context.search_path.contains(&folder) {
-        context.ui.hint(format!(
-            "to run apps by name: export PATH=\"{folder}:$PATH\""
-        ));
-    }
-}
-
-/// What came and what went, as lines.
-fn difference(before: Option<&Generation>, after: &Generation) -> (Vec<String>, Vec<String>) {
-    let old = before
-        .map(|generation| generation.apps.as_slice())
-        .unwrap_or_default();
-    let installed = after
-        .apps
-        .iter()
-        .filter_map(|app| {
-            let earlier = old.iter().find(|earlier| earlier.name == app.name);
-            let programs = app.binaries.join(", ");
-            match earlier {
-                Some(earlier) if earlier.version == app.version => {
-                    (earlier.link_sets != app.link_sets || earlier.linkage != app.linkage)
-                        .then(|| format!("{} {} anew ({programs})", app.name, app.version))
-                }
-                Some(earlier) => Some(format!(
-                    "{} {} in place of {} ({programs})",
-                    app.name, app.version, earlier.version
-                )),
-                None => Some(format!("{} {} ({programs})", app.name, app.version)),
-            }
-        })
-        .collect();
-    let removed = old
-        .iter()
-        .filter(|earlier| !after.apps.iter().any(|app| app.name == earlier.name))
-        .map(|app| format!("{} {}", app.name, app.version))
-        .collect();
-    (installed, removed)
 }

@@ -73,7 +73,7 @@ fn answers(
             ..question.clone()
         })
         .collect();
-    Ok(solve(context, &asked, &[], None, index)?.resolutions)
+    Ok(solve(context, &asked, index)?.resolutions)
 }
 
 /// Not every app is published with a lock file that can be followed: then the newest versions

@@ -16,6 +16,7 @@ mod plugin;
 mod query;
 mod rebuilt;
 mod recipe;
+mod report;
 mod resolve;
 mod run;
 mod shell;

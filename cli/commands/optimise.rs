@@ -90,7 +90,7 @@ fn draw(
         borders: Borders::Anew,
     };
     match &session.change(context, &change)? {
-        Outcome::Planned(plan) => {
+        Outcome::Planned(plan, _) => {
             let summary = apply::summary(plan);
             context
                 .ui

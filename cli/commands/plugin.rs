@@ -244,7 +244,11 @@ impl Work<'_> {
             ));
         }
         if context.global.dry_run {
-            context.ui.data(apply::summary(&plan));
+            if context.global.json {
+                context.ui.data_json(&plan)?;
+            } else {
+                context.ui.data(apply::summary(&plan));
+            }
             return Ok(None);
         }
         orlop_build::execute(

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::args::AppArgument;
 use crate::context::Context;
-use crate::error::{CommandError, Kind, Message};
+use crate::error::{CommandError, Kind};
 use crate::progress::bytes_text;
 use crate::request;
 
@@ -190,10 +190,7 @@ pub(super) fn recipe(
         request::app_recipe(context, &asked, &recipes, name)
     };
     find().unwrap_or_else(|error| {
-        let reason = match error.message() {
-            Message::Chain(error) => error.to_string(),
-            Message::Diagnostic(error) => error.to_string(),
-        };
+        let reason = error.reason();
         context.ui.warning(format!(
             "the recipe of `{}` cannot be read: {reason}",
             app.name

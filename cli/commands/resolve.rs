@@ -1,5 +1,6 @@
 //! `resolve`: what apps would be compiled from. Touches neither store nor profile.
 
+use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
 
 use camino::Utf8Path;
@@ -17,9 +18,9 @@ use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::fetch::Fetching;
 use crate::progress::Progress;
-use crate::request;
 use crate::solve::{Answers, Question, solve};
 use crate::toolchain;
+use crate::{files, request};
 
 pub(super) fn resolve(context: &Context, arguments: &Resolve) -> Result<(), CommandError> {
     if let Some(file) = &arguments.case {
@@ -39,14 +40,16 @@ pub(super) fn resolve(context: &Context, arguments: &Resolve) -> Result<(), Comm
         progress.clear();
         return done;
     }
-    let answers = solve(context, &questions, &[], None, &*registry);
+    let (answers, known) = registry.dated(|| solve(context, &questions, &*registry));
     progress.clear();
+    if known < snapshot {
+        context.tell_known(known);
+    }
     show(context, &questions, &answers?)
 }
 
 fn replay(context: &Context, file: &Utf8Path) -> Result<(), CommandError> {
-    let text =
-        fs_err::read_to_string(file).map_err(|error| CommandError::new(Kind::Failed, error))?;
+    let text = files::read(file)?;
     let case =
         Case::parse(file.as_str(), &text).map_err(|error| CommandError::new(Kind::Usage, error))?;
     let mut questions = Vec::new();
@@ -62,7 +65,7 @@ fn replay(context: &Context, file: &Utf8Path) -> Result<(), CommandError> {
             origins: Vec::new(),
         });
     }
-    let answers = solve(context, &questions, &[], None, &case)?;
+    let answers = solve(context, &questions, &case)?;
     show(context, &questions, &answers)
 }
 
@@ -79,6 +82,7 @@ fn questions(
         .collect::<Result<_, _>>()
         .map_err(|error| CommandError::new(Kind::Usage, error))?;
     let mut manifest = Manifest::default();
+    let mut typed = BTreeMap::new();
     for spec in &arguments.apps {
         let mut asked = PackageRequest::from(spec.clone());
         asked.features.clone_from(&features);
@@ -87,7 +91,11 @@ fn questions(
         let name = match spec {
             AppSpec::Registry { name, .. } => name.clone(),
             AppSpec::Recipe(path) => match request::read_recipe(context, path)? {
-                Recipe::App(recipe) => recipe.name,
+                Recipe::App(recipe) => {
+                    let path = context.absolute(Utf8Path::new(path))?;
+                    asked.recipe = Some(path.into_string());
+                    recipe.name
+                }
                 _ => {
                     return Err(CommandError::usage(format!(
                         "`{path}` is not the recipe of an app"
@@ -95,6 +103,12 @@ fn questions(
                 }
             },
         };
+        let same = manifest.packages.get(&name) == Some(&asked);
+        if let Some(earlier) = typed.insert(name.clone(), spec)
+            && !same
+        {
+            return Err(request::asked_twice(&name, earlier, spec));
+        }
         manifest.packages.insert(name, asked);
     }
     let compiler = toolchain::known(context)?;

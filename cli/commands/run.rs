@@ -3,6 +3,8 @@
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
+use orlop_build::log::quoted;
+
 use crate::args::Run;
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
@@ -30,6 +32,13 @@ pub(super) fn run(context: &Context, arguments: &Run) -> Result<(), CommandError
         }
     };
     let path = store.object(&app.view).join("bin").join(program);
+    if context.global.dry_run {
+        let words = arguments.arguments.iter();
+        let words = words.map(|word| quoted(&word.to_string_lossy()));
+        let words = std::iter::once(quoted(path.as_str())).chain(words);
+        context.ui.data(words.collect::<Vec<_>>().join(" "));
+        return Ok(());
+    }
     #[expect(
         clippy::disallowed_methods,
         reason = "the user's own program, outside any sandbox"

@@ -89,6 +89,9 @@ fn with_step(
         };
         if context.global.dry_run {
             making.progress.clear();
+            if context.global.json {
+                return context.ui.data_json(&plan);
+            }
             context.ui.data(apply::summary(&plan));
             return Ok(());
         }

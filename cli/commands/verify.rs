@@ -26,12 +26,17 @@ pub(super) fn verify(context: &Context, arguments: &Verify) -> Result<(), Comman
             )));
         }
     }
-    if arguments.rebuild_database {
+    let acts = !context.global.dry_run;
+    if arguments.rebuild_database && acts {
         discard_database(context)?;
+    } else if arguments.rebuild_database {
+        let text = "Would make the database again from the store";
+        context.ui.status(text);
     }
     let store = context.store()?;
     let mut result = store.verify()?;
-    if arguments.repair && !result.findings.is_empty() {
+    let repairs = arguments.repair && acts;
+    if repairs && !result.findings.is_empty() {
         for finding in &result.findings {
             context.ui.status(format!("Bad: {}", describe(finding)));
         }
@@ -50,7 +55,11 @@ pub(super) fn verify(context: &Context, arguments: &Verify) -> Result<(), Comman
             Kind::Untrusted,
             format!("{count} things are not what they were"),
         );
-        return Err(hint(error, arguments, &result.findings));
+        return Err(if repairs {
+            hint(error, &result.findings)
+        } else {
+            error.hint("mend what can be mended: `orlop verify --repair`")
+        });
     }
     context.ui.success(format!(
         "{} objects with {} are what they were",
@@ -68,10 +77,8 @@ fn describe(finding: &Finding) -> String {
     }
 }
 
-fn hint(error: CommandError, arguments: &Verify, findings: &[Finding]) -> CommandError {
-    if !arguments.repair {
-        return error.hint("mend what can be mended: `orlop verify --repair`");
-    }
+/// Says what to do about what cannot be mended.
+fn hint(error: CommandError, findings: &[Finding]) -> CommandError {
     findings
         .iter()
         .fold(error, |error, finding| match &finding.subject {

@@ -52,10 +52,11 @@ pub(super) fn update(context: &Context, arguments: &Update) -> Result<(), Comman
     let session = Session::begin(context)?;
     let mut editor = session.editor()?;
     // A pinned snapshot moves, and stays pinned.
-    if editor.manifest().snapshot.is_some() || arguments.snapshot.is_some() {
+    let is_pinned = editor.manifest().snapshot.is_some() || arguments.snapshot.is_some();
+    if is_pinned {
         editor.set_snapshot(Some(arguments.snapshot.unwrap_or(context.now)));
     }
-    let change = Change {
+    let mut change = Change {
         renew: session.renew(&arguments.apps, "update")?,
         manifest: editor.to_string(),
         file: session.profile.manifest_path(),
@@ -63,6 +64,10 @@ pub(super) fn update(context: &Context, arguments: &Update) -> Result<(), Comman
         borders: Borders::Keep,
     };
     let (before, after) = apply::lock(context, &session.store, &session.profile, &change)?;
+    if is_pinned {
+        editor.set_snapshot(Some(after.snapshot()));
+        change.manifest = editor.to_string();
+    }
     if !context.global.dry_run {
         change::write(&session.profile.manifest_path(), &change.manifest)?;
         change::write(&session.profile.lock_path(), &after.to_string())?;
@@ -248,11 +253,15 @@ pub(super) fn outdated(context: &Context) -> Result<(), CommandError> {
     let fetching = Fetching(&progress);
     let registry = context.registry(context.now, &recipes, &fetching)?;
     let mut behind = Vec::new();
+    let mut known = context.now;
     for wanted in request::wanted(context, &manifest, &recipes)? {
         let Some(locked) = lock.app(&wanted.name) else {
             continue;
         };
-        let releases = wanted.locals.over(&registry).releases(&wanted.package)?;
+        let index = wanted.locals.over(&registry);
+        let (releases, complete) = registry.dated(|| index.releases(&wanted.package));
+        known = known.min(complete);
+        let releases = releases?;
         let newest = |fits: &dyn Fn(&Version) -> bool| {
             let releases = releases.iter().filter(|release: &&Release| !release.yanked);
             let mut versions = releases.map(|release| &release.version);
@@ -274,6 +283,9 @@ pub(super) fn outdated(context: &Context) -> Result<(), CommandError> {
         }
     }
     progress.clear();
+    if known < context.now {
+        context.tell_known(known);
+    }
     if context.global.json {
         return context.ui.data_json(&behind);
     }
@@ -292,6 +304,12 @@ pub(super) fn outdated(context: &Context) -> Result<(), CommandError> {
         ]);
     }
     context.ui.data(table.trim_fmt());
+    suggest(context, &behind, &manifest);
+    Ok(())
+}
+
+/// Says how apps that are behind move on.
+fn suggest(context: &Context, behind: &[Behind], manifest: &Manifest) {
     if behind
         .iter()
         .any(|one| one.wanted > Some(one.version.clone()))
@@ -314,5 +332,4 @@ pub(super) fn outdated(context: &Context) -> Result<(), CommandError> {
             specs.join(" ")
         ));
     }
-    Ok(())
 }

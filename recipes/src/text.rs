@@ -202,6 +202,20 @@ pub(crate) fn line(text: &str) -> Result<String, RecipeErrorKind> {
     )
 }
 
+/// Reads lines that are said to people: nothing in them may command a terminal.
+pub(crate) fn lines(text: &str) -> Result<String, RecipeErrorKind> {
+    let valid = !text.trim().is_empty()
+        && !text
+            .chars()
+            .any(|c| c.is_control() && !matches!(c, '\n' | '\t'));
+    rule(
+        valid,
+        text,
+        "lines of text",
+        "it is empty or holds control characters",
+    )
+}
+
 /// Reads a text that may go into the environment or to a shell.
 pub(crate) fn anything(text: &str) -> Result<String, RecipeErrorKind> {
     rule(!text.contains('\0'), text, "a text", "it holds a zero byte")
@@ -298,6 +312,16 @@ mod tests {
         }
         for bad in ["1.1", "^1.1.20", "*", ""] {
             assert!(exact_version(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_to_people_commands_no_terminal() {
+        for good in ["one", "one\ntwo\n", "\ta `b`, ü"] {
+            assert_eq!(lines(good).as_deref(), Ok(good));
+        }
+        for bad in ["", " \n", "\u{1b}[31m", "a\rb", "a\0"] {
+            assert!(lines(bad).is_err(), "{bad:?}");
         }
     }
 

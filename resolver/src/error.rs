@@ -28,6 +28,17 @@ pub enum ResolveError {
     /// A release does not have a feature.
     #[error("{0}")]
     NoFeature(Box<NoFeature>),
+    /// A package of another registry is needed: one registry is asked, and a package of the same
+    /// name there may be anybody's.
+    #[error("`{package}` is of another registry, `{registry}`{chain:#}")]
+    OtherRegistry {
+        /// The package.
+        package: PackageName,
+        /// The registry that it is to come from, as its dependent says.
+        registry: String,
+        /// Who asked for it.
+        chain: Chain,
+    },
     /// Two packages link one native library.
     #[error(
         "the native library `{library}` would be linked twice:\n  because {first} links it\n      \
@@ -276,7 +287,8 @@ impl ResolveError {
             Self::UnknownPackage { chain, .. } => !chain.is_empty(),
             Self::NoVersion(error) => !error.chain.is_empty(),
             Self::NoFeature(error) => !error.chain.is_empty(),
-            Self::Links { .. }
+            Self::OtherRegistry { .. }
+            | Self::Links { .. }
             | Self::Conflict { .. }
             | Self::NeedsCompiler { .. }
             | Self::Cycle { .. }
@@ -305,7 +317,8 @@ impl ResolveError {
                 )
             }),
             Self::PublishedLock(error) => Some(error.hint()),
-            Self::Links { .. }
+            Self::OtherRegistry { .. }
+            | Self::Links { .. }
             | Self::Conflict { .. }
             | Self::Cycle { .. }
             | Self::Platform { .. }

@@ -97,6 +97,10 @@ pub struct ReleaseDependency {
     pub kind: DependencyKind,
     /// The platforms it is for: a target triple or `cfg(…)`; none means all.
     pub target: Option<Arc<str>>,
+    /// The registry it comes from, if that is another than its dependent's: then a package of the
+    /// same name in this one is not what is meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry: Option<Arc<str>>,
 }
 
 /// The SHA-256 of an archive, written in hexadecimal.

@@ -323,6 +323,7 @@ pub fn need(text: &str) -> Need {
         optional: false,
         kind: DependencyKind::Normal,
         target: None,
+        registry: None,
     };
     Need {
         dependency,
@@ -373,6 +374,13 @@ impl Need {
     #[must_use]
     pub fn dev(mut self) -> Self {
         self.for_tests = true;
+        self
+    }
+
+    /// Has it come from another registry.
+    #[must_use]
+    pub fn registry(mut self, registry: &str) -> Self {
+        self.dependency.registry = Some(Arc::from(registry));
         self
     }
 

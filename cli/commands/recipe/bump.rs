@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::fetch::Fetching;
+use crate::files;
 use crate::progress::Progress;
 use crate::recipe_args::RecipeFiles;
 
@@ -28,12 +29,21 @@ pub(super) fn bump(context: &Context, arguments: &RecipeFiles) -> Result<(), Com
     let recipes = RecipeSet::shipped();
     let registry = context.registry(context.now, &recipes, &fetching)?;
     let mut reports = Vec::new();
+    let mut failed = Ok(());
     for file in &arguments.files {
-        reports.push(one(context, &registry, file)?);
+        match one(context, &registry, file) {
+            Ok(report) => reports.push(report),
+            Err(error) => {
+                failed = Err(error);
+                break;
+            }
+        }
     }
     progress.clear();
+    // What was moved before was moved.
     if context.global.json {
-        return context.ui.data_json(&reports);
+        context.ui.data_json(&reports)?;
+        return failed;
     }
     for report in reports {
         let Report { file, from, to, .. } = &report;
@@ -46,7 +56,7 @@ pub(super) fn bump(context: &Context, arguments: &RecipeFiles) -> Result<(), Com
             context.ui.warning(format!("{file}: {note}"));
         }
     }
-    Ok(())
+    failed
 }
 
 fn one<'a>(
@@ -54,7 +64,7 @@ fn one<'a>(
     index: &dyn Index,
     file: &'a Utf8Path,
 ) -> Result<Report<'a>, CommandError> {
-    let text = super::read(file)?;
+    let text = files::read(file)?;
     let recipe = Recipe::parse(file.as_str(), &text)?;
     let report = |outcome, from, to, note| Report {
         file: file.as_str(),

@@ -4,21 +4,25 @@ use orlop_build::log::quoted;
 
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::files;
 use crate::recipe_args::FormatRecipes;
 
 pub(super) fn format(context: &Context, arguments: &FormatRecipes) -> Result<(), CommandError> {
-    let mut odd = Vec::new();
+    let mut texts = Vec::new();
     for file in &arguments.files {
-        let text = super::read(file)?;
+        let text = files::read(file)?;
         let tidy = orlop_recipes::format(file.as_str(), &text)?;
-        if tidy == text {
-            continue;
-        }
-        odd.push(file.as_str());
-        if !arguments.check && !context.global.dry_run {
-            super::write(context, file, &tidy)?;
+        if tidy != text {
+            texts.push((file, tidy));
         }
     }
+    // Once all are understood.
+    if !arguments.check && !context.global.dry_run {
+        for (file, tidy) in &texts {
+            super::write(context, file, tidy)?;
+        }
+    }
+    let odd: Vec<_> = texts.iter().map(|(file, _)| file.as_str()).collect();
     if context.global.json {
         context.ui.data_json(&odd)?;
     } else {

@@ -58,11 +58,8 @@ fn wish(context: &Context, arguments: &ImportRecipe) -> Result<Wish, CommandErro
             Some(rev) => rev.clone(),
             None => workshop.head(text)?,
         };
-        CrateSource::Git {
-            git: text.clone(),
-            rev,
-            folder: arguments.folder.clone(),
-        }
+        CrateSource::commit(text, &rev, arguments.folder.as_deref())
+            .map_err(|error| CommandError::new(Kind::Usage, error))?
     } else if is_folder {
         let mut path = text.trim_end_matches('/').to_owned();
         if let Some(folder) = &arguments.folder {
@@ -123,8 +120,7 @@ fn draft(
     let index = locals.over(&registry);
     let release = newest(&index, &wish.name, &wish.requirement)?;
     let package = index.package(&release.name, &release.version)?;
-    let (binaries, features, mut open) = programs(&package, &release);
-    if binaries.is_empty() {
+    if package.binaries.is_empty() {
         return Err(CommandError::new(
             Kind::Unsatisfiable,
             format!(
@@ -138,8 +134,18 @@ fn draft(
     if !rust_version.is_empty() {
         notes.push(format!("Needs rustc {rust_version} or newer."));
     }
-    notes.extend(feature_note(&release));
-    match resolution(context, wish, &features, &locals, &registry) {
+    let solve = |features: &[_]| resolution(context, wish, features, &locals, &registry);
+    let mut features = Vec::new();
+    let solved = solve(&features).and_then(|resolution| {
+        notes.extend(feature_note(&release, &resolution));
+        features = needed_features(&package, &resolution);
+        if features.is_empty() {
+            return Ok(resolution);
+        }
+        solve(&features)
+    });
+    let (binaries, mut open) = programs(&package, solved.as_ref().ok());
+    match solved {
         Ok(resolution) => native_needs(&resolution, recipes, &mut notes, &mut open),
         Err(error) => {
             context.ui.error(&error);
@@ -167,71 +173,53 @@ fn one_line(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).collect()
 }
 
-/// Returns the programs that can be built, the features that the first needs if none can be built
-/// without, and what is to be said of the others.
-fn programs(package: &Package, release: &Release) -> (Vec<String>, Vec<FeatureName>, Vec<String>) {
-    let default = closure(release, "default");
-    let missing = |binary: &BinaryTarget| -> Vec<FeatureName> {
-        binary
-            .required_features
-            .iter()
-            .filter(|feature| !default.contains(feature.as_str()))
-            .filter_map(|feature| feature.parse().ok())
-            .collect()
-    };
-    let (now, later): (Vec<_>, Vec<_>) = package
-        .binaries
-        .iter()
-        .partition(|binary| missing(binary).is_empty());
-    let names = |binaries: &[&BinaryTarget]| -> Vec<String> {
-        binaries.iter().map(|binary| binary.name.clone()).collect()
-    };
-    match (now.as_slice(), later.as_slice()) {
-        ([], [first, ..]) => {
-            let features = missing(first);
-            let fits = |binary: &&BinaryTarget| {
-                missing(binary)
-                    .iter()
-                    .all(|feature| features.contains(feature))
-            };
-            let built: Vec<_> = later.iter().copied().filter(fits).collect();
-            (names(&built), features, Vec::new())
-        }
-        (now, later) => {
-            let open = later.iter().map(|binary| {
-                format!(
-                    "the program `{}` needs the features {}",
-                    binary.name,
-                    binary.required_features.join(", ")
-                )
-            });
-            (names(now), Vec::new(), open.collect())
-        }
+/// Returns the features beside the default ones that programs need, if none can be built without:
+/// those of the first that asks for features of its own package alone, as no recipe can name others.
+fn needed_features(package: &Package, resolution: &Resolution) -> Vec<FeatureName> {
+    let lacking = package.binaries.iter();
+    let mut lacking = lacking.map(|binary| orlop_plan::missing_features(resolution, binary));
+    if lacking.clone().any(|features| features.is_empty()) {
+        return Vec::new();
     }
+    let own = |features: BTreeSet<String>| -> Option<Vec<_>> {
+        let features = features.iter();
+        features.map(|feature| feature.parse().ok()).collect()
+    };
+    lacking.find_map(own).unwrap_or_default()
 }
 
-/// Returns the features of the package that a feature switches on, itself included.
-fn closure<'r>(release: &'r Release, feature: &'r str) -> BTreeSet<&'r str> {
-    let mut found = BTreeSet::new();
-    let mut rest = vec![feature];
-    while let Some(feature) = rest.pop() {
-        if found.insert(feature)
-            && let Some(more) = release.features.get(feature)
-        {
-            rest.extend(more.iter().map(AsRef::as_ref));
-        }
+/// Returns the programs that can be built, or all if none is known to be, and what is to be said of
+/// the others.
+fn programs(package: &Package, resolution: Option<&Resolution>) -> (Vec<String>, Vec<String>) {
+    let can_be_built = |binary: &&BinaryTarget| match resolution {
+        Some(resolution) => orlop_plan::missing_features(resolution, binary).is_empty(),
+        None => binary.required_features.is_empty(),
+    };
+    let all = package.binaries.iter();
+    let (mut now, later): (Vec<_>, Vec<_>) = all.partition(can_be_built);
+    let open = later.iter().map(|binary| {
+        format!(
+            "the program `{}` needs the features {}",
+            binary.name,
+            binary.required_features.join(", ")
+        )
+    });
+    let open = open.collect();
+    if now.is_empty() {
+        now = later;
     }
-    found
+    (now.iter().map(|binary| binary.name.clone()).collect(), open)
 }
 
-fn feature_note(release: &Release) -> Option<String> {
-    let default = closure(release, "default");
+/// Says which features an app has and which of them are on by default.
+fn feature_note(release: &Release, resolution: &Resolution) -> Option<String> {
+    let active = &resolution.app().features;
     let (on, off): (Vec<&str>, Vec<&str>) = release
         .features
         .keys()
         .map(AsRef::as_ref)
         .filter(|feature| *feature != "default")
-        .partition(|feature| default.contains(feature));
+        .partition(|feature| active.contains(*feature));
     let list = |features: &[&str]| match features {
         [] => "none".to_owned(),
         features => features.join(", "),

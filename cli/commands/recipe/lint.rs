@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::commands::recipe::package;
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::files;
 use crate::recipe_args::LintRecipes;
 use crate::request;
 
@@ -28,7 +29,7 @@ pub(super) fn lint(context: &Context, arguments: &LintRecipes) -> Result<(), Com
     }
     let mut reports = Vec::new();
     for file in &arguments.files {
-        let mut text = super::read(file)?;
+        let mut text = files::read(file)?;
         let known = known(context, file, &recipes, arguments.online)?;
         if arguments.fix {
             let fixed = lint::fix(file.as_str(), &text, &known)?;

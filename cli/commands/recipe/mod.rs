@@ -26,7 +26,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::commands::change;
 use crate::context::Context;
-use crate::error::{CommandError, Kind};
+use crate::error::CommandError;
 use crate::recipe_args::{Output, RecipeCommand};
 
 pub(super) fn run(context: &Context, command: &RecipeCommand) -> Result<(), CommandError> {
@@ -43,10 +43,6 @@ pub(super) fn run(context: &Context, command: &RecipeCommand) -> Result<(), Comm
             Ok(())
         }
     }
-}
-
-fn read(file: &Utf8Path) -> Result<String, CommandError> {
-    fs_err::read_to_string(file).map_err(|error| CommandError::new(Kind::Failed, error))
 }
 
 /// Replaces a file in one step.

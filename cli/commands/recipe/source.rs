@@ -17,7 +17,16 @@ struct Entry<'a> {
     place: &'a str,
     rev: Option<&'a str>,
     folder: Option<&'a str>,
-    recipes: usize,
+    /// How many; unknown if it cannot be read.
+    recipes: Option<usize>,
+}
+
+/// A source that moved, as data.
+#[derive(Serialize)]
+struct Moved<'a> {
+    name: &'a PackageName,
+    from: &'a str,
+    to: String,
 }
 
 pub(super) fn run(context: &Context, command: &SourceCommand) -> Result<(), CommandError> {
@@ -37,11 +46,8 @@ fn add(context: &Context, arguments: &AddSource) -> Result<(), CommandError> {
             Some(rev) => rev.clone(),
             None => context.workshop().head(place)?,
         };
-        CrateSource::Git {
-            git: place.to_owned(),
-            rev,
-            folder: arguments.folder.clone(),
-        }
+        CrateSource::commit(place, &rev, arguments.folder.as_deref())
+            .map_err(|error| CommandError::new(Kind::Usage, error))?
     } else {
         if arguments.rev.is_some() || arguments.folder.is_some() {
             return Err(CommandError::usage(
@@ -110,7 +116,17 @@ fn list(context: &Context) -> Result<(), CommandError> {
     };
     let mut entries = Vec::new();
     for (name, source) in &manifest.recipe_sources {
-        let recipes = request::recipe_files(context, source)?.len();
+        let recipes = match request::recipe_files(context, source) {
+            Ok(files) => Some(files.len()),
+            // One that is gone must not hide the others.
+            Err(error) => {
+                let reason = error.reason();
+                context
+                    .ui
+                    .warning(format!("the source `{name}` cannot be read: {reason}"));
+                None
+            }
+        };
         entries.push(match source {
             CrateSource::Path { path } => Entry {
                 name,
@@ -143,7 +159,9 @@ fn list(context: &Context) -> Result<(), CommandError> {
         let rev = entry.rev.and_then(|rev| rev.get(..12)).unwrap_or("–");
         table.add_row(vec![
             entry.name.to_string(),
-            entry.recipes.to_string(),
+            entry
+                .recipes
+                .map_or_else(|| "–".to_owned(), |count| count.to_string()),
             rev.to_owned(),
             entry.place.to_owned(),
         ]);
@@ -182,24 +200,31 @@ fn update(context: &Context, names: &[PackageName]) -> Result<(), CommandError> 
             context.ui.status(format!("{name} is up to date"));
             continue;
         }
-        let source = CrateSource::Git {
-            git: git.clone(),
-            rev: new.clone(),
-            folder: folder.clone(),
-        };
+        let source = CrateSource::commit(git, &new, folder.as_deref());
+        let source = source.map_err(|error| CommandError::new(Kind::Failed, error))?;
         checked(context, &source)?;
         editor.set_recipe_source(name, &source);
+        moved.push(Moved {
+            name,
+            from: rev,
+            to: new,
+        });
+    }
+    if !moved.is_empty() {
+        let names: Vec<_> = moved.iter().map(|moved| moved.name.as_str()).collect();
+        let what = names.join(", ");
+        let words = ("Would move", "Moved");
+        save(context, &session, &editor.to_string(), words, &what)?;
+    }
+    if context.global.json {
+        return context.ui.data_json(&moved);
+    }
+    for Moved { name, from, to } in &moved {
         context
             .ui
-            .data(format!("{name} {} → {}", &rev[..12], &new[..12]));
-        moved.push(name.as_str());
+            .data(format!("{name} {} → {}", &from[..12], &to[..12]));
     }
-    if moved.is_empty() {
-        return Ok(());
-    }
-    let words = ("Would move", "Moved");
-    let what = moved.join(", ");
-    save(context, &session, &editor.to_string(), words, &what)
+    Ok(())
 }
 
 fn unknown(name: &PackageName) -> CommandError {

@@ -24,7 +24,9 @@ struct Report {
     app: String,
     version: String,
     test: String,
-    passed: bool,
+    /// Whether it passed; unknown if it was not run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    passed: Option<bool>,
     /// What it said, if it failed.
     #[serde(skip_serializing_if = "String::is_empty")]
     output: String,
@@ -36,6 +38,8 @@ enum Test {
     App(Box<(Generation, GenerationApp)>, String, Needs),
     /// Of a native library; the text of a manifest that has the recipes for it.
     Library(GenerationTest, String),
+    /// Of the native library of a recipe, which is built first; the path, the recipe and its test.
+    Recipe(String, Box<LibraryRecipe>, String),
 }
 
 pub(super) fn test(context: &Context, arguments: &TestRecipes) -> Result<(), CommandError> {
@@ -56,7 +60,11 @@ pub(super) fn test(context: &Context, arguments: &TestRecipes) -> Result<(), Com
     };
     let mut reports = Vec::new();
     for test in tests {
-        let report = run(context, &store, test)?;
+        let report = if context.global.dry_run {
+            planned(test)
+        } else {
+            run(context, &store, test)?
+        };
         if !context.global.json {
             show(context, &report);
         }
@@ -65,7 +73,8 @@ pub(super) fn test(context: &Context, arguments: &TestRecipes) -> Result<(), Com
     if context.global.json {
         context.ui.data_json(&reports)?;
     }
-    let failed = reports.iter().filter(|report| !report.passed).count();
+    let failed = reports.iter().filter(|report| report.passed == Some(false));
+    let failed = failed.count();
     if failed > 0 {
         return Err(CommandError::failed(format!(
             "{failed} of {} tests failed",
@@ -128,7 +137,11 @@ fn of_libraries(
 fn of_file(context: &Context, profile: &Profile, path: &str) -> Result<Test, CommandError> {
     match request::read_recipe(context, path)? {
         Recipe::App(recipe) => of_app_file(context, profile, path, recipe),
-        Recipe::Library(recipe) => of_library_file(context, path, &recipe),
+        Recipe::Library(recipe) => {
+            let test = recipe.test.clone();
+            let test = test.ok_or_else(|| none(recipe.name.as_str()))?;
+            Ok(Test::Recipe(path.to_owned(), Box::new(recipe), test))
+        }
         _ => Err(CommandError::usage(format!(
             "`{path}` is neither the recipe of an app nor that of a native library"
         ))),
@@ -152,13 +165,14 @@ fn of_app_file(
     Ok(Test::App(app, line, recipe.needs.test))
 }
 
-fn of_library_file(
+/// Builds the native library of a recipe. Returns its test, and the text of a manifest that has the
+/// recipes for it.
+fn built(
     context: &Context,
     path: &str,
     recipe: &LibraryRecipe,
-) -> Result<Test, CommandError> {
-    let test = recipe.test.clone();
-    let test = test.ok_or_else(|| none(recipe.name.as_str()))?;
+    test: String,
+) -> Result<(GenerationTest, String), CommandError> {
     let spec = AppSpec::Recipe(path.to_owned());
     let order = crate::commands::build::order(context, Some(&spec), false)?;
     let object = apply::make(context, &order, |making| {
@@ -176,7 +190,7 @@ fn of_library_file(
         test,
         needs: needed::recorded(&here),
     };
-    Ok(Test::Library(test, order.manifest))
+    Ok((test, order.manifest))
 }
 
 fn none(name: &str) -> CommandError {
@@ -190,23 +204,54 @@ fn run(context: &Context, store: &Store, test: Test) -> Result<Report, CommandEr
             let (generation, app) = *app;
             run_app(context, store, (&generation, &app), line, &needs)
         }
-        Test::Library(test, manifest) => {
-            let world = World {
-                context,
-                store,
-                manifest: &manifest,
-            };
-            let tried = world.library(&test)?;
-            Ok(Report {
-                kind: RecipeKind::Library,
-                app: test.name,
-                version: test.version,
-                test: test.test,
-                passed: tried.passed,
-                output: tried.said.join("\n"),
-            })
+        Test::Library(test, manifest) => run_library(context, store, test, &manifest),
+        Test::Recipe(path, recipe, test) => {
+            let (test, manifest) = built(context, &path, &recipe, test)?;
+            run_library(context, store, test, &manifest)
         }
     }
+}
+
+/// What would be run.
+fn planned(test: Test) -> Report {
+    let (kind, app, version, test) = match test {
+        Test::App(app, line, _) => (RecipeKind::App, app.1.name, app.1.version, line),
+        Test::Library(test, _) => (RecipeKind::Library, test.name, test.version, test.test),
+        Test::Recipe(_, recipe, test) => {
+            let name = recipe.name.to_string();
+            (RecipeKind::Library, name, recipe.version, test)
+        }
+    };
+    Report {
+        kind,
+        app,
+        version,
+        test,
+        passed: None,
+        output: String::new(),
+    }
+}
+
+fn run_library(
+    context: &Context,
+    store: &Store,
+    test: GenerationTest,
+    manifest: &str,
+) -> Result<Report, CommandError> {
+    let world = World {
+        context,
+        store,
+        manifest,
+    };
+    let tried = world.library(&test)?;
+    Ok(Report {
+        kind: RecipeKind::Library,
+        app: test.name,
+        version: test.version,
+        test: test.test,
+        passed: Some(tried.passed),
+        output: tried.said.join("\n"),
+    })
 }
 
 /// Runs a test as a user would: with the programs of the app and of the machine, in an empty
@@ -263,7 +308,7 @@ fn run_app(
         app: app.name.clone(),
         version: app.version.clone(),
         test: line,
-        passed,
+        passed: Some(passed),
         output: said,
     })
 }
@@ -283,13 +328,14 @@ fn show(context: &Context, report: &Report) {
         output,
         ..
     } = report;
-    let word = if *passed { "ok" } else { "FAILED" };
+    let word = match passed {
+        Some(true) => "ok",
+        Some(false) => "FAILED",
+        None => "would be tested",
+    };
     context.ui.data(format!("{app} {version} {word}"));
-    if !passed {
-        for line in test.trim().lines() {
-            context.ui.line(&format!("    {line}"));
-        }
-        for line in output.lines() {
+    if *passed == Some(false) {
+        for line in test.trim().lines().chain(output.lines()) {
             let plain: String = line.chars().filter(|c| !c.is_control()).collect();
             context.ui.line(&format!("    {plain}"));
         }

@@ -57,10 +57,10 @@ pub use share::ShareOrigin;
 pub use tool::Tool;
 
 use crate::choice::choice;
-use crate::error::RecipeError;
+use crate::error::{RecipeError, RecipeErrorKind};
 use crate::manifest::{PackageRequest, Policy};
 use crate::name::{FeatureName, PackageName};
-use crate::{Version, VersionReq};
+use crate::{Version, VersionReq, text};
 
 /// How a package is built.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -412,6 +412,24 @@ impl AppRecipe {
 }
 
 impl CrateSource {
+    /// A commit of a repository, or a folder in it, for those that read of it elsewhere than in a
+    /// recipe.
+    pub fn commit(address: &str, rev: &str, folder: Option<&str>) -> Result<Self, RecipeErrorKind> {
+        Ok(Self::Git {
+            git: text::repository(address)?,
+            rev: text::commit(&rev.to_ascii_lowercase())?,
+            folder: folder.map(text::folder).transpose()?,
+        })
+    }
+
+    /// Whether it lies on this machine: a folder, or a repository in one.
+    pub fn is_here(&self) -> bool {
+        match self {
+            Self::Path { .. } => true,
+            Self::Git { git, .. } => git.starts_with("file:"),
+        }
+    }
+
     /// Returns the source as seen from `base`, the folder that a relative path begins at.
     #[must_use]
     pub fn seen_from(&self, base: &str) -> Self {

@@ -73,7 +73,7 @@ fn app(mut table: Table<'_>) -> Result<AppRecipe, RecipeError> {
         share: shared_files(&mut table)?,
         share_versions: table.text("share-versions", text::requirement)?,
         test: table.text("test", text::line)?,
-        caveats: table.text("caveats", text::anything)?,
+        caveats: table.text("caveats", text::lines)?,
         deprecated: table.text("deprecated", text::line)?,
         update: table.text("update", text::requirement)?,
     };

@@ -17,7 +17,7 @@ use orlop_resolver::{Checksum, DependencyKind, Features, Release, ReleaseDepende
 use serde::{Deserialize, Serialize};
 
 /// Version of the shape.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 
 /// All releases of a package.
 #[derive(Serialize, Deserialize)]
@@ -46,6 +46,7 @@ struct EntryDependency<'a> {
     optional: bool,
     is_build: bool,
     target: Option<&'a str>,
+    registry: Option<&'a str>,
 }
 
 /// A feature and what it switches on.
@@ -108,6 +109,7 @@ fn entry_dependency(dependency: &ReleaseDependency) -> EntryDependency<'_> {
         optional: dependency.optional,
         is_build: dependency.kind == DependencyKind::Build,
         target: dependency.target.as_deref(),
+        registry: dependency.registry.as_deref(),
     }
 }
 
@@ -217,6 +219,7 @@ fn dependency(row: &EntryDependency<'_>) -> Option<Arc<ReleaseDependency>> {
             DependencyKind::Normal
         },
         target: row.target.map(Arc::from),
+        registry: row.registry.map(Arc::from),
     }))
 }
 
@@ -247,7 +250,8 @@ mod tests {
                 "{{\"name\":\"demo\",\"vers\":\"{version}\",\"cksum\":\"{}\",\"deps\":[{{\"name\":\"a\",\
                  \"req\":\">=1, <3\",\"features\":[\"x\"],\"optional\":true,\"default_features\":false,\
                  \"target\":\"cfg(unix)\",\"kind\":\"build\",\"package\":\"b-c\"}},\
-                 {{\"name\":\"d\",\"req\":\"1\",\"package\":\"d\"}},{{\"name\":\"e\",\"req\":\"1\"}}],\
+                 {{\"name\":\"d\",\"req\":\"1\",\"package\":\"d\"}},{{\"name\":\"e\",\"req\":\"1\",\
+                 \"registry\":\"https://other.test\"}}],\
                  \"features\":{{\"default\":[\"dep:a\"],\"none\":[]}}{rest}}}\n",
                 "ab".repeat(32)
             )

@@ -200,9 +200,7 @@ fn dependency(line: LineDependency) -> Result<Option<ReleaseDependency>, String>
         // Whatever it is called, as in Cargo.
         _ => DependencyKind::Normal,
     };
-    if line.registry.is_some() {
-        return Err(format!("`{}` is of another registry", line.name));
-    }
+    line.registry.as_deref().map_or(Ok(()), plain)?;
     let requirement = line
         .req
         .parse()
@@ -225,6 +223,7 @@ fn dependency(line: LineDependency) -> Result<Option<ReleaseDependency>, String>
         optional: line.optional,
         kind,
         target: line.target.map(Arc::from),
+        registry: line.registry.map(Arc::from),
     }))
 }
 
@@ -319,9 +318,6 @@ mod tests {
 
     #[test]
     fn releases_are_sorted_and_unusable_ones_left_out() {
-        let other_registry = r#"{"name":"x","req":"1","features":[],"optional":false,
-            "default_features":true,"target":null,"kind":"normal","registry":"https://other.test"}"#
-            .replace('\n', "");
         let body = [
             line("1.10.0", ""),
             line("1.9.0", ",\"v\":2"),
@@ -329,7 +325,6 @@ mod tests {
             line("1.9.0-rc.1", ""),
             line("1.0.0+../../x", ""),
             line("1.9.0", ""),
-            line("0.1.0", "").replace("[]", &format!("[{other_registry}]")),
             line("0.2.0", "").replace("AA", "zz"),
             line("0.3.0", ",\"pubtime\":\"yesterday\""),
             line("0.4.0", "").replace("demo", "Demo"),
@@ -351,6 +346,23 @@ mod tests {
         let dependency = &found[0].dependencies[0];
         assert!(dependency.default_features && !dependency.optional);
         assert!(dependency.features.is_empty() && found[0].features.is_empty());
+    }
+
+    #[test]
+    fn a_dependency_may_be_of_another_registry() {
+        let need = |registry: &str| {
+            let need = format!("[{{\"name\":\"a\",\"req\":\"1\",\"registry\":{registry}}}]");
+            line("1.0.0", "").replace("[]", &need)
+        };
+        let registry = |body: &str| {
+            let found = releases(&name("demo"), body.as_bytes()).unwrap();
+            let first = found.first().map(|release| &release.dependencies[0]);
+            first.map(|dependency| dependency.registry.clone())
+        };
+        assert_eq!(registry(&need("null")), Some(None));
+        let other = Some(Some(Arc::from("https://other.test")));
+        assert_eq!(registry(&need("\"https://other.test\"")), other);
+        assert_eq!(registry(&need("\"https://\\u001b[31m\"")), None);
     }
 
     #[test]

@@ -122,7 +122,8 @@ fn needs(release: &Release, features: &BTreeSet<String>) -> Vec<Wish> {
     let mut wishes = Vec::new();
     for dependency in release.dependencies.iter() {
         let name = &*dependency.name;
-        if dependency.optional && !switched_on.contains(name) {
+        let is_off = dependency.optional && !switched_on.contains(name);
+        if is_off || dependency.registry.is_some() {
             continue;
         }
         let mut features = of_dependencies.get(name).cloned().unwrap_or_default();
@@ -174,6 +175,7 @@ mod tests {
             dependency("by_name", "normal", true, ""),
             dependency("strong", "normal", true, ""),
             dependency("weak", "normal", true, ""),
+            "{\"name\":\"elsewhere\",\"req\":\"1\",\"registry\":\"https://other.test\"}".to_owned(),
         ];
         let line = format!(
             "{{\"name\":\"demo\",\"vers\":\"1.0.0\",\"deps\":[{}],\"cksum\":\"{}\",\"features\":{{\

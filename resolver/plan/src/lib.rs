@@ -37,6 +37,7 @@ use crate::codegen::CodegenRules;
 pub use crate::compiler::compiler_archives;
 pub use crate::native::{cdylibs, cdylibs_of, native_needs};
 pub use crate::steps::Steps;
+pub use crate::targets::missing_features;
 pub use crate::tools::{ToolSets, library_tool_sets, tool_sets};
 
 /// One app to plan.

@@ -106,7 +106,7 @@ fn programs<'a>(
         if wanted.is_some_and(|wanted| !wanted.contains(&target.name)) {
             continue;
         }
-        let features = lacking(resolution, target);
+        let features = missing_features(resolution, target);
         if features.is_empty() {
             chosen.push(target);
         } else if wanted.is_some() {
@@ -128,9 +128,9 @@ fn programs<'a>(
     Ok(chosen)
 }
 
-/// Returns the required features of a program that are not active: the package's own, and those of
-/// what it uses, `NAME/FEATURE`.
-fn lacking(resolution: &Resolution, target: &BinaryTarget) -> BTreeSet<String> {
+/// Returns the features that a program of an app needs and that are not active: the package's own,
+/// and those of what it uses, `NAME/FEATURE`.
+pub fn missing_features(resolution: &Resolution, target: &BinaryTarget) -> BTreeSet<String> {
     let is_active = |feature: &str| match feature.split_once('/') {
         None => resolution.app().features.contains(feature),
         Some((dependency, feature)) => {

@@ -1,6 +1,6 @@
 //! Requests without an answer, and what is said of them.
 
-use super::{fail, fail_request};
+use super::{fail, fail_request, solve};
 use crate::memory::{MemoryIndex, need, release};
 use crate::{ResolveError, resolve};
 
@@ -46,6 +46,54 @@ fn no_such_version() {
         release("b 1.0.0"),
     ]);
     insta::assert_snapshot!(fail(&index), @"no release of `b` matches `^2`, needed by `app 1.0.0 → a 1.0.0`: the newest is 1.0.0");
+}
+
+#[test]
+fn a_package_of_another_registry() {
+    let other = || need("b ^1").registry("https://other.test");
+    // Somebody's package of the same name is not what is meant.
+    let index = MemoryIndex::new([
+        release("app 1.0.0"),
+        release("app 1.1.0").needs([need("a ^1")]),
+        release("a 1.0.0").needs([other()]),
+        release("b 1.0.0"),
+    ]);
+    insta::assert_snapshot!(fail(&index), @r"
+    `b` is of another registry, `https://other.test`, needed by `app 1.1.0 → a 1.0.0`
+    hint: take 1.0.0, the newest release that can be had: `orlop install app@=1.0.0`
+    ");
+
+    // An older release does without it.
+    let index = MemoryIndex::new([
+        release("app 1.0.0").needs([need("a ^1")]),
+        release("a 1.0.0"),
+        release("a 1.1.0").needs([other()]),
+        release("b 1.0.0"),
+    ]);
+    insta::assert_snapshot!(solve(&index), @r"
+    a 1.0.0 []
+    app 1.0.0 []
+        a = a 1.0.0
+    ");
+
+    // One that nobody asks for is in nobody's way, but for those that do.
+    let index = MemoryIndex::new([
+        release("app 1.0.0")
+            .needs([need("a ^1"), other().optional()])
+            .feature("more", ["b?/x"]),
+        release("a 1.0.0").needs([need("b ^1")]),
+        release("b 1.0.0").feature("x", []),
+    ]);
+    insta::assert_snapshot!(solve(&index), @r"
+    a 1.0.0 []
+        b = b 1.0.0
+    app 1.0.0 []
+        a = a 1.0.0
+    b 1.0.0 []
+    ");
+    let mut request = index.request("app");
+    request.features = vec!["b".parse().unwrap()];
+    insta::assert_snapshot!(fail_request(&index, &request), @"`b` is of another registry, `https://other.test`, needed by `app 1.0.0`");
 }
 
 #[test]

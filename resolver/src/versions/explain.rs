@@ -242,6 +242,11 @@ impl Explanation<'_, '_> {
                 let chain = self.chain(bucket, range)?;
                 newest.map(|p| refusal::no_feature(candidates.release(p), feature, chain))
             }
+            Unusable::OtherRegistry { package, registry } => Some(ResolveError::OtherRegistry {
+                package: package.clone(),
+                registry: registry.to_string(),
+                chain: self.chain(bucket, range)?,
+            }),
             Unusable::Missing { feature } => {
                 let candidates = self.provider.candidates(&bucket.package)?;
                 let newest = candidates
@@ -350,6 +355,9 @@ impl Explanation<'_, '_> {
                         package, feature, ..
                     } => {
                         format!("{who} needs the feature {feature} of {package}, which has none")
+                    }
+                    Unusable::OtherRegistry { package, registry } => {
+                        format!("{who} needs {package} of another registry, {registry}")
                     }
                     Unusable::Missing { feature } => format!("{who} has no feature {feature}"),
                 });

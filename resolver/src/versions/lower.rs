@@ -35,6 +35,11 @@ pub(crate) enum Unusable {
         requirement: VersionReq,
         feature: Arc<str>,
     },
+    /// It needs a package of another registry.
+    OtherRegistry {
+        package: PackageName,
+        registry: Arc<str>,
+    },
     /// It is a feature that the release does not have.
     Missing { feature: Arc<str> },
 }
@@ -49,6 +54,7 @@ impl fmt::Display for Unusable {
             Self::NoFeature {
                 package, feature, ..
             } => write!(f, "no {package}/{feature}"),
+            Self::OtherRegistry { package, registry } => write!(f, "no {package} of {registry}"),
             Self::Missing { feature } => write!(f, "no feature {feature}"),
         }
     }
@@ -118,7 +124,8 @@ impl Provider<'_> {
         let candidates = self.candidates(&bucket.package)?;
         let release = candidates.release(position);
         let required = || release.dependencies.iter().filter(|d| !d.optional);
-        let names: Vec<PackageName> = required().map(|d| d.package.clone()).collect();
+        let here = required().filter(|d| d.registry.is_none());
+        let names: Vec<PackageName> = here.map(|d| d.package.clone()).collect();
         self.expect(&names)?;
         let mut lowering = Lowering {
             provider: self,
@@ -294,6 +301,12 @@ impl Lowering<'_, '_> {
     }
 
     fn target(&self, dependency: &ReleaseDependency) -> Result<Target, Stop> {
+        if let Some(registry) = &dependency.registry {
+            return Err(Stop::Unusable(Unusable::OtherRegistry {
+                package: dependency.package.clone(),
+                registry: Arc::clone(registry),
+            }));
+        }
         let candidates = self.provider.candidates(&dependency.package)?;
         let matches = candidates.matching(&dependency.requirement);
         let package = dependency.package.clone();

@@ -155,7 +155,7 @@ fn look_ahead(provider: &Provider<'_>) -> Result<(), IndexError> {
             let required = candidates.release(*position).dependencies.iter();
             wanted.extend(
                 required
-                    .filter(|d| !d.optional)
+                    .filter(|d| !d.optional && d.registry.is_none())
                     .map(|d| (d.package.clone(), d.requirement.clone())),
             );
         }
@@ -195,6 +195,9 @@ fn select(
     let wide = |wide: Wide| solution.get(&Node::Wide(Arc::new(wide))).copied();
     // Never looks a package up: what the solver did not need is not in the solution.
     let target = |user: &Bucket, dependency: &ReleaseDependency| {
+        if dependency.registry.is_some() {
+            return None;
+        }
         let package = dependency.package.clone();
         let candidates = provider.known(&package)?;
         let matches = candidates.matching(&dependency.requirement);

@@ -160,7 +160,8 @@ fn package(folder: &Utf8Path) -> Result<Option<PackageName>, LocalError> {
         path: path.clone(),
         reason,
     };
-    let text = fs_err::read_to_string(&path)?;
+    let text = String::from_utf8(fs_err::read(&path)?);
+    let text = text.map_err(|_| wrong("it is not UTF-8".to_owned()))?;
     let manifest: toml::Table = text
         .parse()
         .map_err(|error: toml::de::Error| wrong(error.message().to_owned()))?;

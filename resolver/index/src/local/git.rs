@@ -178,13 +178,21 @@ fn run(git: &Utf8Path, folder: &Utf8Path, arguments: &[&str]) -> Result<String, 
         return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
     }
     let said = String::from_utf8_lossy(&done.stderr);
-    let last = said.lines().rfind(|line| !line.trim().is_empty());
-    Err(last
-        .unwrap_or("it says nothing")
+    Err(reason(&said)
         .chars()
         .flat_map(printable)
         .take(300)
         .collect())
+}
+
+/// Returns the line with the reason of a failure; advice may stand behind it.
+fn reason(said: &str) -> &str {
+    let mut lines = said.lines().filter(|line| !line.trim().is_empty());
+    let fatal = lines.clone().find(|line| line.starts_with("fatal: "));
+    fatal
+        .or(lines.next_back())
+        .unwrap_or("it says nothing")
+        .trim_start_matches("fatal: ")
 }
 
 /// Escapes what a terminal could obey; quotes are harmless, and Git uses them much.
@@ -199,7 +207,18 @@ fn printable(c: char) -> impl Iterator<Item = char> {
 
 #[cfg(test)]
 mod tests {
-    use super::printable;
+    use super::{printable, reason};
+
+    #[test]
+    fn advice_is_no_reason() {
+        let said = "fatal: '/x' does not appear to be a git repository\n\
+                    fatal: Could not read from remote repository.\n\n\
+                    Please make sure you have the correct access rights\n\
+                    and the repository exists.\n";
+        assert_eq!(reason(said), "'/x' does not appear to be a git repository");
+        assert_eq!(reason("error: x\nerror: y\n\n"), "error: y");
+        assert_eq!(reason(" \n"), "it says nothing");
+    }
 
     #[test]
     fn quotes_stay_and_commands_do_not() {

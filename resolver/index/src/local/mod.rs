@@ -30,6 +30,7 @@ use orlop_resolver::{Checksum, Package, Release};
 pub use overlay::Overlay;
 use sha2::{Digest as _, Sha256};
 
+use self::normal::Reach;
 use crate::archive;
 use crate::download::{Archive, hex};
 use crate::error::{ArchiveError, DownloadError, ManifestError};
@@ -224,18 +225,15 @@ impl Workshop {
         patches: &BTreeMap<PackageName, CrateSource>,
         locals: &mut Locals,
     ) -> Result<Version, LocalError> {
-        let mut rest = vec![self.folder(source)?];
+        let mut rest = vec![self.package(source)?];
         let mut seen = BTreeSet::new();
         let mut version = None;
-        while let Some((folder, border)) = rest.pop() {
-            let folder = real(&folder)?;
-            if !folder.starts_with(&border) {
-                return Err(LocalError::Outside { folder, border });
-            }
+        while let Some((folder, reach)) = rest.pop() {
+            let folder = reach.real(&folder)?;
             if !seen.insert(folder.clone()) {
                 continue;
             }
-            let normal = normal::read(&folder, patches)?;
+            let normal = normal::read(&folder, &reach, patches)?;
             if version.is_none() {
                 if normal.name != *name {
                     return Err(LocalError::OtherPackage {
@@ -247,11 +245,11 @@ impl Workshop {
                 version = Some(normal.version.clone());
             }
             let folders = normal.folders.iter().cloned();
-            rest.extend(folders.map(|folder| (folder, border.clone())));
+            rest.extend(folders.map(|folder| (folder, reach.clone())));
             for source in &normal.repositories {
-                rest.push(self.folder(source)?);
+                rest.push(self.package(source)?);
             }
-            let packed = self.packed(&folder, &border, normal)?;
+            let packed = self.packed(&folder, &reach.border, normal)?;
             let key = (packed.release.name.clone(), packed.release.version.clone());
             locals.packages.insert(key, packed);
         }
@@ -280,6 +278,13 @@ impl Workshop {
         };
         self.keep(&archive, &bytes)?;
         Ok(checksum)
+    }
+
+    /// Returns the folder of a package, and what it may name.
+    fn package(&self, source: &CrateSource) -> Result<(Utf8PathBuf, Reach), LocalError> {
+        let (folder, border) = self.folder(source)?;
+        let is_here = source.is_here();
+        Ok((folder, Reach { border, is_here }))
     }
 
     /// Returns the folder of a package, and the one that nothing it names may lie outside of.

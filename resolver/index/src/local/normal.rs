@@ -57,16 +57,39 @@ struct File {
     table: Table,
 }
 
+/// What a package may name: others see no more of this machine than they came with.
+#[derive(Debug, Clone)]
+pub(super) struct Reach {
+    /// The folder that holds all folders it may name.
+    pub(super) border: Utf8PathBuf,
+    /// Whether it may name repositories of this machine.
+    pub(super) is_here: bool,
+}
+
+impl Reach {
+    /// Returns where a folder is without links, if it may be named.
+    pub(super) fn real(&self, folder: &Utf8Path) -> Result<Utf8PathBuf, LocalError> {
+        let folder = super::real(folder)?;
+        if folder.starts_with(&self.border) {
+            return Ok(folder);
+        }
+        let border = self.border.clone();
+        Err(LocalError::Outside { folder, border })
+    }
+}
+
 /// Reads the manifest of a package in a folder. Repositories of `patched` packages are not asked.
 pub(super) fn read(
     folder: &Utf8Path,
+    reach: &Reach,
     patched: &BTreeMap<PackageName, CrateSource>,
 ) -> Result<Normal, LocalError> {
     let file = File::read(folder)?;
-    let workspace = file.workspace()?;
+    let workspace = file.workspace(reach)?;
     Reader {
         file: &file,
         workspace: workspace.as_ref(),
+        reach,
         patched,
         folders: Vec::new(),
         repositories: Vec::new(),
@@ -77,7 +100,8 @@ pub(super) fn read(
 impl File {
     fn read(folder: &Utf8Path) -> Result<Self, LocalError> {
         let path = folder.join("Cargo.toml");
-        let text = fs_err::read_to_string(&path)?;
+        let text = String::from_utf8(fs_err::read(&path)?);
+        let text = text.map_err(|_| wrong(&path, "it is not UTF-8"))?;
         let table = text
             .parse()
             .map_err(|error: toml::de::Error| wrong(&path, error.message()))?;
@@ -97,15 +121,16 @@ impl File {
     }
 
     /// Finds the manifest that this one inherits from, unless it is that itself or needs none.
-    fn workspace(&self) -> Result<Option<Self>, LocalError> {
+    fn workspace(&self, reach: &Reach) -> Result<Option<Self>, LocalError> {
         if self.table.contains_key("workspace") {
             return Ok(None);
         }
         let named = self.package()?.get("workspace").and_then(Value::as_str);
         if let Some(named) = named {
-            return Self::read(&self.folder.join(named)).map(Some);
+            return Self::read(&reach.real(&self.folder.join(named))?).map(Some);
         }
-        for folder in self.folder.ancestors().skip(1) {
+        let above = self.folder.ancestors().skip(1);
+        for folder in above.take_while(|folder| folder.starts_with(&reach.border)) {
             if folder.join("Cargo.toml").is_file() {
                 let found = Self::read(folder)?;
                 if found.table.contains_key("workspace") {
@@ -125,6 +150,7 @@ impl File {
 struct Reader<'f> {
     file: &'f File,
     workspace: Option<&'f File>,
+    reach: &'f Reach,
     patched: &'f BTreeMap<PackageName, CrateSource>,
     folders: Vec<Utf8PathBuf>,
     repositories: Vec<CrateSource>,
@@ -278,9 +304,17 @@ impl Reader<'_> {
                         shown(&git)
                     ))
                 })?;
-                let folder = None;
-                self.repositories
-                    .push(CrateSource::Git { git, rev, folder });
+                let source = CrateSource::commit(&git, &rev, None).map_err(|error| {
+                    self.file.wrong(format!("its dependency `{name}`: {error}"))
+                })?;
+                if source.is_here() && !self.reach.is_here {
+                    return Err(self.file.wrong(format!(
+                        "its dependency `{name}` is in `{}`, a repository of this machine, and it \
+                         comes from elsewhere",
+                        shown(&git)
+                    )));
+                }
+                self.repositories.push(source);
                 None
             }
             (None, None) => None,
@@ -291,8 +325,9 @@ impl Reader<'_> {
             details.remove(key);
         }
         if let Some(folder) = folder {
+            let folder = self.reach.real(&folder)?;
             let other = File::read(&folder)?;
-            let workspace = other.workspace()?;
+            let workspace = other.workspace(self.reach)?;
             let root = workspace.as_ref().unwrap_or(&other);
             let written = other.package()?.get("version");
             let written = written
@@ -332,6 +367,8 @@ impl Reader<'_> {
             optional: flag("optional").unwrap_or(false),
             kind,
             target: target.map(Arc::from),
+            // Refused above.
+            registry: None,
         })
     }
 }

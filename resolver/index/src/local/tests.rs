@@ -489,6 +489,75 @@ fn no_message_about_a_repository_shows_a_password() {
     }
 }
 
+/// What comes from elsewhere sees no more of this machine than it came with.
+#[test]
+fn a_repository_from_elsewhere_names_nothing_of_this_machine() {
+    let ground = Ground::new();
+    let rev = "0".repeat(40);
+    let fetched = |address: &str| {
+        let place = crate::testing::sha256(address.as_bytes());
+        format!("home/downloads/git/{}-{rev}", &place[..16])
+    };
+    let address = "https://example.test/app";
+    let app = fetched(address);
+    let source = CrateSource::Git {
+        git: address.to_owned(),
+        rev: rev.clone(),
+        folder: None,
+    };
+    let ours = ground.path("secret");
+    ground.write("secret/Cargo.toml", "[package]\nname = \"secret\"\n");
+    ground.write("secret/src/lib.rs", "");
+    // Above all that is fetched.
+    ground.write(
+        "Cargo.toml",
+        "[workspace.package]\nversion = \"9.9.9\"\n[workspace.dependencies]\nsecret = \"9\"\n",
+    );
+    let said = |keys: &str| {
+        let manifest = format!("{app}/Cargo.toml");
+        ground.write(&manifest, &format!("[package]\nname = \"app\"\n{keys}"));
+        let packed = ground
+            .workshop()
+            .pack(&name("app"), Some(&source), &BTreeMap::new());
+        let error = packed.unwrap_err().to_string();
+        let error = error.replace(ground.path("").as_str(), "");
+        error.replace(app.as_str(), "APP")
+    };
+    let git = |address: &str| {
+        said(&format!(
+            "[dependencies]\na = {{ git = \"{address}\", rev = \"{rev}\" }}"
+        ))
+    };
+    insta::assert_snapshot!(
+        [
+            git(&format!("file://{ours}")),
+            git(ours.as_str()),
+            git("../secret"),
+            git("ext::sh"),
+            said(&format!("[dependencies]\nsecret.path = \"{ours}\"")),
+            said("workspace = \"../../../../secret\"\nversion.workspace = true"),
+            said("version.workspace = true"),
+            said("[dependencies]\nsecret.workspace = true"),
+        ]
+        .join("\n"),
+        @r"
+    understand `APP/Cargo.toml`: its dependency `a` is in `file://secret`, a repository of this machine, and it comes from elsewhere
+    understand `APP/Cargo.toml`: its dependency `a`: `secret` is not the address of a Git repository: it starts with `https://`, `ssh://` or `file:///`
+    understand `APP/Cargo.toml`: its dependency `a`: `../secret` is not the address of a Git repository: it starts with `https://`, `ssh://` or `file:///`
+    understand `APP/Cargo.toml`: its dependency `a`: `ext::sh` is not the address of a Git repository: it starts with `https://`, `ssh://` or `file:///`
+    the package `secret` is not inside `APP`, whose files name it
+    the package `secret` is not inside `APP`, whose files name it
+    understand `APP/Cargo.toml`: `package.version` is inherited, and `APP/Cargo.toml` has none
+    understand `APP/Cargo.toml`: the dependency `secret` is inherited, and `APP/Cargo.toml` has none
+    "
+    );
+    // One of this machine may.
+    let here = format!("[package]\nname = \"app\"\n[dependencies]\nsecret.path = \"{ours}\"\n");
+    ground.write("own/Cargo.toml", &here);
+    ground.write("own/src/main.rs", "");
+    assert_eq!(ground.pack("app", "own").unwrap().packages.len(), 2);
+}
+
 #[test]
 fn what_is_no_package_is_told() {
     let ground = Ground::new();

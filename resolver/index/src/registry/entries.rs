@@ -72,7 +72,7 @@ impl Registry<'_> {
             return false;
         };
         let is_right = match &self.origin {
-            Origin::Network { .. } => self.is_new_enough(&kept.known),
+            Origin::Network { .. } => self.will_do(name, &kept.known),
             Origin::Folder { folder, .. } => {
                 let stamp = Stamp::of(&folder.join(entry::path(name)));
                 stamp.is_ok_and(|stamp| stamp.is_some() && stamp == kept.known.validators.stamp)
@@ -104,6 +104,15 @@ impl Registry<'_> {
         self.offline || (known.fetched >= self.snapshot && !is_future)
     }
 
+    /// Whether an entry is new enough; notes its age if it is only so because there is no other.
+    fn will_do(&self, name: &PackageName, known: &Known) -> bool {
+        let is_new_enough = self.is_new_enough(known);
+        if is_new_enough && known.fetched < self.snapshot {
+            put(&self.stale, name.clone(), known.fetched);
+        }
+        is_new_enough
+    }
+
     fn network_entry(
         &self,
         name: &PackageName,
@@ -111,19 +120,23 @@ impl Registry<'_> {
         cache: &Cache,
     ) -> Result<Arc<[Release]>, Reason> {
         let (known, kept) = match Kept::load(cache, name)? {
-            Some(kept) if self.is_new_enough(&kept.known) => return Ok(kept.releases),
+            Some(kept) if self.will_do(name, &kept.known) => return Ok(kept.releases),
             Some(kept) => (Some(kept.known), kept.releases),
             None => (None, Arc::default()),
         };
         if self.offline {
             return Err(Reason::Offline);
         }
-        let address = format!("{address}{}", entry::path(name));
-        let (known, releases) = match self.ask(&address, known)? {
+        let place = format!("{address}{}", entry::path(name));
+        let (known, releases) = match self.ask(&place, known)? {
             News::Same(known) => (known, kept),
             News::Other(mut known) => {
                 let body = known.body.take();
-                let releases = parse(name, body.as_deref(), address)?;
+                let mut releases = parse(name, body.as_deref(), place)?;
+                for release in &mut releases {
+                    at_home(release, address);
+                }
+                let releases: Arc<[_]> = releases.into();
                 if body.is_some() {
                     known.body = Some(compact::encode(name, &releases).map_err(io::Error::other)?);
                 }
@@ -152,6 +165,7 @@ impl Registry<'_> {
             return Ok(kept.releases);
         }
         let releases = parse(name, files::read(&path)?.as_deref(), path.into_string())?;
+        let releases: Arc<[_]> = releases.into();
         if stamp.is_settled(self.now) {
             let known = Known {
                 fetched: self.now,
@@ -207,14 +221,30 @@ impl Registry<'_> {
     }
 }
 
-fn parse(
-    name: &PackageName,
-    body: Option<&[u8]>,
-    address: String,
-) -> Result<Arc<[Release]>, Reason> {
+fn parse(name: &PackageName, body: Option<&[u8]>, address: String) -> Result<Vec<Release>, Reason> {
     entry::releases(name, body.unwrap_or_default())
-        .map(Arc::from)
         .map_err(|source| Reason::Entry { address, source })
+}
+
+/// Takes a registry's own address for what it is: with it, dependencies are of no other.
+fn at_home(release: &mut Release, own: &Url) {
+    let plain = |address: &str| {
+        let address = address.strip_prefix("sparse+").unwrap_or(address);
+        address.trim_end_matches('/').to_owned()
+    };
+    let own = plain(own.as_str());
+    let is_here = |registry: &Arc<str>| plain(registry) == own;
+    let mut dependencies = release.dependencies.iter();
+    if dependencies.any(|one| one.registry.as_ref().is_some_and(is_here)) {
+        let dependencies = release.dependencies.iter().map(|one| {
+            let mut one = Arc::clone(one);
+            if one.registry.as_ref().is_some_and(is_here) {
+                Arc::make_mut(&mut one).registry = None;
+            }
+            one
+        });
+        release.dependencies = dependencies.collect();
+    }
 }
 
 impl Registry<'_> {

@@ -74,6 +74,10 @@ pub struct Registry<'a> {
     template: Memo<(), Template>,
     /// Whether reading ahead has found that there is no network.
     is_lost: AtomicBool,
+    /// Entries from before the snapshot that had to do, and when they were fetched.
+    stale: Memo<PackageName, Timestamp>,
+    /// Of the entries that were asked for, the time up to which all are complete.
+    complete: Mutex<Timestamp>,
 }
 
 /// What this process knows already.
@@ -128,6 +132,8 @@ impl<'a> Registry<'a> {
             packages: Memo::default(),
             template: Memo::default(),
             is_lost: AtomicBool::new(false),
+            stale: Memo::default(),
+            complete: Mutex::new(options.snapshot),
         })
     }
 
@@ -135,6 +141,17 @@ impl<'a> Registry<'a> {
     /// releases of `roots`, of what they need, and so on. Failures are left to those who ask.
     pub fn prefetch(&self, roots: &[(PackageName, VersionReq)]) {
         prefetch::walk(roots, self.snapshot, &|name| self.ahead(name));
+    }
+
+    /// Has somebody ask, and returns with what comes of it the time up to which the entries that
+    /// were asked for are complete. That is the snapshot, unless the network may not be asked for
+    /// newer entries than there are.
+    pub fn dated<T>(&self, ask: impl FnOnce() -> T) -> (T, Timestamp) {
+        let complete = || self.complete.lock().unwrap_or_else(PoisonError::into_inner);
+        *complete() = self.snapshot;
+        let answer = ask();
+        let time = *complete();
+        (answer, time)
     }
 
     /// Returns the file of an archive if it is on this machine and is what was promised.
@@ -294,10 +311,15 @@ impl<'a> Registry<'a> {
 
 impl Index for Registry<'_> {
     fn releases(&self, name: &PackageName) -> Result<Arc<[Release]>, IndexError> {
-        self.entry_of(name).map_err(|reason| IndexError {
+        let releases = self.entry_of(name).map_err(|reason| IndexError {
             action: format!("read the index entry of `{name}`"),
             source: reason.into(),
-        })
+        })?;
+        if let Some(fetched) = get(&self.stale, name) {
+            let mut complete = self.complete.lock().unwrap_or_else(PoisonError::into_inner);
+            *complete = fetched.min(*complete);
+        }
+        Ok(releases)
     }
 
     fn expect_releases(&self, names: &[PackageName]) -> Result<(), IndexError> {

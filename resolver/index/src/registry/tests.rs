@@ -244,12 +244,41 @@ fn offline_nothing_is_asked() {
     assert_both(&early.versions("demo"));
     // However old: it is what there is.
     assert_both(&offline.versions("demo"));
+    // And its age is told.
+    let registry = offline.open();
+    let (_, known) = registry.dated(|| registry.releases(&name("demo")).unwrap());
+    assert_eq!(known, time(early.now));
+    let ((), known) = registry.dated(|| ());
+    assert_eq!(known, time(SNAPSHOT));
     let missing = offline
         .open()
         .package(&name("demo"), &"1.0.0".parse().unwrap())
         .unwrap_err();
     insta::assert_snapshot!(chain(&missing), @"read the manifest of `demo 1.0.0`: `demo 1.0.0` is not on this machine and `--offline` forbids to fetch it");
     assert_eq!(server.paths().len(), 1);
+}
+
+#[test]
+fn a_registry_may_name_itself() {
+    let (_keep, home) = folder();
+    let server = Server::start(|request, _| {
+        let need = |name: &str, registry: &str| {
+            format!("{{\"name\":\"{name}\",\"req\":\"1\",\"registry\":\"{registry}\"}}")
+        };
+        let own = format!("sparse+http://{}/index/", request.headers["host"]);
+        let needs = [
+            need("a", &own),
+            need("b", own.trim_end_matches('/')),
+            need("c", "sparse+https://other.test/index/"),
+        ];
+        let needs = format!("\"deps\":[{}]", needs.join(","));
+        Reply::ok(line("demo", "1.0.0", "").replace("\"deps\":[]", &needs))
+    });
+    let registry = Run::new(&home, &server).open();
+    let releases = registry.releases(&name("demo")).unwrap();
+    let dependencies = releases[0].dependencies.iter();
+    let others = dependencies.map(|one| one.registry.is_some());
+    assert_eq!(others.collect::<Vec<_>>(), [false, false, true]);
 }
 
 #[test]

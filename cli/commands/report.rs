@@ -1,0 +1,188 @@
+//! What a change of a profile did, or would do: for people, and as data.
+
+use std::collections::BTreeSet;
+
+use orlop_build::log::quoted;
+use orlop_store::{Generation, GenerationApp, Plan, PlannedApp, Profile, StorePath};
+use serde::Serialize;
+
+use crate::apply::{self, Outcome, Sketch};
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::share;
+
+/// What a change did, as data.
+#[derive(Serialize)]
+struct Report<'a> {
+    profile: &'a str,
+    outcome: &'static str,
+    generation: Option<u64>,
+    present: usize,
+    fetch: usize,
+    build: usize,
+    installed: Vec<String>,
+    removed: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<&'a Plan>,
+}
+
+pub(super) fn report(
+    context: &Context,
+    profile: &Profile,
+    before: Option<&Generation>,
+    outcome: &Outcome,
+) -> Result<(), CommandError> {
+    let old: Vec<_> = before
+        .iter()
+        .flat_map(|one| &one.apps)
+        .map(App::of)
+        .collect();
+    let (word, plan, (installed, removed)) = match outcome {
+        Outcome::Unchanged(plan, _) => ("unchanged", plan, Default::default()),
+        Outcome::Planned(plan, apps) => {
+            let new: Vec<_> = apps.iter().zip(&plan.apps).map(App::planned).collect();
+            ("planned", plan, difference(&old, &new))
+        }
+        Outcome::Committed(plan, generation) => {
+            let new: Vec<_> = generation.apps.iter().map(App::of).collect();
+            ("committed", plan, difference(&old, &new))
+        }
+    };
+    let generation = match outcome {
+        Outcome::Committed(_, generation) => Some(generation),
+        Outcome::Unchanged(..) | Outcome::Planned(..) => None,
+    };
+    if context.global.json {
+        return context.ui.data_json(&Report {
+            profile: profile.name(),
+            outcome: word,
+            generation: generation.map(|generation| generation.number),
+            present: plan.present.len(),
+            fetch: plan.fetch.len(),
+            build: plan.build.len(),
+            installed,
+            removed,
+            plan: matches!(outcome, Outcome::Planned(..)).then_some(plan),
+        });
+    }
+    match outcome {
+        Outcome::Committed(_, generation) => {
+            for app in &installed {
+                context.ui.success(format!("Installed {app}"));
+            }
+            for app in &removed {
+                context.ui.success(format!("Removed {app}"));
+            }
+            share::show_caveats(context, before, generation);
+            context.ui.status(format!(
+                "Generation {} of `{}` is current",
+                generation.number,
+                profile.name()
+            ));
+            path_hint(context, profile, &installed);
+            if !removed.is_empty() {
+                context
+                    .ui
+                    .hint("to have back what was removed: `orlop rollback`");
+            }
+        }
+        Outcome::Planned(..) => show_plan(context, plan, &installed, &removed),
+        Outcome::Unchanged(..) => context
+            .ui
+            .status(format!("Nothing to do: {}", apply::summary(plan))),
+    }
+    Ok(())
+}
+
+fn show_plan(context: &Context, plan: &Plan, installed: &[String], removed: &[String]) {
+    let line = |line: String| context.ui.data(line);
+    line(format!("Plan: {}", apply::summary(plan)));
+    for source in &plan.fetch {
+        line(format!("  fetch {} {}", source.name, source.version));
+    }
+    for derivation in &plan.build {
+        line(format!("  build {}", derivation.name));
+    }
+    for app in installed {
+        line(format!("  install {app}"));
+    }
+    for app in removed {
+        line(format!("  remove {app}"));
+    }
+}
+
+fn path_hint(context: &Context, profile: &Profile, installed: &[String]) {
+    let folder = profile.folder().join("current/bin");
+    if installed.is_empty() || context.search_path.contains(&folder) {
+        return;
+    }
+    // What divides the folders of `PATH` cannot be a part of one.
+    if folder.as_str().contains(':') {
+        context.ui.hint("run them: `orlop run APP`");
+        return;
+    }
+    let folder = quoted(folder.as_str());
+    context.ui.hint(format!(
+        "to run apps by name: export PATH={folder}:\"$PATH\""
+    ));
+}
+
+/// What counts of an app when two generations are compared.
+struct App<'a> {
+    name: &'a str,
+    version: &'a str,
+    linkage: &'a str,
+    programs: Vec<&'a str>,
+    link_sets: BTreeSet<&'a StorePath>,
+}
+
+impl<'a> App<'a> {
+    fn of(app: &'a GenerationApp) -> Self {
+        Self {
+            name: &app.name,
+            version: &app.version,
+            linkage: &app.linkage,
+            programs: app.binaries.iter().map(String::as_str).collect(),
+            link_sets: app.link_sets.iter().collect(),
+        }
+    }
+
+    fn planned((sketch, app): (&'a Sketch, &'a PlannedApp)) -> Self {
+        let programs = app.programs.iter();
+        Self {
+            name: &sketch.name,
+            version: &app.version,
+            linkage: &sketch.linkage,
+            programs: programs.clone().map(|one| one.name.as_str()).collect(),
+            link_sets: programs.map(|one| &one.link_set).collect(),
+        }
+    }
+
+    /// Whether an app of the same version is linked from the same.
+    fn is_as(&self, other: &Self) -> bool {
+        self.link_sets == other.link_sets && self.linkage == other.linkage
+    }
+}
+
+/// What comes and what goes, as lines.
+fn difference(old: &[App<'_>], new: &[App<'_>]) -> (Vec<String>, Vec<String>) {
+    let installed = new.iter().filter_map(|app| {
+        let App { name, version, .. } = app;
+        let programs = app.programs.join(", ");
+        match old.iter().find(|earlier| earlier.name == *name) {
+            Some(earlier) if earlier.version == *version => {
+                (!app.is_as(earlier)).then(|| format!("{name} {version} anew ({programs})"))
+            }
+            Some(earlier) => Some(format!(
+                "{name} {version} in place of {} ({programs})",
+                earlier.version
+            )),
+            None => Some(format!("{name} {version} ({programs})")),
+        }
+    });
+    let removed = old
+        .iter()
+        .filter(|earlier| !new.iter().any(|app| app.name == earlier.name))
+        .map(|app| format!("{} {}", app.name, app.version));
+    (installed.collect(), removed.collect())
+}
