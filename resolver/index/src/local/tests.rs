@@ -496,7 +496,7 @@ fn a_repository_from_elsewhere_names_nothing_of_this_machine() {
     let rev = "0".repeat(40);
     let fetched = |address: &str| {
         let place = crate::testing::sha256(address.as_bytes());
-        format!("home/downloads/git/{}-{rev}", &place[..16])
+        format!("home/downloads/commits/{}-{rev}", &place[..16])
     };
     let address = "https://example.test/app";
     let app = fetched(address);
