@@ -7,10 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use goblin::archive::MAGIC;
+use object::archive::MAGIC;
 
-use crate::archive::members;
-use crate::object::{ObjectError, objects};
+use crate::objects::{ObjectError, elf_kind, members, objects};
 
 /// A symbol that may be renamed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +38,7 @@ pub(crate) fn rename(
                 defined: symbol.defined,
             };
             if let Some(name) = rule(named) {
-                names.insert(symbol.name_at, name);
+                names.insert(symbol.at, name);
             }
         }
         if !names.is_empty() {
@@ -49,12 +48,15 @@ pub(crate) fn rename(
     if changed.is_empty() {
         return Ok(None);
     }
-    if !file.starts_with(MAGIC) {
+    if !file.starts_with(&MAGIC) {
         return Ok(changed.into_values().next());
     }
     let members = members(file)?.into_iter().map(|member| {
         let bytes = changed.remove(&member.start);
-        (member.name, bytes.unwrap_or_else(|| member.bytes.to_vec()))
+        (
+            member.name,
+            bytes.unwrap_or_else(|| member.content.to_vec()),
+        )
     });
     archive(&members.collect::<Vec<_>>()).map(Some)
 }
@@ -74,8 +76,8 @@ fn archive(members: &[(String, Vec<u8>)]) -> Result<Vec<u8>, ObjectError> {
     }
     let mut index = Vec::new();
     for (number, (_, bytes)) in members.iter().enumerate() {
-        if bytes.starts_with(goblin::elf::header::ELFMAG) {
-            for object in objects(bytes)? {
+        if elf_kind(bytes).is_some() {
+            for object in objects(&bytes[..])? {
                 let symbols = object
                     .symbols()?
                     .into_iter()
@@ -130,13 +132,17 @@ fn padded(length: usize) -> usize {
 fn big(number: usize) -> Result<[u8; 4], ObjectError> {
     u32::try_from(number)
         .map(u32::to_be_bytes)
-        .map_err(|_| ObjectError::TooLong)
+        .map_err(|_| ObjectError::TooLong {
+            name: String::new(),
+        })
 }
 
 #[cfg(test)]
 mod tests {
+    use object::read::archive::ArchiveFile;
+
     use super::*;
-    use crate::object::tests::{archive as plain_archive, object};
+    use crate::objects::tests::{archive as plain_archive, object};
 
     fn symbols(file: &[u8]) -> Vec<(String, bool)> {
         let objects = objects(file).unwrap();
@@ -169,7 +175,7 @@ mod tests {
         ])
         .unwrap();
         let renamed = rename(&file, versioned).unwrap().unwrap();
-        let names: Vec<_> = members(&renamed)
+        let names: Vec<_> = members(&renamed[..])
             .unwrap()
             .into_iter()
             .map(|member| member.name)
@@ -177,8 +183,11 @@ mod tests {
         assert_eq!(names, ["lib.rmeta", long, "b.o"]);
         let expected = [("one@NODE", false), ("one", true)];
         assert_eq!(symbols(&renamed), expected.map(|(n, d)| (n.to_owned(), d)));
-        let index = goblin::archive::Archive::parse(&renamed).unwrap();
-        assert_eq!(index.member_of_symbol("one"), Some("b.o"));
+        let index = ArchiveFile::parse(&renamed[..]).unwrap();
+        let mut symbols = index.symbols().unwrap().unwrap();
+        let (symbol, none) = (symbols.next().unwrap().unwrap(), symbols.next());
+        assert!(symbol.name() == b"one" && none.is_none());
+        assert_eq!(index.member(symbol.offset()).unwrap().name(), b"b.o");
     }
 
     #[test]

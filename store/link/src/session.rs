@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use object::read::ReadCache;
 use orlop_store::derivation::Isolation;
 use orlop_store::{Activity, ActivityKind, Digest, Event, Job, Scratch, StorePath};
 use rayon::ThreadPool;
@@ -15,8 +16,7 @@ use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use crate::Context;
 use crate::error::LinkError;
 use crate::members::Place;
-use crate::object::ObjectError;
-use crate::tables;
+use crate::objects::ObjectError;
 use crate::tools::DRIVER;
 
 /// How many of the last lines of a failed link are shown.
@@ -77,9 +77,10 @@ impl<'a> Session<'a> {
         Ok(fs_err::read(self.real(place)?)?)
     }
 
-    /// Reads of an archive or object of the store what tells its symbols.
-    pub(crate) fn read_tables(&self, place: &Place) -> Result<Vec<u8>, LinkError> {
-        Ok(tables::read(fs_err::File::open(self.real(place)?)?.file())?)
+    /// Opens a file of the store of which parts are to be read. If they cannot be, it does not say
+    /// why, as [`read`](Self::read) would.
+    pub(crate) fn open(&self, place: &Place) -> Result<ReadCache<fs_err::File>, LinkError> {
+        Ok(ReadCache::new(fs_err::File::open(self.real(place)?)?))
     }
 
     fn real(&self, place: &Place) -> Result<Utf8PathBuf, LinkError> {
