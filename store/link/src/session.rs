@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::{Utf8Path, Utf8PathBuf};
 use object::read::ReadCache;
 use orlop_store::derivation::Isolation;
+use orlop_store::said::last_lines;
 use orlop_store::{Activity, ActivityKind, Digest, Event, Job, Scratch, StorePath};
 use rayon::ThreadPool;
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
@@ -148,14 +149,10 @@ impl<'a> Session<'a> {
         if finished.status.success() {
             return self.take_over(name, &own.folder().join(MADE), output);
         }
-        let text = fs_err::read(&log).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        let lines: Vec<_> = text.lines().collect();
-        let output = lines[lines.len().saturating_sub(LINES)..].join("\n");
         Err(LinkError::Linker {
             name: name.to_owned(),
             status: finished.status,
-            output,
+            output: last_lines(&log, 0, LINES).join("\n"),
         })
     }
 
