@@ -11,6 +11,7 @@
 //! | [`elf`] | reads programs and libraries: [`elf::Object`] |
 //! | `load` | which files are loaded, in which order |
 //! | `bind` | which definition each reference binds to, and which it should |
+//! | `glibc` | which libraries are glibc's own: [`is_glibc`] |
 //! | `report` | [`Proof`] and [`Refusal`] |
 //!
 //! The rules are those of glibc on 64-bit machines (its `elf/dl-load.c`, `dl-version.c` and
@@ -25,12 +26,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 mod bind;
 pub mod elf;
+mod glibc;
 mod load;
 mod report;
 #[cfg(test)]
 mod tests;
 
-pub use load::is_glibc;
+pub use glibc::{is_glibc, is_loader};
 pub use report::{
     BoundSymbol, Chain, Proof, ProvedObject, Provider, Refusal, RefusedBinding, RepeatedName,
 };

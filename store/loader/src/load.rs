@@ -16,6 +16,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::Search;
 use crate::elf::{self, Machine, Object, ObjectKind, ReadError, Source};
+use crate::glibc::is_glibc;
 use crate::report::{Chain, Refusal};
 
 /// The position of a file in [`Process::objects`].
@@ -491,27 +492,6 @@ fn token(text: &str) -> (&str, &str) {
         .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
         .unwrap_or(text.len());
     text.split_at(end)
-}
-
-/// Tells whether a library belongs to glibc, by its name.
-pub fn is_glibc(name: &str) -> bool {
-    let Some((stem, _)) = name.split_once(".so") else {
-        return false;
-    };
-    let family = [
-        "libc",
-        "libm",
-        "libpthread",
-        "libdl",
-        "librt",
-        "libutil",
-        "libresolv",
-        "libnsl",
-        "libanl",
-        "libBrokenLocale",
-        "libmvec",
-    ];
-    family.contains(&stem) || stem.starts_with("ld-linux") || stem.starts_with("libnss_")
 }
 
 /// Tells whether glibc would refuse an object, or, before 2.36, not relocate it at all.
