@@ -17,8 +17,8 @@
 //! The rules are those of glibc on 64-bit machines (its `elf/dl-load.c`, `dl-version.c` and
 //! `dl-lookup.c`), held against what glibc itself reports. glibc's own libraries are one unit: what
 //! they bind among themselves is their business. Of `dlopen` one call is modelled, by the program
-//! itself ([`prove_plugin`]). Not modelled: more of them, and the environment of the user (`LD_PRELOAD`, `LD_LIBRARY_PATH`). What else is not modelled is refused, never assumed
-//! harmless.
+//! itself ([`prove_plugin`]). Not modelled: more of them, and the environment of the user
+//! (`LD_PRELOAD`, `LD_LIBRARY_PATH`). What else is not modelled is refused, never assumed harmless.
 
 use std::collections::BTreeSet;
 

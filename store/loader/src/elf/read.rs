@@ -37,6 +37,9 @@ const NAMES: usize = 16;
 /// What may be read of a small table in any case.
 const SMALL_NAMES: usize = 1 << 20;
 
+/// Why a file is refused for its first bytes.
+const NOT_LOADED: &str = "glibc does not load files with such a header";
+
 // Tags that goblin does not name.
 const DT_RELR: u64 = 36;
 const DT_AUXILIARY: u64 = 0x7fff_fffd;
@@ -44,7 +47,7 @@ const DT_FILTER: u64 = 0x7fff_ffff;
 
 /// Returns the machine a file is for, none if it is not one this crate models.
 pub(super) fn machine(source: &Source<'_>) -> Parsed<Option<Machine>> {
-    Ok(machine_of(&header(source)?))
+    machine_of(&header(source)?)
 }
 
 fn header(source: &Source<'_>) -> Parsed<Header> {
@@ -56,30 +59,27 @@ fn header(source: &Source<'_>) -> Parsed<Header> {
     goblin::elf::Elf::parse_header(&bytes).map_err(because)
 }
 
-fn machine_of(header: &Header) -> Option<Machine> {
-    let layout = [
-        header.e_ident[header::EI_CLASS],
-        header.e_ident[header::EI_DATA],
-    ];
-    if layout != [header::ELFCLASS64, header::ELFDATA2LSB] {
-        return None;
+/// Asks as glibc does (`open_verify` in its `dl-load.c`): whether there are 64 bits, then what makes it
+/// stop if it is wrong, then for the machine. Of files for other machines some releases forgive more.
+fn machine_of(header: &Header) -> Parsed<Option<Machine>> {
+    if header.e_ident[header::EI_CLASS] != header::ELFCLASS64 {
+        return Ok(None);
     }
-    match header.e_machine {
+    let [order, version, system, rest @ ..] = &header.e_ident[header::EI_DATA..] else {
+        return Err(NOT_LOADED.into());
+    };
+    let current = *version == header::EV_CURRENT && header.e_version == u32::from(*version);
+    let known = matches!(*system, header::ELFOSABI_SYSV | header::ELFOSABI_GNU);
+    // The version of the system's conventions, of which linkers write no other, and what is unused.
+    let plain = rest.iter().all(|&byte| byte == 0);
+    if *order != header::ELFDATA2LSB || !current || !known || !plain {
+        return Err(NOT_LOADED.into());
+    }
+    Ok(match header.e_machine {
         header::EM_X86_64 => Some(Machine::X86_64),
         header::EM_AARCH64 => Some(Machine::Aarch64),
         _ => None,
-    }
-}
-
-/// What glibc looks at before it reads on: `open_verify` in its `dl-load.c`.
-fn is_loadable(header: &Header) -> bool {
-    let current = header.e_ident[header::EI_VERSION] == header::EV_CURRENT
-        && header.e_version == u32::from(header::EV_CURRENT);
-    let system = matches!(
-        header.e_ident[header::EI_OSABI],
-        header::ELFOSABI_SYSV | header::ELFOSABI_GNU
-    );
-    current && system && usize::from(header.e_phentsize) == SIZEOF_PHDR
+    })
 }
 
 /// Reads everything the loader would.
@@ -124,6 +124,7 @@ pub(super) fn object(path: &Utf8Path, source: &Source<'_>) -> Parsed<Object> {
         versioned: versions.numbers.is_some(),
         defined_versions: versions.defined,
         needed_versions: versions.needed,
+        openable: flags(dynamic::DT_FLAGS_1) & dynamic::DF_1_NOOPEN == 0,
         unmodelled: file.unmodelled(),
         symbols,
         relocated,
@@ -152,11 +153,11 @@ pub(super) struct File<'a, 'b> {
 impl<'a, 'b> File<'a, 'b> {
     fn new(source: &'b Source<'a>) -> Parsed<Self> {
         let header = header(source)?;
-        let Some(machine) = machine_of(&header) else {
+        let Some(machine) = machine_of(&header)? else {
             return Err("it is not for 64-bit x86 or ARM".into());
         };
-        if !is_loadable(&header) {
-            return Err("glibc does not load files with such a header".into());
+        if usize::from(header.e_phentsize) != SIZEOF_PHDR {
+            return Err(NOT_LOADED.into());
         }
         if !matches!(header.e_type, header::ET_DYN | header::ET_EXEC) {
             return Err("it is neither a program nor a shared library".into());

@@ -226,6 +226,56 @@ fn headers_that_glibc_refuses() {
     }
 }
 
+/// Only a file for another machine is passed over: with another one glibc stops, though there is a
+/// good one further on.
+#[test]
+fn what_glibc_refuses_ends_the_search() {
+    let lab = Lab::new();
+    let source = "int foo(void) { return 1; }";
+    lab.write("first/here", "");
+    let first = lab.library("first/libfoo.so", source, &["-Wl,-soname,libfoo.so"]);
+    lab.library("libfoo.so", source, &[]);
+    let program = "int foo(void); int main(void) { return foo() - 1; }";
+    let path = "-Wl,--disable-new-dtags,-rpath,$ORIGIN/first:$ORIGIN";
+    lab.compile("program", program, &[path], &["libfoo.so"]);
+    lab.prove("program").unwrap();
+    let whole = fs_err::read(&first).unwrap();
+    let damaged = |changes: &[(usize, u8)]| {
+        let mut bytes = whole.clone();
+        for (place, value) in changes {
+            bytes[*place] = *value;
+        }
+        fs_err::write(&first, bytes).unwrap();
+    };
+    // For 32 bits, for ARM, for another machine.
+    for changes in [&[(4, 1)][..], &[(18, 183)], &[(18, 8)]] {
+        damaged(changes);
+        lab.run("program");
+        let proof = lab.prove("program").unwrap();
+        assert_eq!(
+            proof.objects[1].path,
+            lab.path("libfoo.so").canonicalize_utf8().unwrap()
+        );
+    }
+    // The byte order, the version, the system, the version of its conventions, what is unused, and
+    // the version once more, even for ARM.
+    for changes in [
+        &[(5, 2)][..],
+        &[(6, 2)],
+        &[(7, 9)],
+        &[(8, 9)],
+        &[(15, 1)],
+        &[(20, 2)],
+        &[(20, 2), (18, 183)],
+    ] {
+        damaged(changes);
+        let says = lab.fail("program");
+        assert!(says.contains("libfoo.so: "), "{changes:?}: {says}");
+        let refusal = lab.prove("program").unwrap_err().to_string();
+        assert!(refusal.contains("header"), "{changes:?}: {refusal}");
+    }
+}
+
 /// Names may overlap, so that a small file has more of them than fits into memory.
 #[test]
 fn overlapping_names_are_bounded() {

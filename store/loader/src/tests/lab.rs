@@ -85,6 +85,13 @@ impl Lab {
             .to_owned()
     }
 
+    /// Runs a program and returns what it prints, however it ends.
+    pub(super) fn output(&self, program: &str, arguments: &[&str]) -> String {
+        let mut command = command(self.path(program).as_str());
+        let output = command.args(arguments).env_clear().output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// Runs a program that cannot start and returns what the loader says.
     pub(super) fn fail(&self, program: &str) -> String {
         let output = command(self.path(program).as_str())
