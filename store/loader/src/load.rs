@@ -306,8 +306,7 @@ impl<'a> Loader<'a> {
         if let Some(reason) = object.unmodelled {
             return Err(unsupported(&object.path, reason));
         }
-        if self.running && !object.openable {
-            let reason = "it may not be loaded by a program that runs already (DF_1_NOOPEN)";
+        if let Some(reason) = object.unopenable.filter(|_| self.running) {
             return Err(unsupported(&object.path, reason));
         }
         let origin = object

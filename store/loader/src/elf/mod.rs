@@ -54,8 +54,8 @@ pub struct Object {
     pub defined_versions: Option<BTreeSet<String>>,
     /// The versions it needs of other files.
     pub needed_versions: Vec<NeededVersion>,
-    /// Whether it may be loaded by a program that runs already (no `DF_1_NOOPEN`).
-    pub openable: bool,
+    /// Why a program that runs already cannot load it.
+    pub unopenable: Option<&'static str>,
     /// A feature this crate does not model, which forbids a proof.
     pub unmodelled: Option<&'static str>,
     symbols: Vec<Symbol>,

@@ -28,6 +28,10 @@ pub(super) const LAYOUT: Ctx = Ctx {
     container: Container::Big,
     le: Endian::Little,
 };
+/// Bytes of a page of memory, where they are smallest.
+const SMALLEST_PAGE: u64 = 4096;
+/// Bytes of an entry of a table of relocations.
+const RELOCATION: u64 = 24;
 /// Bytes of an entry of the symbol table.
 const SYMBOL_SIZE: usize = 24;
 
@@ -124,7 +128,8 @@ pub(super) fn object(path: &Utf8Path, source: &Source<'_>) -> Parsed<Object> {
         versioned: versions.numbers.is_some(),
         defined_versions: versions.defined,
         needed_versions: versions.needed,
-        openable: flags(dynamic::DT_FLAGS_1) & dynamic::DF_1_NOOPEN == 0,
+        unopenable: (flags(dynamic::DT_FLAGS_1) & dynamic::DF_1_NOOPEN != 0)
+            .then_some("it may not be loaded by a program that runs already (DF_1_NOOPEN)"),
         unmodelled: file.unmodelled(),
         symbols,
         relocated,
@@ -261,6 +266,10 @@ impl<'a, 'b> File<'a, 'b> {
                 "it is a filter for another library (DT_AUXILIARY)",
             ),
             (
+                dynamic::DT_REL,
+                "it has relocations that glibc passes over on its machine (DT_REL)",
+            ),
+            (
                 dynamic::DT_AUDIT,
                 "it asks for auditing libraries (DT_AUDIT)",
             ),
@@ -279,35 +288,52 @@ impl<'a, 'b> File<'a, 'b> {
 
     /// Returns the symbols used by relocations, in the order of their first use.
     fn relocated(&self) -> Parsed<Vec<(u32, ReferenceKind)>> {
-        let calls_have_addends = self
-            .tags
-            .get(&dynamic::DT_PLTREL)
-            .is_none_or(|&kind| kind == dynamic::DT_RELA);
+        let is_not = |tag, value| self.tags.get(&tag).is_some_and(|&found| found != value);
+        if is_not(dynamic::DT_PLTREL, dynamic::DT_RELA) || is_not(dynamic::DT_RELAENT, RELOCATION) {
+            return Err("its relocations are not of the kind for its machine".into());
+        }
         let tables = [
-            (dynamic::DT_RELA, dynamic::DT_RELASZ, true),
-            (dynamic::DT_REL, dynamic::DT_RELSZ, false),
-            (dynamic::DT_JMPREL, dynamic::DT_PLTRELSZ, calls_have_addends),
+            (dynamic::DT_RELA, dynamic::DT_RELASZ),
+            (dynamic::DT_JMPREL, dynamic::DT_PLTRELSZ),
         ];
         let mut seen = BTreeSet::new();
         let mut relocated = Vec::new();
-        for (table, size, addends) in tables {
+        for (table, size) in tables {
             let Some(&address) = self.tags.get(&table) else {
                 continue;
             };
             let bytes = self.slice(address, self.size(size)?, "table of relocations")?;
-            let table = RelocSection::parse(&bytes, 0, bytes.len(), addends, LAYOUT);
-            for relocation in &table.map_err(because)? {
+            let list = RelocSection::parse(&bytes, 0, bytes.len(), true, LAYOUT);
+            let list = list.map_err(because)?;
+            if table == dynamic::DT_RELA {
+                self.check_relative(&list)?;
+            }
+            for relocation in &list {
+                let kind = reference_kind(self.machine, relocation.r_type)?;
                 if relocation.r_sym == 0 || relocation.r_type == reloc::R_X86_64_NONE {
                     continue;
                 }
                 let index = u32::try_from(relocation.r_sym).map_err(because)?;
-                let used = (index, reference_kind(self.machine, relocation.r_type));
+                let used = (index, kind);
                 if seen.insert(used) {
                     relocated.push(used);
                 }
             }
         }
         Ok(relocated)
+    }
+
+    /// glibc looks up no symbol for as many relocations as are said to be relative.
+    fn check_relative(&self, list: &RelocSection<'_>) -> Parsed<()> {
+        let relative = match self.machine {
+            Machine::X86_64 => reloc::R_X86_64_RELATIVE,
+            Machine::Aarch64 => reloc::R_AARCH64_RELATIVE,
+        };
+        let mut first = list.iter().take(self.size(dynamic::DT_RELACOUNT)?);
+        if first.any(|relocation| relocation.r_type != relative) {
+            return Err("of its relocations fewer are relative than it says".into());
+        }
+        Ok(())
     }
 
     fn symbols(&self, count: usize, hash: &Hash, versions: &Versions<'_>) -> Parsed<Vec<Symbol>> {
@@ -348,7 +374,19 @@ fn segments(source: &Source<'_>, header: &Header) -> Parsed<Vec<ProgramHeader>> 
     let count = usize::from(header.e_phnum);
     let bytes = source.read(header.e_phoff, count * SIZEOF_PHDR)?;
     let bytes = bytes.ok_or("the descriptions of its segments lie outside the file")?;
-    ProgramHeader::parse(&bytes, 0, count, LAYOUT).map_err(because)
+    let segments = ProgramHeader::parse(&bytes, 0, count, LAYOUT).map_err(because)?;
+    let mut loaded = segments.iter().filter(|s| s.p_type == PT_LOAD);
+    if loaded.all(fits_pages) {
+        return Ok(segments);
+    }
+    Err("a segment of it does not fit pages of memory".into())
+}
+
+/// Whether a segment can be mapped: glibc stops at others.
+fn fits_pages(segment: &ProgramHeader) -> bool {
+    let apart = segment.p_vaddr.wrapping_sub(segment.p_offset);
+    let align = segment.p_align;
+    align.is_multiple_of(SMALLEST_PAGE) && apart & align.wrapping_sub(1) == 0
 }
 
 /// Reads the dynamic section; an object that needs no loader has none.
@@ -380,8 +418,9 @@ fn place(segments: &[ProgramHeader], address: u64) -> Option<(u64, u64)> {
     Some((start, end))
 }
 
-fn reference_kind(machine: Machine, relocation: u32) -> ReferenceKind {
-    match (machine, relocation) {
+/// Returns how a relocation uses its symbol; glibc stops at one that it does not know.
+fn reference_kind(machine: Machine, relocation: u32) -> Parsed<ReferenceKind> {
+    Ok(match (machine, relocation) {
         (Machine::X86_64, reloc::R_X86_64_COPY) | (Machine::Aarch64, reloc::R_AARCH64_COPY) => {
             ReferenceKind::Copy
         }
@@ -401,8 +440,29 @@ fn reference_kind(machine: Machine, relocation: u32) -> ReferenceKind {
             | reloc::R_AARCH64_TLS_TPREL
             | reloc::R_AARCH64_TLSDESC,
         ) => ReferenceKind::Call,
-        _ => ReferenceKind::Address,
-    }
+        (
+            Machine::X86_64,
+            reloc::R_X86_64_NONE
+            | reloc::R_X86_64_64
+            | reloc::R_X86_64_PC32
+            | reloc::R_X86_64_GLOB_DAT
+            | reloc::R_X86_64_RELATIVE
+            | reloc::R_X86_64_32
+            | reloc::R_X86_64_SIZE32
+            | reloc::R_X86_64_SIZE64
+            | reloc::R_X86_64_IRELATIVE
+            | reloc::R_X86_64_RELATIVE64,
+        )
+        | (
+            Machine::Aarch64,
+            reloc::R_AARCH64_NONE
+            | reloc::R_AARCH64_ABS64
+            | reloc::R_AARCH64_GLOB_DAT
+            | reloc::R_AARCH64_RELATIVE
+            | reloc::R_AARCH64_IRELATIVE,
+        ) => ReferenceKind::Address,
+        _ => return Err(format!("it has the unknown relocation {relocation}").into()),
+    })
 }
 
 /// Tells whether an entry stands for something: glibc's `check_match`.

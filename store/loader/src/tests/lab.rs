@@ -102,6 +102,20 @@ impl Lab {
         String::from_utf8(output.stderr).unwrap()
     }
 
+    /// Has a program loaded and all its references bound, without running it; returns what the
+    /// loader says.
+    pub(super) fn bind(&self, program: &str) -> String {
+        let output = command(self.path(program).as_str())
+            .env_clear()
+            .env("LD_TRACE_LOADED_OBJECTS", "1")
+            .env("LD_WARN", "1")
+            .env("LD_BIND_NOW", "1")
+            .output()
+            .unwrap();
+        let says = [output.stdout, output.stderr].concat();
+        String::from_utf8_lossy(&says).into_owned()
+    }
+
     pub(super) fn prove(&self, program: &str) -> Result<Proof, Refusal> {
         prove(&self.path(program), &Search::default())
     }
