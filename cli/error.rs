@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::error::Error as StdError;
-use std::io;
+use std::{fmt, io};
 
 use miette::Diagnostic;
 use orlop_build::BuildError;
 use orlop_build::compiler::ImportError;
+use orlop_build::error::FailedBuild;
 use orlop_build::sandbox::SandboxRefused;
 use orlop_export::ExportError;
 use orlop_index::{DownloadError, LocalError, OpenError, Reason, SourceError};
@@ -16,7 +17,7 @@ use orlop_loader::Refusal;
 use orlop_plan::{MissingTool, PlanError};
 use orlop_recipes::{FeatureName, RecipeError};
 use orlop_resolver::{IndexError, LockError, ResolveError};
-use orlop_store::{FetchError, StoreError};
+use orlop_store::{FetchError, StoreError, said};
 
 /// The hint for a full disk.
 const WAY_TO_ROOM: &str = "make room on the disk; what no app needs goes with `orlop gc`";
@@ -176,12 +177,31 @@ fn causes<'a>(
 }
 
 fn lacks_room(cause: &(dyn StdError + 'static)) -> bool {
+    if let Some(WithLastLines(failed)) = cause.downcast_ref() {
+        return failed.lacks_room();
+    }
+    if let Some(LinkError::Linker { output, .. }) = cause.downcast_ref() {
+        return said::lacks_room(output);
+    }
     cause.downcast_ref().is_some_and(|error: &io::Error| {
         matches!(
             error.kind(),
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
         )
     })
+}
+
+/// A build that failed, with the end of what it said.
+#[derive(Debug)]
+struct WithLastLines(Box<FailedBuild>);
+
+impl StdError for WithLastLines {}
+
+impl fmt::Display for WithLastLines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = format!("{}\n{}", self.0, self.0.last_lines.join("\n"));
+        f.write_str(text.trim_end())
+    }
 }
 
 /// The class of a failed transfer: whatever wraps it, a checksum that differs and a forbidden
@@ -329,26 +349,21 @@ fn tool_hints(missing: &[MissingTool]) -> Vec<String> {
 
 impl From<BuildError> for CommandError {
     fn from(error: BuildError) -> Self {
-        match &error {
+        let kind = match error {
             BuildError::Failed(failed) => {
-                let hint = format!("the whole log: {}", failed.log);
-                let last = failed.last_lines.join("\n");
-                let text = format!("{error}\n{last}");
-                let kept = failed
-                    .kept
-                    .iter()
-                    .map(|kept| format!("what it left: {kept}"));
-                let room = failed.lacks_room().then(|| WAY_TO_ROOM.to_owned());
-                Self::new(Kind::Build, text.trim_end().to_owned())
-                    .hint(hint)
-                    .hints(kept)
-                    .hints(room)
+                let log = format!("the whole log: {}", failed.log);
+                let kept = failed.kept.as_ref();
+                let kept = kept.map(|kept| format!("what it left: {kept}"));
+                return Self::new(Kind::Build, WithLastLines(failed))
+                    .hint(log)
+                    .hints(kept);
             }
             // The outer error is transparent: asked for its causes, it leaves itself out.
-            BuildError::Fetch(source) => Self::new(transfer_kind(source), error),
-            BuildError::Unpack { .. } => Self::new(Kind::Untrusted, error),
-            _ => Self::new(Kind::Failed, error),
-        }
+            BuildError::Fetch(ref source) => transfer_kind(source),
+            BuildError::Unpack { .. } => Kind::Untrusted,
+            _ => Kind::Failed,
+        };
+        Self::new(kind, error)
     }
 }
 
@@ -418,5 +433,45 @@ impl From<OpenError> for CommandError {
 impl From<SourceError> for CommandError {
     fn from(error: SourceError) -> Self {
         Self::new(Kind::Usage, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use orlop_store::ExitStatus;
+
+    use super::*;
+
+    #[test]
+    fn whatever_needed_room_the_way_to_it_is_said() {
+        let said = "ld: final link failed: No space left on device";
+        let failed = FailedBuild {
+            name: "kit 1.0.0".to_owned(),
+            path: "0grmxvaglv5hl3651kxjs9jjchb247c1-kit-1.0.0"
+                .parse()
+                .unwrap(),
+            end: "rustc failed".to_owned(),
+            log: "/log".into(),
+            kept: None,
+            last_lines: vec![said.to_owned()],
+        };
+        let linker = LinkError::Linker {
+            name: "kit".to_owned(),
+            status: ExitStatus::Code(1),
+            output: said.to_owned(),
+        };
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        for error in [
+            CommandError::from(BuildError::Failed(Box::new(failed))),
+            CommandError::from(linker),
+            CommandError::from(LinkError::from(full)),
+        ] {
+            let error = error.with_way_to_room();
+            let hints = error.hint_lines();
+            assert_eq!(hints.iter().filter(|hint| *hint == WAY_TO_ROOM).count(), 1);
+        }
+        let other = LinkError::from(io::Error::from(io::ErrorKind::NotFound));
+        let error = CommandError::from(other).with_way_to_room();
+        assert_eq!(error.hint_lines(), [] as [&str; 0]);
     }
 }

@@ -23,7 +23,11 @@ const IMPORTS: [(&str, &str, &[&str]); 10] = [
     ("store", "orlop-store", &[]),
     ("store/loader", "orlop-loader", &["orlop-store"]),
     ("store/link", "orlop-link", &["orlop-store", "orlop-loader"]),
-    ("store/build", "orlop-build", &["orlop-store"]),
+    (
+        "store/build",
+        "orlop-build",
+        &["orlop-store", "orlop-loader"],
+    ),
     ("store/export", "orlop-export", &["orlop-loader"]),
     (
         ".",

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orlop_resolver::Lock;
 use orlop_store::{Generation, Profile, Store, StorePath};
 use serde::Serialize;
 
@@ -153,8 +152,7 @@ fn apps(generation: &Generation) -> BTreeMap<String, String> {
 
 /// The crates of all apps: by name, every version with its features.
 fn packages(generation: &Generation) -> Result<BTreeMap<String, String>, CommandError> {
-    let path = generation.folder().join("lock.toml");
-    let lock = Lock::parse(path.as_str(), &generation.lock()?)?;
+    let lock = super::locked(generation)?;
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for app in &generation.apps {
         for variant in lock

@@ -16,9 +16,7 @@ use crate::error::{CommandError, Kind};
 /// The lock of the current generation.
 fn lock(context: &Context) -> Result<Lock, CommandError> {
     let (_store, profile) = context.read_profile()?;
-    let generation = super::current(&profile)?;
-    let path = generation.folder().join("lock.toml");
-    Ok(Lock::parse(path.as_str(), &generation.lock()?)?)
+    super::locked(&super::current(&profile)?)
 }
 
 /// One use of the crate, as data.

@@ -28,6 +28,7 @@ mod versions;
 use camino::Utf8PathBuf;
 use clap::CommandFactory as _;
 use orlop_recipes::PackageName;
+use orlop_resolver::Lock;
 use orlop_store::{Generation, GenerationApp, Profile, Store};
 
 use crate::args::{Arguments, Command};
@@ -88,6 +89,12 @@ fn current(profile: &Profile) -> Result<Generation, CommandError> {
         CommandError::failed(format!("the profile `{}` has no apps yet", profile.name()))
             .hint("install one: `orlop install ripgrep`")
     })
+}
+
+/// The lock that a generation was made from.
+fn locked(generation: &Generation) -> Result<Lock, CommandError> {
+    let path = generation.folder().join("lock.toml");
+    Ok(Lock::parse(path.as_str(), &generation.lock()?)?)
 }
 
 /// An installed app, by its name or that of one of its programs.

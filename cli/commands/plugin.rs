@@ -164,8 +164,7 @@ impl Host {
             ));
         }
         let compiler = toolchain::compiler(context, store, progress, Some(&installed.compiler))?;
-        let file = generation.folder().join("lock.toml");
-        let lock = Lock::parse(file.as_str(), &generation.lock()?)?;
+        let lock = super::locked(generation)?;
         let mut kept = generation.keep.iter();
         let partition = kept.find(|path| orlop_link::is_partition(path));
         let partition = partition.cloned().ok_or_else(|| {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use orlop_recipes::{AppRecipe, Manifest, PackageName};
-use orlop_resolver::{DependencyKind, Lock, LockedApp};
+use orlop_resolver::{DependencyKind, LockedApp};
 use orlop_store::{Generation, GenerationApp, Libraries, Store, StorePath};
 use serde::Serialize;
 
@@ -203,8 +203,7 @@ pub(super) fn tree(context: &Context, arguments: &AppArgument) -> Result<(), Com
     let (_store, profile) = context.read_profile()?;
     let generation = super::current(&profile)?;
     let app = super::installed(&generation, &arguments.app)?;
-    let path = generation.folder().join("lock.toml");
-    let lock = Lock::parse(path.as_str(), &generation.lock()?)?;
+    let lock = super::locked(&generation)?;
     let Some(locked) = lock.app_by_name(&app.name) else {
         return Err(CommandError::failed(format!(
             "the lock file has nothing on `{}`",

@@ -244,8 +244,7 @@ struct Behind {
 pub(super) fn outdated(context: &Context) -> Result<(), CommandError> {
     let (_store, profile) = super::open(context)?;
     let generation = super::current(&profile)?;
-    let path = generation.folder().join("lock.toml");
-    let lock = Lock::parse(path.as_str(), &generation.lock()?)?;
+    let lock = super::locked(&generation)?;
     let path = profile.manifest_path();
     let manifest = Manifest::parse(path.as_str(), &generation.manifest()?)?;
     let recipes = request::recipes(context, &manifest)?;

@@ -179,6 +179,17 @@ pub struct JobView {
 }
 
 impl JobView {
+    /// Where they are in a full sandbox.
+    pub fn full() -> Self {
+        Self {
+            store: SANDBOX_STORE.into(),
+            recorder: SANDBOX_RECORDER.into(),
+            cargo: SANDBOX_CARGO.into(),
+            linkers: SANDBOX_LINKERS.into(),
+            build: Some(SANDBOX_BUILD.into()),
+        }
+    }
+
     /// Returns where a job sees an object.
     pub fn object(&self, path: &StorePath) -> Utf8PathBuf {
         self.store.join(path.to_string())

@@ -8,6 +8,7 @@
 //! | [`plan`] | [`Plan`]: present, fetch, build |
 //! | [`compiler`] | [`Compiler`]: an imported compiler |
 //! | [`job`] | [`Job`], [`Runner`]: a process shut off from the machine |
+//! | [`said`] | the end of what such a process has said |
 //! | [`fetch`] | [`Fetcher`]: who brings archives |
 //! | [`event`] | [`Event`], [`Reporter`]: what happens meanwhile |
 //! | [`store`] | [`Store`]: objects under a home folder; start here |
@@ -55,6 +56,7 @@ pub mod question;
 mod reference;
 mod restore;
 mod root;
+pub mod said;
 pub mod share;
 pub mod staging;
 pub mod store;

@@ -21,11 +21,12 @@
 use std::collections::BTreeMap;
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+use orlop_loader::is_glibc;
 use orlop_store::{Compiler, ImportedCompiler, Reporter, Store, StorePath};
 
 pub use crate::imported::ImportError;
 use crate::imported::{Asked, Origin, ask, reported};
-use crate::libraries::{Libraries, Loader, expand, is_c_library};
+use crate::libraries::{Libraries, Loader, expand};
 use crate::tree::Tree;
 
 /// The folder of roots that are compilers.
@@ -272,7 +273,7 @@ pub(crate) fn collect(
         .map(Utf8Path::to_owned)
         .chain([rustc.clone()])
         .collect();
-    let own = |name: &str| !is_c_library(name) && !C_TOOLS_LIBRARIES.contains(&name);
+    let own = |name: &str| !is_glibc(name) && !C_TOOLS_LIBRARIES.contains(&name);
     let libraries = loader.libraries(programs, &own);
     if let Some((library, program)) = libraries.missing.first_key_value() {
         return Err(ImportError::Library {

@@ -2,7 +2,7 @@
 
 use camino::Utf8PathBuf;
 use orlop_store::derivation::Isolation;
-use orlop_store::{FetchError, RunError, StoreError, StorePath};
+use orlop_store::{FetchError, RunError, StoreError, StorePath, said};
 
 use crate::unpack::UnpackError;
 
@@ -95,8 +95,6 @@ pub struct FailedBuild {
 impl FailedBuild {
     /// Whether it failed for want of room on the disk, by what it said at the end.
     pub fn lacks_room(&self) -> bool {
-        let said = ["No space left on device", "Disk quota exceeded"];
-        let mut lines = self.last_lines.iter();
-        lines.any(|line| said.iter().any(|words| line.contains(words)))
+        self.last_lines.iter().any(|line| said::lacks_room(line))
     }
 }

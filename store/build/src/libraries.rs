@@ -10,31 +10,6 @@ use camino::{Utf8Path, Utf8PathBuf};
 use goblin::elf::Elf;
 use goblin::elf::header::Header;
 
-/// The file names of the C library itself, which always comes with the C tools.
-const C_LIBRARY: [&str; 12] = [
-    "libBrokenLocale.so",
-    "libanl.so",
-    "libc.so",
-    "libdl.so",
-    "libm.so",
-    "libmvec.so",
-    "libnss_compat.so",
-    "libnss_files.so",
-    "libpthread.so",
-    "libresolv.so",
-    "librt.so",
-    "libutil.so",
-];
-
-/// Whether a library is part of the C library.
-pub(crate) fn is_c_library(name: &str) -> bool {
-    let starts = |stem: &str| {
-        name.strip_prefix(stem)
-            .is_some_and(|rest| rest.starts_with('.'))
-    };
-    name.starts_with("ld-linux") || C_LIBRARY.iter().any(|stem| starts(stem))
-}
-
 /// The machine's dynamic loader.
 #[derive(Debug)]
 pub(crate) struct Loader {
@@ -238,21 +213,6 @@ mod tests {
         assert!(!is_like("libm.a", "libm-*.a"));
         assert!(!is_like("ab", "ab*b"));
         assert!(is_like("crt1.o", "crt1.o"));
-    }
-
-    #[test]
-    fn c_library_is_known_by_name() {
-        for name in [
-            "libc.so.6",
-            "libm.so.6",
-            "ld-linux-x86-64.so.2",
-            "libpthread.so.0",
-        ] {
-            assert!(is_c_library(name), "{name}");
-        }
-        for name in ["libcrypt.so.1", "libz.so.1", "libcap.so.2", "libmd.so.0"] {
-            assert!(!is_c_library(name), "{name}");
-        }
     }
 
     #[test]

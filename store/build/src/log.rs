@@ -1,17 +1,16 @@
 //! One file per build: what was run, and what it said. [`known`] lists them.
 
 use std::cell::Cell;
-use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::time::SystemTime;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::{File, OpenOptions};
+use orlop_store::said::{last_lines, printable};
 use orlop_store::{Job, Store, StorePath};
 
 /// How many lines of a log an error carries.
 const LAST_LINES: usize = 40;
-/// How far back from its end a log is read for them.
-const LAST_BYTES: u64 = 64 * 1024;
 
 /// The log of a build that was begun, now or earlier.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,25 +106,9 @@ impl Log {
     }
 
     /// Returns the last lines of what the last command said, safe to print.
-    pub(crate) fn last_lines(&self) -> io::Result<Vec<String>> {
-        let mut file = File::open(&self.path)?;
-        let length = file.metadata()?.len();
-        let begin = length.saturating_sub(LAST_BYTES).max(self.said.get());
-        file.seek(SeekFrom::Start(begin))?;
-        let mut bytes = Vec::new();
-        file.take(LAST_BYTES).read_to_end(&mut bytes)?;
-        let text = String::from_utf8_lossy(&bytes);
-        let lines: Vec<_> = text.lines().collect();
-        let first = lines.len().saturating_sub(LAST_LINES);
-        Ok(lines[first..].iter().map(|line| printable(line)).collect())
+    pub(crate) fn last_lines(&self) -> Vec<String> {
+        last_lines(&self.path, self.said.get(), LAST_LINES)
     }
-}
-
-/// Takes out whatever could command a terminal.
-fn printable(line: &str) -> String {
-    line.chars()
-        .filter(|&letter| letter == '\t' || !letter.is_control())
-        .collect()
 }
 
 /// Returns a command as a line for a POSIX shell.
@@ -161,15 +144,15 @@ mod tests {
             log.append(format!("\u{1b}[31mred\tline {line}\n").as_bytes())
                 .unwrap();
         }
-        let lines = log.last_lines().unwrap();
+        let lines = log.last_lines();
         assert_eq!(lines.len(), LAST_LINES);
         assert_eq!(lines.last().unwrap(), "[31mred\tline 4999");
 
         let log = Log::start(path.clone(), "x 1.0.0", &object("x")).unwrap();
         log.command(&job()).unwrap();
-        assert_eq!(log.last_lines().unwrap(), [] as [&str; 0]);
+        assert_eq!(log.last_lines(), [] as [&str; 0]);
         log.append(b"broken").unwrap();
-        assert_eq!(log.last_lines().unwrap(), ["broken"]);
+        assert_eq!(log.last_lines(), ["broken"]);
         let text = fs_err::read_to_string(&path)
             .unwrap()
             .replace(&object("x").to_string(), "x");

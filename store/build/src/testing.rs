@@ -159,13 +159,7 @@ impl Runner for FakeRunner {
     }
 
     fn view(&self) -> JobView {
-        JobView {
-            store: "/orlop/store".into(),
-            recorder: "/orlop/bin/orlop-linker".into(),
-            cargo: "/orlop/bin/cargo".into(),
-            linkers: "/orlop/ld".into(),
-            build: Some("/orlop/build".into()),
-        }
+        JobView::full()
     }
 
     fn run(&self, job: &Job) -> Result<Finished, RunError> {

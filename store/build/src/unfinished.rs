@@ -13,14 +13,19 @@
 //! there as quickly, and a second copy would make objects bigger by a third.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Cursor};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use ar_archive_writer::{
+    ArchiveKind, DEFAULT_OBJECT_READER, NewArchiveMember, ObjectReader, write_archive_to_stream,
+};
 use camino::Utf8Path;
 use orlop_store::{Scratch, StorePath};
 
 /// The ending of libraries.
 const LIBRARY: &str = "rlib";
+/// Where rustc looks for metadata in a library.
+const MEMBER: &str = "lib.rmeta";
 
 /// The folders with metadata of libraries that are not in the store yet.
 #[derive(Debug, Default)]
@@ -40,7 +45,7 @@ impl Metadata {
         for entry in self.folder().read_dir_utf8()? {
             let entry = entry?;
             let library = folder.join(entry.file_name()).with_extension(LIBRARY);
-            fs_err::write(library, archive(&fs_err::read(entry.path())?))?;
+            fs_err::write(library, archive(&fs_err::read(entry.path())?)?)?;
         }
         Ok(())
     }
@@ -48,21 +53,18 @@ impl Metadata {
 
 /// Returns an archive with metadata as its one member. rustc itself wraps it into an object file
 /// there, for the sake of linkers, but reads what is no object file as it is.
-///
-/// Format: `ar(5)`, common to all systems: a signature, then for each member a line of 60 letters
-/// (name, time, owner, group, mode, length) and its bytes, to an even length.
-fn archive(metadata: &[u8]) -> Vec<u8> {
-    let (name, length) = ("lib.rmeta/", metadata.len());
-    let line = format!(
-        "{name:<16}{:<12}{:<6}{:<6}{:<8}{length:<10}`\n",
-        0, 0, 0, 644
-    );
-    let mut bytes = [b"!<arch>\n", line.as_bytes(), metadata].concat();
-    if !length.is_multiple_of(2) {
-        bytes.push(b'\n');
-    }
-    bytes
+fn archive(metadata: &[u8]) -> io::Result<Vec<u8>> {
+    let member = NewArchiveMember::new(metadata, &NO_OBJECT, MEMBER.to_owned());
+    let mut file = Cursor::new(Vec::new());
+    write_archive_to_stream(&mut file, &[member], ArchiveKind::Gnu, false, None)?;
+    Ok(file.into_inner())
 }
+
+/// Whatever metadata looks like, nobody is to look for symbols in it.
+static NO_OBJECT: ObjectReader = ObjectReader {
+    get_symbols: |_, _| Ok(false),
+    ..DEFAULT_OBJECT_READER
+};
 
 impl Unfinished {
     /// Offers the metadata of a library.
@@ -92,7 +94,7 @@ mod tests {
     #[test]
     fn an_archive_holds_the_metadata() {
         for metadata in ["rust metadata", "even"] {
-            let bytes = archive(metadata.as_bytes());
+            let bytes = archive(metadata.as_bytes()).unwrap();
             let archive = goblin::archive::Archive::parse(&bytes).unwrap();
             assert_eq!(archive.members(), ["lib.rmeta"]);
             let member = archive.extract("lib.rmeta", &bytes).unwrap();

@@ -403,18 +403,13 @@ impl<'a> Workplace<'a> {
             Ok(kept) => kept,
             Err(error) => return error,
         };
-        // The log may be what is broken; the failure itself is still worth telling.
-        let last_lines = self
-            .log
-            .last_lines()
-            .unwrap_or_else(|error| vec![format!("(the log cannot be read: {error})")]);
         BuildError::Failed(Box::new(FailedBuild {
             name: self.name.clone(),
             path: self.seen.path.clone(),
             end: end.to_owned(),
             log: self.log.path().to_owned(),
             kept,
-            last_lines,
+            last_lines: self.log.last_lines(),
         }))
     }
 

@@ -51,7 +51,8 @@ pub fn file_name(app: &App<'_>, laid: &Laid) -> Result<String, ExportError> {
     ))
 }
 
-/// Writes one member of an `ar` archive.
+/// Writes one member of an `ar` archive. What else here writes archives begins them with an index,
+/// but what says the version has to be first in a package.
 fn member(name: &str, content: &[u8], out: &mut impl Write) -> std::io::Result<()> {
     // Name, time, user, group, mode, size.
     let size = content.len();

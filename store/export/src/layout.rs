@@ -17,7 +17,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use orlop_loader::elf::{Machine, Object};
-use orlop_loader::{Proof, Search};
+use orlop_loader::{Proof, Search, is_loader};
 use walkdir::WalkDir;
 
 use crate::error::ExportError;
@@ -238,8 +238,9 @@ impl Laid {
         };
         search.system.insert(0, libraries);
         // The program names its loader by the path it will have: it cannot be another.
-        let is_loader = |library: &Library| library.name.starts_with("ld-linux");
-        self.proofs = prove(&self.root, &self.programs, &search, is_loader)?;
+        self.proofs = prove(&self.root, &self.programs, &search, |library| {
+            is_loader(&library.name)
+        })?;
         Ok(())
     }
 }

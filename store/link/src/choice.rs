@@ -16,7 +16,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use goblin::elf::header::ELFMAG;
+use object::elf::ELFMAG;
 use orlop_loader::elf::Object;
 use orlop_store::StorePath;
 
@@ -277,7 +277,7 @@ fn libraries(program: &Program<'_>, session: &Session<'_>) -> Result<Vec<Library
             let file = folder.join(format!("lib{name}.so"));
             let path = session.context.store.object(object).join(&file);
             // A linker script may go by the name, too.
-            if !path.is_file() || !fs_err::read(&path)?.starts_with(ELFMAG) {
+            if !path.is_file() || !fs_err::read(&path)?.starts_with(&ELFMAG) {
                 continue;
             }
             let library = Object::read(&path)?;

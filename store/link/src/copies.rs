@@ -9,7 +9,7 @@ use crate::error::LinkError;
 use crate::group::{Group, Shared};
 use crate::members::{Place, Symbols};
 use crate::session::Session;
-use crate::visibility::{Hidden, Visibility, change};
+use crate::visibility::{Hidden, Visibility, change, changes};
 
 /// Edited copies, relative to the working folder, by the file they stand for.
 #[derive(Debug, Default)]
@@ -71,18 +71,16 @@ impl Copies {
         }
         let indexed: Vec<_> = work.into_iter().enumerate().collect();
         let copies = session.parallel(&indexed, |(index, (place, side))| {
-            let changed = |mut bytes: Vec<u8>| {
-                let changed = change(&mut bytes, |hidden| borders.rule(hidden, *side));
-                let changed = changed.map_err(|source| session.unreadable(place, source))?;
-                Ok::<_, LinkError>((changed > 0).then_some(bytes))
-            };
+            let rule = |hidden: Hidden<'_>| borders.rule(hidden, *side);
             // In most there is nothing to change.
-            if changed(session.read_tables(place)?)?.is_none() {
+            if changes(&session.open(place)?, rule).is_ok_and(|changes| changes.is_empty()) {
                 return Ok(None);
             }
-            let Some(bytes) = changed(session.read(place)?)? else {
+            let mut bytes = session.read(place)?;
+            let changed = change(&mut bytes, rule);
+            if changed.map_err(|source| session.unreadable(place, source))? == 0 {
                 return Ok(None);
-            };
+            }
             let ending = place.file.extension().unwrap_or_default();
             let copy = Utf8PathBuf::from(format!("copies/{index}.{ending}"));
             session.write(&copy, &bytes)?;

@@ -7,7 +7,7 @@ use orlop_store::error::StoreError;
 use orlop_store::{ExitStatus, RunError};
 
 use crate::link_set::LinkSetError;
-use crate::object::ObjectError;
+use crate::objects::ObjectError;
 
 /// Why an app could not be linked.
 #[derive(Debug, thiserror::Error)]

@@ -109,6 +109,9 @@ impl Unread {
 
 /// Reads what an object or archive defines and asks for.
 pub(crate) fn symbols(place: &Place, session: &Session<'_>) -> Result<Symbols, LinkError> {
-    let bytes = session.read_tables(place)?;
-    Symbols::read(&bytes).map_err(|source| session.unreadable(place, source))
+    if let Ok(symbols) = Symbols::read(&session.open(place)?) {
+        return Ok(symbols);
+    }
+    let symbols = Symbols::read(&session.read(place)?[..]);
+    symbols.map_err(|source| session.unreadable(place, source))
 }

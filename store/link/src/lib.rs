@@ -10,7 +10,7 @@
 //! | [`link_set`] | [`link_set::LinkSet`]: what a program is linked from |
 //! | `line` | which words of a link set belong to which member |
 //! | [`members`] | [`members::Member`]: what is linked together or not at all |
-//! | `archive`, `object`, `tables` | reading archives and objects, and no more of them than is asked for |
+//! | `objects` | reading archives and objects, and no more of them than is asked for |
 //! | `references` | who asks for what of whom |
 //! | [`partition`] | which member ends up in which library; pure |
 //! | [`visibility`], `copies` | hidden symbols that must be seen across a border |
@@ -25,7 +25,6 @@
 //! | `plugin` | what an app loads while it runs: [`link_plugin`] |
 //! | [`error`] | [`LinkError`] |
 
-mod archive;
 mod choice;
 mod command;
 mod copies;
@@ -36,7 +35,7 @@ mod line;
 pub mod link_set;
 pub mod members;
 pub mod native;
-mod object;
+mod objects;
 pub mod partition;
 mod passes;
 mod plugin;
@@ -46,7 +45,6 @@ mod references;
 mod rename;
 mod session;
 pub mod share;
-mod tables;
 mod tools;
 mod views;
 pub mod visibility;
@@ -55,7 +53,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8PathBuf;
 pub use error::LinkError;
-pub use object::ObjectError;
+pub use objects::ObjectError;
 use orlop_loader::{Proof, Search};
 use orlop_store::{ActivityKind, Event, PlannedProgram, Reporter, Runner, Store, StorePath};
 pub use plugin::{LinkedPlugin, link_plugin};

@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 use orlop_store::StorePath;
 use serde::{Deserialize, Serialize};
 
-use crate::object::{ObjectError, Strength, Symbol, objects};
+use crate::objects::{ObjectError, Source, Strength, Symbol, objects};
 
 /// A crate with the native archives that belong to it, or all of a compiler's own crates.
 ///
@@ -66,7 +66,7 @@ const GATHER: [&str; 2] = ["__start_", "__stop_"];
 
 impl Symbols {
     /// Reads an archive or an object.
-    pub fn read(file: &[u8]) -> Result<Self, ObjectError> {
+    pub(crate) fn read<'a>(file: impl Source<'a>) -> Result<Self, ObjectError> {
         let objects = objects(file)?;
         let mut names = Names::default();
         let mut all = Self::default();
@@ -85,8 +85,8 @@ impl Symbols {
             }
             for section in object.sections()? {
                 all.bytes = all.bytes.saturating_add(section.bytes);
-                if is_c_identifier(section.name) {
-                    all.gatherable.insert(section.name.to_owned());
+                if let Some(name) = c_identifier(section.name) {
+                    all.gatherable.insert(name.to_owned());
                 }
                 // A C library's constructor prepares the library itself and does no harm where
                 // the library is not used; what Rust code does there others can see.
@@ -187,24 +187,23 @@ fn once_each<T: Copy>(mut names: Vec<(&str, T)>, together: impl Fn(T, T) -> T) -
     names
 }
 
-fn is_c_identifier(name: &str) -> bool {
-    !name.starts_with(|letter: char| letter.is_ascii_digit())
-        && !name.is_empty()
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+/// Returns a section's name if it is a C identifier.
+fn c_identifier(name: &[u8]) -> Option<&str> {
+    let name = str::from_utf8(name).ok()?;
+    let first = name.chars().next()?;
+    let letter = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    (!first.is_ascii_digit() && name.chars().all(letter)).then_some(name)
 }
 
-fn is_constructor(name: &str) -> bool {
-    [".init_array", ".preinit_array", ".ctors"]
-        .iter()
-        .any(|prefix| name.starts_with(prefix))
+fn is_constructor(name: &[u8]) -> bool {
+    let prefixes: [&[u8]; 3] = [b".init_array", b".preinit_array", b".ctors"];
+    prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::object::tests::{archive, object};
+    use crate::objects::tests::{archive, object};
 
     #[test]
     fn objects_of_an_archive_are_one() {
@@ -221,7 +220,7 @@ mod tests {
                 ),
             ),
         ]);
-        let symbols = Symbols::read(&file).unwrap();
+        let symbols = Symbols::read(&file[..]).unwrap();
         assert_eq!(
             symbols.defined,
             BTreeMap::from([("f".into(), true), ("g".into(), false)])
@@ -239,7 +238,7 @@ mod tests {
         let constructor = || object(".init_array.00099", &[]);
         let rust = archive(&[("a.rcgu.o", constructor())]);
         let c = archive(&[("cpuid.o", constructor())]);
-        assert!(Symbols::read(&rust).unwrap().runs_before_main);
-        assert!(!Symbols::read(&c).unwrap().runs_before_main);
+        assert!(Symbols::read(&rust[..]).unwrap().runs_before_main);
+        assert!(!Symbols::read(&c[..]).unwrap().runs_before_main);
     }
 }

@@ -5,12 +5,16 @@
 //! are put, with all old ones, behind the object; the headers of its sections stay where they are.
 //! An archive is written anew, its index included.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::io::{self, Cursor};
 
-use goblin::archive::MAGIC;
+use ar_archive_writer::{
+    ArchiveKind, DEFAULT_OBJECT_READER, NewArchiveMember, ObjectReader, write_archive_to_stream,
+};
+use object::archive::MAGIC;
 
-use crate::archive::members;
-use crate::object::{ObjectError, objects};
+use crate::objects::{ObjectError, elf_kind, members, objects};
 
 /// A symbol that may be renamed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,9 +24,6 @@ pub(crate) struct Named<'a> {
     /// Whether the object defines it; it asks for it otherwise.
     pub(crate) defined: bool,
 }
-
-/// The longest name that fits into the header of an archive's member, with the stroke behind it.
-const SHORT: usize = 15;
 
 /// Renames symbols of an archive or object as `rule` says; none leaves a symbol as it is. Returns
 /// the file with the new names, or none if nothing is renamed.
@@ -39,7 +40,7 @@ pub(crate) fn rename(
                 defined: symbol.defined,
             };
             if let Some(name) = rule(named) {
-                names.insert(symbol.name_at, name);
+                names.insert(symbol.at, name);
             }
         }
         if !names.is_empty() {
@@ -49,94 +50,54 @@ pub(crate) fn rename(
     if changed.is_empty() {
         return Ok(None);
     }
-    if !file.starts_with(MAGIC) {
+    if !file.starts_with(&MAGIC) {
         return Ok(changed.into_values().next());
     }
     let members = members(file)?.into_iter().map(|member| {
         let bytes = changed.remove(&member.start);
-        (member.name, bytes.unwrap_or_else(|| member.bytes.to_vec()))
+        let bytes = bytes.map_or(Cow::Borrowed(member.content), Cow::Owned);
+        (member.name, bytes)
     });
-    archive(&members.collect::<Vec<_>>()).map(Some)
+    archive(members).map(Some).map_err(ObjectError::Write)
 }
 
-/// Writes an archive as GNU's tools do: an index of the symbols, the long names, the members.
-fn archive(members: &[(String, Vec<u8>)]) -> Result<Vec<u8>, ObjectError> {
-    let mut long = Vec::new();
-    let mut headers = Vec::with_capacity(members.len());
-    for (name, _) in members {
-        headers.push(if name.len() <= SHORT {
-            format!("{name}/")
-        } else {
-            let at = long.len();
-            long.extend(name.bytes().chain(*b"/\n"));
-            format!("/{at}")
-        });
+/// Writes an archive with an index, as linkers want it.
+fn archive<'a>(members: impl Iterator<Item = (String, Cow<'a, [u8]>)>) -> io::Result<Vec<u8>> {
+    let members = members.map(|(name, bytes)| NewArchiveMember::new(bytes, &READER, name));
+    let members: Vec<_> = members.collect();
+    let mut file = Cursor::new(Vec::new());
+    write_archive_to_stream(&mut file, &members, ArchiveKind::Gnu, false, None)?;
+    Ok(file.into_inner())
+}
+
+/// What the index of an archive is made from. The library's own reader panics at a symbol whose
+/// name is broken.
+static READER: ObjectReader = ObjectReader {
+    get_symbols: defined,
+    ..DEFAULT_OBJECT_READER
+};
+
+/// Names what an object defines. Returns whether it is one.
+fn defined(bytes: &[u8], found: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<bool> {
+    if elf_kind(bytes).is_none() {
+        return Ok(false);
     }
-    let mut index = Vec::new();
-    for (number, (_, bytes)) in members.iter().enumerate() {
-        if bytes.starts_with(goblin::elf::header::ELFMAG) {
-            for object in objects(bytes)? {
-                let symbols = object
-                    .symbols()?
-                    .into_iter()
-                    .filter(|symbol| symbol.defined);
-                index.extend(symbols.map(|symbol| (number, symbol.name.to_owned())));
+    for object in objects(bytes).map_err(io::Error::other)? {
+        for symbol in object.symbols().map_err(io::Error::other)? {
+            if symbol.defined {
+                found(symbol.name.as_bytes())?;
             }
         }
     }
-    let names: usize = index.iter().map(|(_, name)| name.len() + 1).sum();
-    let mut at = MAGIC.len() + padded(4 + 4 * index.len() + names) + HEADER;
-    if !long.is_empty() {
-        at += padded(long.len()) + HEADER;
-    }
-    let mut starts = Vec::with_capacity(members.len());
-    for (_, bytes) in members {
-        starts.push(at);
-        at += padded(bytes.len()) + HEADER;
-    }
-    let mut table = big(index.len())?.to_vec();
-    for (number, _) in &index {
-        table.extend(big(starts[*number])?);
-    }
-    for (_, name) in &index {
-        table.extend(name.bytes().chain([0]));
-    }
-    let mut file = MAGIC.to_vec();
-    member(&mut file, "/", &table);
-    if !long.is_empty() {
-        member(&mut file, "//", &long);
-    }
-    for ((_, bytes), header) in members.iter().zip(&headers) {
-        member(&mut file, header, bytes);
-    }
-    Ok(file)
-}
-
-/// The length of the header of an archive's member.
-const HEADER: usize = 60;
-
-fn member(file: &mut Vec<u8>, name: &str, bytes: &[u8]) {
-    let size = bytes.len();
-    let header = format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`\n", 0, 0, 0, 644);
-    file.extend(header.bytes().chain(bytes.iter().copied()));
-    file.extend((size % 2 == 1).then_some(b'\n'));
-}
-
-fn padded(length: usize) -> usize {
-    length + length % 2
-}
-
-/// The index counts in four bytes.
-fn big(number: usize) -> Result<[u8; 4], ObjectError> {
-    u32::try_from(number)
-        .map(u32::to_be_bytes)
-        .map_err(|_| ObjectError::TooLong)
+    Ok(true)
 }
 
 #[cfg(test)]
 mod tests {
+    use object::read::archive::ArchiveFile;
+
     use super::*;
-    use crate::object::tests::{archive as plain_archive, object};
+    use crate::objects::tests::{archive as plain_archive, object};
 
     fn symbols(file: &[u8]) -> Vec<(String, bool)> {
         let objects = objects(file).unwrap();
@@ -162,14 +123,18 @@ mod tests {
     #[test]
     fn an_archive_keeps_what_is_no_object_and_has_an_index() {
         let long = "a-name-that-is-longer-than-a-header-takes.o";
-        let file = archive(&[
-            ("lib.rmeta".to_owned(), b"rust".to_vec()),
-            (long.to_owned(), object(".text", &[("one", false, 0)])),
-            ("b.o".to_owned(), object(".text", &[("one", true, 0)])),
-        ])
+        let file = archive(
+            [
+                ("lib.rmeta", b"rust".to_vec()),
+                (long, object(".text", &[("one", false, 0)])),
+                ("b.o", object(".text", &[("one", true, 0)])),
+            ]
+            .into_iter()
+            .map(|(name, bytes)| (name.to_owned(), bytes.into())),
+        )
         .unwrap();
         let renamed = rename(&file, versioned).unwrap().unwrap();
-        let names: Vec<_> = members(&renamed)
+        let names: Vec<_> = members(&renamed[..])
             .unwrap()
             .into_iter()
             .map(|member| member.name)
@@ -177,8 +142,11 @@ mod tests {
         assert_eq!(names, ["lib.rmeta", long, "b.o"]);
         let expected = [("one@NODE", false), ("one", true)];
         assert_eq!(symbols(&renamed), expected.map(|(n, d)| (n.to_owned(), d)));
-        let index = goblin::archive::Archive::parse(&renamed).unwrap();
-        assert_eq!(index.member_of_symbol("one"), Some("b.o"));
+        let index = ArchiveFile::parse(&renamed[..]).unwrap();
+        let mut symbols = index.symbols().unwrap().unwrap();
+        let (symbol, none) = (symbols.next().unwrap().unwrap(), symbols.next());
+        assert!(symbol.name() == b"one" && none.is_none());
+        assert_eq!(index.member(symbol.offset()).unwrap().name(), b"b.o");
     }
 
     #[test]

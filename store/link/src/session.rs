@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use object::read::ReadCache;
 use orlop_store::derivation::Isolation;
+use orlop_store::said::last_lines;
 use orlop_store::{Activity, ActivityKind, Digest, Event, Job, Scratch, StorePath};
 use rayon::ThreadPool;
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
@@ -15,8 +17,7 @@ use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use crate::Context;
 use crate::error::LinkError;
 use crate::members::Place;
-use crate::object::ObjectError;
-use crate::tables;
+use crate::objects::ObjectError;
 use crate::tools::DRIVER;
 
 /// How many of the last lines of a failed link are shown.
@@ -77,9 +78,10 @@ impl<'a> Session<'a> {
         Ok(fs_err::read(self.real(place)?)?)
     }
 
-    /// Reads of an archive or object of the store what tells its symbols.
-    pub(crate) fn read_tables(&self, place: &Place) -> Result<Vec<u8>, LinkError> {
-        Ok(tables::read(fs_err::File::open(self.real(place)?)?.file())?)
+    /// Opens a file of the store of which parts are to be read. If they cannot be, it does not say
+    /// why, as [`read`](Self::read) would.
+    pub(crate) fn open(&self, place: &Place) -> Result<ReadCache<fs_err::File>, LinkError> {
+        Ok(ReadCache::new(fs_err::File::open(self.real(place)?)?))
     }
 
     fn real(&self, place: &Place) -> Result<Utf8PathBuf, LinkError> {
@@ -147,14 +149,10 @@ impl<'a> Session<'a> {
         if finished.status.success() {
             return self.take_over(name, &own.folder().join(MADE), output);
         }
-        let text = fs_err::read(&log).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        let lines: Vec<_> = text.lines().collect();
-        let output = lines[lines.len().saturating_sub(LINES)..].join("\n");
         Err(LinkError::Linker {
             name: name.to_owned(),
             status: finished.status,
-            output,
+            output: last_lines(&log, 0, LINES).join("\n"),
         })
     }
 
@@ -229,13 +227,7 @@ mod tests {
         }
 
         fn view(&self) -> JobView {
-            JobView {
-                store: "/orlop/store".into(),
-                recorder: "/orlop/bin/orlop-linker".into(),
-                cargo: "/orlop/bin/cargo".into(),
-                linkers: "/orlop/ld".into(),
-                build: Some("/orlop/build".into()),
-            }
+            JobView::full()
         }
 
         fn run(&self, job: &Job) -> Result<Finished, RunError> {

@@ -9,6 +9,7 @@ use std::error::Error as StdError;
 use camino::{Utf8Path, Utf8PathBuf};
 use orlop_store::derivation::Isolation;
 use orlop_store::digest::{ContentHash, Hasher};
+use orlop_store::said::last_lines;
 use orlop_store::{Job, JobOutput, StorePath};
 
 use crate::App;
@@ -195,10 +196,7 @@ fn printed(
         slots: None,
     })?;
     Ok(if !finished.status.success() {
-        let text = fs_err::read(&log).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        let lines: Vec<_> = text.lines().collect();
-        let last = lines[lines.len().saturating_sub(LINES)..].join("\n");
+        let last = last_lines(&log, 0, LINES).join("\n");
         Err(format!("`{line}` ended with {}:\n{last}", finished.status))
     } else if finished.stdout.is_empty() {
         Err(format!("`{line}` prints nothing"))

@@ -5,7 +5,7 @@
 //! symbols are made visible. A hidden definition becomes *protected*, not default: its own object
 //! addresses it directly, which is only right as long as nobody can put another in its place.
 
-use crate::object::{ObjectError, objects};
+use crate::objects::{ObjectError, Source, objects};
 
 /// What a hidden symbol becomes. The numbers are those of ELF.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,26 +34,35 @@ pub fn change(
     file: &mut [u8],
     rule: impl Fn(Hidden<'_>) -> Option<Visibility>,
 ) -> Result<usize, ObjectError> {
-    let mut edits = Vec::new();
+    let changes = changes(&*file, rule)?;
+    for &(at, visibility) in &changes {
+        file[at] = file[at] & !MASK | visibility as u8;
+    }
+    Ok(changes.len())
+}
+
+/// Returns what [`change`] changes: the places of visibilities in the file, and what they become.
+pub(crate) fn changes<'a>(
+    file: impl Source<'a>,
+    rule: impl Fn(Hidden<'_>) -> Option<Visibility>,
+) -> Result<Vec<(usize, Visibility)>, ObjectError> {
+    let mut changes = Vec::new();
     for object in objects(file)? {
         for symbol in object.symbols()?.into_iter().filter(|symbol| symbol.hidden) {
             let hidden = Hidden {
                 name: symbol.name,
                 defined: symbol.defined,
             };
-            edits.extend(rule(hidden).map(|visibility| (symbol.other_at, visibility)));
+            changes.extend(rule(hidden).map(|visibility| (symbol.other_at, visibility)));
         }
     }
-    for &(at, visibility) in &edits {
-        file[at] = file[at] & !MASK | visibility as u8;
-    }
-    Ok(edits.len())
+    Ok(changes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::object::tests::{archive, object};
+    use crate::objects::tests::{archive, object};
 
     fn visibilities(file: &[u8]) -> Vec<u8> {
         let objects = objects(file).unwrap();

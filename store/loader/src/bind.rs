@@ -64,8 +64,10 @@ pub(crate) struct Bindings {
 pub(crate) fn bind(process: &Process) -> Bindings {
     let mut binder = Binder::new(process);
     let mut all = Vec::new();
-    // glibc relocates the files last to first.
-    for object in (process.first..process.objects.len()).rev() {
+    // glibc relocates the files last to first; those that were loaded before the others, before
+    // them: what they bind unique symbols to, and have copied, counts for all.
+    let (before, now) = (0..process.first, process.first..process.objects.len());
+    for object in before.rev().chain(now.rev()) {
         if process.scope.contains(&object) {
             for &(symbol, kind) in process.objects[object].object.relocated() {
                 let found = binder.look_up(object, symbol, kind);
@@ -86,6 +88,7 @@ pub(crate) fn bind(process: &Process) -> Bindings {
         binding.provider = binding.found.map(|found| binder.provider(found, &copies));
     }
     let split = copies.split(process, &all);
+    all.retain(|binding| binding.object >= process.first);
     let repeated = binder.repeated(&copies);
     Bindings {
         all,
@@ -211,31 +214,25 @@ impl<'a> Binder<'a> {
         version: Option<&SymbolVersion>,
     ) -> Option<Definition> {
         let versioned = self.process.objects[object].object.versioned;
-        let mut exact = None;
-        let mut others = Vec::new();
+        let mut first = None;
+        let mut later = Vec::new();
         for candidate in candidates {
             let symbol = self.symbol(candidate);
-            let matches = match version {
+            let matches = match (version, &symbol.version) {
                 _ if !versioned => true,
-                Some(version) => symbol
-                    .version
-                    .as_ref()
-                    .is_some_and(|v| v.name == version.name),
-                None => symbol.version_index < 3,
-            };
-            let acceptable = match version {
-                Some(version) => !version.strict && symbol.version.is_none(),
-                None => true,
+                (Some(version), Some(own)) => own.name == version.name,
+                (Some(version), None) => !version.strict && !symbol.hidden_version,
+                (None, _) => symbol.version_index < 3,
             };
             if matches {
-                exact = Some(candidate);
+                first = Some(candidate);
                 break;
             }
-            if acceptable && !symbol.hidden_version {
-                others.push(candidate);
+            if version.is_none() && !symbol.hidden_version {
+                later.push(candidate);
             }
         }
-        let chosen = exact.or(match others[..] {
+        let chosen = first.or(match later[..] {
             [only] => Some(only),
             _ => None,
         })?;

@@ -11,13 +11,14 @@
 //! | [`elf`] | reads programs and libraries: [`elf::Object`] |
 //! | `load` | which files are loaded, in which order |
 //! | `bind` | which definition each reference binds to, and which it should |
+//! | `glibc` | which libraries are glibc's own: [`is_glibc`] |
 //! | `report` | [`Proof`] and [`Refusal`] |
 //!
 //! The rules are those of glibc on 64-bit machines (its `elf/dl-load.c`, `dl-version.c` and
 //! `dl-lookup.c`), held against what glibc itself reports. glibc's own libraries are one unit: what
 //! they bind among themselves is their business. Of `dlopen` one call is modelled, by the program
-//! itself ([`prove_plugin`]). Not modelled: more of them, and the environment of the user (`LD_PRELOAD`, `LD_LIBRARY_PATH`). What else is not modelled is refused, never assumed
-//! harmless.
+//! itself ([`prove_plugin`]). Not modelled: more of them, and the environment of the user
+//! (`LD_PRELOAD`, `LD_LIBRARY_PATH`). What else is not modelled is refused, never assumed harmless.
 
 use std::collections::BTreeSet;
 
@@ -25,12 +26,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 mod bind;
 pub mod elf;
+mod glibc;
 mod load;
 mod report;
 #[cfg(test)]
 mod tests;
 
-pub use load::is_glibc;
+pub use glibc::{is_glibc, is_loader};
 pub use report::{
     BoundSymbol, Chain, Proof, ProvedObject, Provider, Refusal, RefusedBinding, RepeatedName,
 };

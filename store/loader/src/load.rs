@@ -16,6 +16,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::Search;
 use crate::elf::{self, Machine, Object, ObjectKind, ReadError, Source};
+use crate::glibc::{is_glibc, is_loader};
 use crate::report::{Chain, Refusal};
 
 /// The position of a file in [`Process::objects`].
@@ -25,13 +26,15 @@ pub(crate) type Index = usize;
 pub(crate) const PROGRAM: Index = 0;
 
 /// Names of folders in which glibc looks first for variants of a library for newer processors.
-const VARIANTS: [&str; 6] = [
+const VARIANTS: [&str; 8] = [
     "glibc-hwcaps",
     "tls",
     "haswell",
     "avx512_1",
     "xeon_phi",
     "x86_64",
+    "atomics",
+    "aarch64",
 ];
 
 /// What glibc has loaded when the program starts.
@@ -108,6 +111,15 @@ pub(crate) fn load_with_plugin(
         return Err(unsupported(plugin, "it is a program, not a plugin"));
     }
     let identity = identity(plugin)?;
+    if loader.loaded(identity).is_some() {
+        // Nothing is looked up that was not looked up before.
+        return Ok(Process {
+            objects: loader.objects,
+            scope,
+            first,
+        });
+    }
+    loader.running = true;
     let opened = loader.push(object, identity, plugin.as_str(), Some(PROGRAM))?;
     for index in loader.load_needed(opened)? {
         if !scope.contains(&index) {
@@ -154,6 +166,8 @@ struct Loader<'a> {
     system: BTreeSet<Utf8PathBuf>,
     machine: Machine,
     objects: Vec<Loaded>,
+    /// Whether the program runs already, and opens what is loaded now.
+    running: bool,
 }
 
 impl<'a> Loader<'a> {
@@ -165,6 +179,7 @@ impl<'a> Loader<'a> {
             system: system.collect(),
             machine,
             objects: Vec::new(),
+            running: false,
         }
     }
 
@@ -185,7 +200,7 @@ impl<'a> Loader<'a> {
     /// Loads the loader itself, which is there before any library.
     fn push_interpreter(&mut self, name: &str) -> Result<(), Refusal> {
         let path = Utf8Path::new(name);
-        if !is_glibc(path.file_name().unwrap_or_default()) {
+        if !is_loader(path.file_name().unwrap_or_default()) {
             let reason = format!("its loader `{name}` is not glibc's");
             return Err(unsupported(&self.objects[PROGRAM].object.path, reason));
         }
@@ -231,11 +246,7 @@ impl<'a> Loader<'a> {
             self.find(needed_by, name)?
         };
         let identity = identity(&path)?;
-        if let Some(same) = self
-            .objects
-            .iter()
-            .position(|loaded| loaded.identity == identity)
-        {
+        if let Some(same) = self.loaded(identity) {
             self.objects[same].names.insert(name.to_owned());
             return Ok(same);
         }
@@ -246,6 +257,12 @@ impl<'a> Loader<'a> {
             ));
         }
         self.push(object, identity, name, Some(needed_by))
+    }
+
+    /// Returns the library that is a file already. glibc does not know which file the program is.
+    fn loaded(&self, identity: (u64, u64)) -> Option<Index> {
+        let mut libraries = (PROGRAM + 1)..self.objects.len();
+        libraries.find(|&index| self.objects[index].identity == identity)
     }
 
     fn known(&self, name: &str) -> Option<Index> {
@@ -287,6 +304,9 @@ impl<'a> Loader<'a> {
         needed_by: Option<Index>,
     ) -> Result<Index, Refusal> {
         if let Some(reason) = object.unmodelled {
+            return Err(unsupported(&object.path, reason));
+        }
+        if let Some(reason) = object.unopenable.filter(|_| self.running) {
             return Err(unsupported(&object.path, reason));
         }
         let origin = object
@@ -491,27 +511,6 @@ fn token(text: &str) -> (&str, &str) {
         .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
         .unwrap_or(text.len());
     text.split_at(end)
-}
-
-/// Tells whether a library belongs to glibc, by its name.
-pub fn is_glibc(name: &str) -> bool {
-    let Some((stem, _)) = name.split_once(".so") else {
-        return false;
-    };
-    let family = [
-        "libc",
-        "libm",
-        "libpthread",
-        "libdl",
-        "librt",
-        "libutil",
-        "libresolv",
-        "libnsl",
-        "libanl",
-        "libBrokenLocale",
-        "libmvec",
-    ];
-    family.contains(&stem) || stem.starts_with("ld-linux") || stem.starts_with("libnss_")
 }
 
 /// Tells whether glibc would refuse an object, or, before 2.36, not relocate it at all.

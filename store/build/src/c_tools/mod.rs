@@ -206,6 +206,7 @@ fn names(list: &'static str) -> impl Iterator<Item = &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::libraries::is_like;
 
     #[test]
     fn what_is_needed_is_named() {
@@ -248,9 +249,33 @@ mod tests {
         check("/", None);
     }
 
+    /// It is left out of what is imported beside the C tools. The loader has a way of its own.
+    #[test]
+    fn what_is_glibcs_comes_along() {
+        for name in [
+            "libBrokenLocale.so.1",
+            "libanl.so.1",
+            "libc.so.6",
+            "libdl.so.2",
+            "libm.so.6",
+            "libmvec.so.1",
+            "libpthread.so.0",
+            "libresolv.so.2",
+            "librt.so.1",
+            "libutil.so.1",
+        ] {
+            assert!(orlop_loader::is_glibc(name), "{name}");
+            let mut patterns = names(include_str!("libraries.txt"));
+            assert!(patterns.any(|pattern| is_like(name, pattern)), "{name}");
+        }
+    }
+
     /// Later releases of the C library add headers, and each list is kept by hand.
     #[test]
     fn lists_are_in_order() {
+        for list in [include_str!("compiler.txt"), include_str!("libraries.txt")] {
+            assert!(names(list).all(|pattern| pattern.matches('*').count() < 2));
+        }
         for list in [include_str!("headers.txt"), include_str!("programs.txt")] {
             let all: Vec<_> = names(list).collect();
             let unique: BTreeSet<_> = all.iter().collect();

@@ -41,9 +41,7 @@ use std::process::{Child, Command, Stdio};
 use camino::{Utf8Path, Utf8PathBuf};
 pub use enter::enter;
 use orlop_store::derivation::Isolation;
-use orlop_store::job::{
-    NATIVE_VARIABLE, SANDBOX_BUILD, SANDBOX_CARGO, SANDBOX_LINKERS, SANDBOX_RECORDER, SANDBOX_STORE,
-};
+use orlop_store::job::NATIVE_VARIABLE;
 use orlop_store::{Finished, Job, JobView, RunError, Runner};
 pub use probe::{Cause, SandboxRefused};
 use setup::{Failure, Report, Setup};
@@ -164,13 +162,7 @@ impl Runner for Sandbox {
     }
 
     fn view(&self) -> JobView {
-        JobView {
-            store: SANDBOX_STORE.into(),
-            recorder: SANDBOX_RECORDER.into(),
-            cargo: SANDBOX_CARGO.into(),
-            linkers: SANDBOX_LINKERS.into(),
-            build: Some(SANDBOX_BUILD.into()),
-        }
+        JobView::full()
     }
 
     fn run(&self, job: &Job) -> Result<Finished, RunError> {

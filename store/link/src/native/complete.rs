@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use object::elf::ET_DYN;
 use orlop_loader::elf::{Object, ObjectKind};
 use orlop_store::StorePath;
 use orlop_store::job::LOADED_FOLDER;
 
 use super::check::{self, Surroundings};
 use super::{Names, NativeError};
+use crate::objects::elf_kind;
 
 /// Checks that every shared library below `folder` has names that no other has, and puts a link by
 /// its SONAME beside it. `object` is what the folder becomes. Then nothing in it may name where it
@@ -74,9 +76,7 @@ fn name(folder: &Utf8Path, object: &StorePath) -> Result<(), NativeError> {
 pub(super) fn library(path: &Utf8Path) -> Result<Option<Object>, NativeError> {
     let bytes = fs_err::read(path)?;
     // Executables that are no libraries, objects and core files are ELF files, too.
-    let shared = bytes.starts_with(goblin::elf::header::ELFMAG)
-        && bytes.get(16..18) == Some(&goblin::elf::header::ET_DYN.to_le_bytes());
-    if !shared {
+    if elf_kind(&bytes) != Some(ET_DYN) {
         return Ok(None);
     }
     let object = Object::parse(path, &bytes)?;

@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use goblin::elf::header::{ELFMAG, ET_REL};
+use object::archive::MAGIC;
+use object::elf::ET_REL;
 use orlop_store::StorePath;
 
 use super::script::{self, Script};
 use super::{Names, NativeError};
+use crate::objects::elf_kind;
 use crate::recorder::expand;
 use crate::rename;
 
@@ -148,11 +150,7 @@ fn with_versions(
         return Ok(None);
     }
     let bytes = fs_err::read(word)?;
-    let relocatable = bytes.starts_with(ELFMAG)
-        && bytes
-            .get(16..18)
-            .is_some_and(|kind| kind == ET_REL.to_le_bytes());
-    if !relocatable && !bytes.starts_with(b"!<arch>\n") {
+    if elf_kind(&bytes) != Some(ET_REL) && !bytes.starts_with(&MAGIC) {
         return Ok(None);
     }
     let renamed = rename::rename(&bytes, |symbol| {

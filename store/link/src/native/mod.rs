@@ -36,7 +36,7 @@ use orlop_store::{Digest, StorePath};
 pub use self::check::Surroundings;
 pub use self::complete::complete;
 pub use self::line::{Command, command};
-use crate::object::ObjectError;
+use crate::objects::ObjectError;
 
 /// The length of a key in names, as in those of our own libraries.
 const KEY: usize = 16;

@@ -176,8 +176,8 @@ pub(crate) fn gnu(name: &str) -> u32 {
     })
 }
 
-/// The hash of a name in `DT_HASH`.
-fn system_v(name: &str) -> u32 {
+/// The hash of a name in `DT_HASH`, and of a version.
+pub(super) fn system_v(name: &str) -> u32 {
     name.bytes().fold(0, |hash: u32, byte| {
         let hash = (hash << 4).wrapping_add(byte.into());
         let high = hash & 0xf000_0000;

@@ -54,6 +54,8 @@ pub struct Object {
     pub defined_versions: Option<BTreeSet<String>>,
     /// The versions it needs of other files.
     pub needed_versions: Vec<NeededVersion>,
+    /// Why a program that runs already cannot load it.
+    pub unopenable: Option<&'static str>,
     /// A feature this crate does not model, which forbids a proof.
     pub unmodelled: Option<&'static str>,
     symbols: Vec<Symbol>,
@@ -113,9 +115,9 @@ pub struct Symbol {
     pub hidden_version: bool,
     /// Whether the object defines it.
     pub defined: bool,
-    /// Whether a look-up can find it here: the hash table leads to it, it is of a kind that stands for code
-    /// or data, and has a value. An undefined function can have one: the entry of a program's
-    /// procedure linkage table that stands for the function wherever its address is taken.
+    /// Whether a look-up can find it here: the hash table leads to it, it is of a kind that stands
+    /// for code or data, and has a value. An undefined function can have one: the entry of a
+    /// program's procedure linkage table that stands for it wherever its address is taken.
     pub findable: bool,
     /// The binding.
     pub binding: Binding,
@@ -304,7 +306,8 @@ impl Symbol {
 }
 
 /// Returns the machine of an ELF file, if it is one that this crate models; `Err` if the bytes are
-/// no ELF file at all. glibc passes over files for other machines when it searches.
+/// no ELF file, or one whose header makes glibc stop. It passes over files for other machines when
+/// it searches, and over nothing else.
 pub(crate) fn machine(path: &Utf8Path, source: &Source<'_>) -> Result<Option<Machine>, ReadError> {
     read::machine(source).map_err(|reason| reason.of(path))
 }

@@ -28,6 +28,10 @@ pub(super) const LAYOUT: Ctx = Ctx {
     container: Container::Big,
     le: Endian::Little,
 };
+/// Bytes of a page of memory, where they are smallest.
+const SMALLEST_PAGE: u64 = 4096;
+/// Bytes of an entry of a table of relocations.
+const RELOCATION: u64 = 24;
 /// Bytes of an entry of the symbol table.
 const SYMBOL_SIZE: usize = 24;
 
@@ -37,6 +41,9 @@ const NAMES: usize = 16;
 /// What may be read of a small table in any case.
 const SMALL_NAMES: usize = 1 << 20;
 
+/// Why a file is refused for its first bytes.
+const NOT_LOADED: &str = "glibc does not load files with such a header";
+
 // Tags that goblin does not name.
 const DT_RELR: u64 = 36;
 const DT_AUXILIARY: u64 = 0x7fff_fffd;
@@ -44,7 +51,7 @@ const DT_FILTER: u64 = 0x7fff_ffff;
 
 /// Returns the machine a file is for, none if it is not one this crate models.
 pub(super) fn machine(source: &Source<'_>) -> Parsed<Option<Machine>> {
-    Ok(machine_of(&header(source)?))
+    machine_of(&header(source)?)
 }
 
 fn header(source: &Source<'_>) -> Parsed<Header> {
@@ -56,30 +63,27 @@ fn header(source: &Source<'_>) -> Parsed<Header> {
     goblin::elf::Elf::parse_header(&bytes).map_err(because)
 }
 
-fn machine_of(header: &Header) -> Option<Machine> {
-    let layout = [
-        header.e_ident[header::EI_CLASS],
-        header.e_ident[header::EI_DATA],
-    ];
-    if layout != [header::ELFCLASS64, header::ELFDATA2LSB] {
-        return None;
+/// Asks as glibc does (`open_verify` in its `dl-load.c`): whether there are 64 bits, then what makes it
+/// stop if it is wrong, then for the machine. Of files for other machines some releases forgive more.
+fn machine_of(header: &Header) -> Parsed<Option<Machine>> {
+    if header.e_ident[header::EI_CLASS] != header::ELFCLASS64 {
+        return Ok(None);
     }
-    match header.e_machine {
+    let [order, version, system, rest @ ..] = &header.e_ident[header::EI_DATA..] else {
+        return Err(NOT_LOADED.into());
+    };
+    let current = *version == header::EV_CURRENT && header.e_version == u32::from(*version);
+    let known = matches!(*system, header::ELFOSABI_SYSV | header::ELFOSABI_GNU);
+    // The version of the system's conventions, of which linkers write no other, and what is unused.
+    let plain = rest.iter().all(|&byte| byte == 0);
+    if *order != header::ELFDATA2LSB || !current || !known || !plain {
+        return Err(NOT_LOADED.into());
+    }
+    Ok(match header.e_machine {
         header::EM_X86_64 => Some(Machine::X86_64),
         header::EM_AARCH64 => Some(Machine::Aarch64),
         _ => None,
-    }
-}
-
-/// What glibc looks at before it reads on: `open_verify` in its `dl-load.c`.
-fn is_loadable(header: &Header) -> bool {
-    let current = header.e_ident[header::EI_VERSION] == header::EV_CURRENT
-        && header.e_version == u32::from(header::EV_CURRENT);
-    let system = matches!(
-        header.e_ident[header::EI_OSABI],
-        header::ELFOSABI_SYSV | header::ELFOSABI_GNU
-    );
-    current && system && usize::from(header.e_phentsize) == SIZEOF_PHDR
+    })
 }
 
 /// Reads everything the loader would.
@@ -124,6 +128,8 @@ pub(super) fn object(path: &Utf8Path, source: &Source<'_>) -> Parsed<Object> {
         versioned: versions.numbers.is_some(),
         defined_versions: versions.defined,
         needed_versions: versions.needed,
+        unopenable: (flags(dynamic::DT_FLAGS_1) & dynamic::DF_1_NOOPEN != 0)
+            .then_some("it may not be loaded by a program that runs already (DF_1_NOOPEN)"),
         unmodelled: file.unmodelled(),
         symbols,
         relocated,
@@ -152,11 +158,11 @@ pub(super) struct File<'a, 'b> {
 impl<'a, 'b> File<'a, 'b> {
     fn new(source: &'b Source<'a>) -> Parsed<Self> {
         let header = header(source)?;
-        let Some(machine) = machine_of(&header) else {
+        let Some(machine) = machine_of(&header)? else {
             return Err("it is not for 64-bit x86 or ARM".into());
         };
-        if !is_loadable(&header) {
-            return Err("glibc does not load files with such a header".into());
+        if usize::from(header.e_phentsize) != SIZEOF_PHDR {
+            return Err(NOT_LOADED.into());
         }
         if !matches!(header.e_type, header::ET_DYN | header::ET_EXEC) {
             return Err("it is neither a program nor a shared library".into());
@@ -260,6 +266,10 @@ impl<'a, 'b> File<'a, 'b> {
                 "it is a filter for another library (DT_AUXILIARY)",
             ),
             (
+                dynamic::DT_REL,
+                "it has relocations that glibc passes over on its machine (DT_REL)",
+            ),
+            (
                 dynamic::DT_AUDIT,
                 "it asks for auditing libraries (DT_AUDIT)",
             ),
@@ -278,35 +288,52 @@ impl<'a, 'b> File<'a, 'b> {
 
     /// Returns the symbols used by relocations, in the order of their first use.
     fn relocated(&self) -> Parsed<Vec<(u32, ReferenceKind)>> {
-        let calls_have_addends = self
-            .tags
-            .get(&dynamic::DT_PLTREL)
-            .is_none_or(|&kind| kind == dynamic::DT_RELA);
+        let is_not = |tag, value| self.tags.get(&tag).is_some_and(|&found| found != value);
+        if is_not(dynamic::DT_PLTREL, dynamic::DT_RELA) || is_not(dynamic::DT_RELAENT, RELOCATION) {
+            return Err("its relocations are not of the kind for its machine".into());
+        }
         let tables = [
-            (dynamic::DT_RELA, dynamic::DT_RELASZ, true),
-            (dynamic::DT_REL, dynamic::DT_RELSZ, false),
-            (dynamic::DT_JMPREL, dynamic::DT_PLTRELSZ, calls_have_addends),
+            (dynamic::DT_RELA, dynamic::DT_RELASZ),
+            (dynamic::DT_JMPREL, dynamic::DT_PLTRELSZ),
         ];
         let mut seen = BTreeSet::new();
         let mut relocated = Vec::new();
-        for (table, size, addends) in tables {
+        for (table, size) in tables {
             let Some(&address) = self.tags.get(&table) else {
                 continue;
             };
             let bytes = self.slice(address, self.size(size)?, "table of relocations")?;
-            let table = RelocSection::parse(&bytes, 0, bytes.len(), addends, LAYOUT);
-            for relocation in &table.map_err(because)? {
+            let list = RelocSection::parse(&bytes, 0, bytes.len(), true, LAYOUT);
+            let list = list.map_err(because)?;
+            if table == dynamic::DT_RELA {
+                self.check_relative(&list)?;
+            }
+            for relocation in &list {
+                let kind = reference_kind(self.machine, relocation.r_type)?;
                 if relocation.r_sym == 0 || relocation.r_type == reloc::R_X86_64_NONE {
                     continue;
                 }
                 let index = u32::try_from(relocation.r_sym).map_err(because)?;
-                let used = (index, reference_kind(self.machine, relocation.r_type));
+                let used = (index, kind);
                 if seen.insert(used) {
                     relocated.push(used);
                 }
             }
         }
         Ok(relocated)
+    }
+
+    /// glibc looks up no symbol for as many relocations as are said to be relative.
+    fn check_relative(&self, list: &RelocSection<'_>) -> Parsed<()> {
+        let relative = match self.machine {
+            Machine::X86_64 => reloc::R_X86_64_RELATIVE,
+            Machine::Aarch64 => reloc::R_AARCH64_RELATIVE,
+        };
+        let mut first = list.iter().take(self.size(dynamic::DT_RELACOUNT)?);
+        if first.any(|relocation| relocation.r_type != relative) {
+            return Err("of its relocations fewer are relative than it says".into());
+        }
+        Ok(())
     }
 
     fn symbols(&self, count: usize, hash: &Hash, versions: &Versions<'_>) -> Parsed<Vec<Symbol>> {
@@ -347,7 +374,19 @@ fn segments(source: &Source<'_>, header: &Header) -> Parsed<Vec<ProgramHeader>> 
     let count = usize::from(header.e_phnum);
     let bytes = source.read(header.e_phoff, count * SIZEOF_PHDR)?;
     let bytes = bytes.ok_or("the descriptions of its segments lie outside the file")?;
-    ProgramHeader::parse(&bytes, 0, count, LAYOUT).map_err(because)
+    let segments = ProgramHeader::parse(&bytes, 0, count, LAYOUT).map_err(because)?;
+    let mut loaded = segments.iter().filter(|s| s.p_type == PT_LOAD);
+    if loaded.all(fits_pages) {
+        return Ok(segments);
+    }
+    Err("a segment of it does not fit pages of memory".into())
+}
+
+/// Whether a segment can be mapped: glibc stops at others.
+fn fits_pages(segment: &ProgramHeader) -> bool {
+    let apart = segment.p_vaddr.wrapping_sub(segment.p_offset);
+    let align = segment.p_align;
+    align.is_multiple_of(SMALLEST_PAGE) && apart & align.wrapping_sub(1) == 0
 }
 
 /// Reads the dynamic section; an object that needs no loader has none.
@@ -379,8 +418,9 @@ fn place(segments: &[ProgramHeader], address: u64) -> Option<(u64, u64)> {
     Some((start, end))
 }
 
-fn reference_kind(machine: Machine, relocation: u32) -> ReferenceKind {
-    match (machine, relocation) {
+/// Returns how a relocation uses its symbol; glibc stops at one that it does not know.
+fn reference_kind(machine: Machine, relocation: u32) -> Parsed<ReferenceKind> {
+    Ok(match (machine, relocation) {
         (Machine::X86_64, reloc::R_X86_64_COPY) | (Machine::Aarch64, reloc::R_AARCH64_COPY) => {
             ReferenceKind::Copy
         }
@@ -400,8 +440,29 @@ fn reference_kind(machine: Machine, relocation: u32) -> ReferenceKind {
             | reloc::R_AARCH64_TLS_TPREL
             | reloc::R_AARCH64_TLSDESC,
         ) => ReferenceKind::Call,
-        _ => ReferenceKind::Address,
-    }
+        (
+            Machine::X86_64,
+            reloc::R_X86_64_NONE
+            | reloc::R_X86_64_64
+            | reloc::R_X86_64_PC32
+            | reloc::R_X86_64_GLOB_DAT
+            | reloc::R_X86_64_RELATIVE
+            | reloc::R_X86_64_32
+            | reloc::R_X86_64_SIZE32
+            | reloc::R_X86_64_SIZE64
+            | reloc::R_X86_64_IRELATIVE
+            | reloc::R_X86_64_RELATIVE64,
+        )
+        | (
+            Machine::Aarch64,
+            reloc::R_AARCH64_NONE
+            | reloc::R_AARCH64_ABS64
+            | reloc::R_AARCH64_GLOB_DAT
+            | reloc::R_AARCH64_RELATIVE
+            | reloc::R_AARCH64_IRELATIVE,
+        ) => ReferenceKind::Address,
+        _ => return Err(format!("it has the unknown relocation {relocation}").into()),
+    })
 }
 
 /// Tells whether an entry stands for something: glibc's `check_match`.

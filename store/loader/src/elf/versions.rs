@@ -7,6 +7,7 @@ use std::sync::Arc;
 use goblin::elf::dynamic;
 use goblin::elf::symver::{VER_FLG_BASE, VER_FLG_WEAK, VERSYM_HIDDEN, VERSYM_VERSION};
 
+use super::hash::system_v;
 use super::read::File;
 use super::source::{Parsed, half, word};
 use super::{NeededVersion, SymbolVersion};
@@ -57,6 +58,7 @@ impl<'a> Versions<'a> {
         loop {
             // `version count file first next`
             let from = table.read(from_at, 16)?;
+            check_format(&from)?;
             let name = file.name(word(&from, 4).into())?;
             let mut at = from_at + u64::from(word(&from, 8));
             loop {
@@ -65,7 +67,7 @@ impl<'a> Versions<'a> {
                 let number = half(&version, 6);
                 let needed = NeededVersion {
                     file: name.to_owned(),
-                    version: file.name(word(&version, 8).into())?.to_owned(),
+                    version: hashed(file.name(word(&version, 8).into())?, word(&version, 0))?,
                     weak: half(&version, 4) & VER_FLG_WEAK != 0,
                 };
                 self.insert(
@@ -104,16 +106,17 @@ impl<'a> Versions<'a> {
         for _ in 0..MAX_VERSIONS {
             // `version flags number count hash first next`
             let version = table.read(at, 20)?;
+            check_format(&version)?;
             if half(&version, 6) == 0 {
                 return Err("a version it defines has no name".into());
             }
             let name = table.word(at + u64::from(word(&version, 12)))?;
-            let name = file.name(name.into())?;
-            defined.insert(name.to_owned());
+            let name = hashed(file.name(name.into())?, word(&version, 8))?;
+            defined.insert(name.clone());
             // The base version is the file's own name and stands for "no version".
             if half(&version, 2) & VER_FLG_BASE == 0 {
                 let version_of_symbols = SymbolVersion {
-                    name: name.to_owned(),
+                    name,
                     file: None,
                     strict: false,
                 };
@@ -147,4 +150,20 @@ impl<'a> Versions<'a> {
         }
         Ok((version, number))
     }
+}
+
+/// glibc stops at another format of a table than the one there is.
+fn check_format(entry: &[u8]) -> Parsed<()> {
+    if half(entry, 0) != 1 {
+        return Err("its table of versions has an unknown format".into());
+    }
+    Ok(())
+}
+
+/// glibc compares the hashes of versions first, and those that differ stand for different names.
+fn hashed(name: &str, hash: u32) -> Parsed<String> {
+    if system_v(name) != hash {
+        return Err(format!("its version `{name}` has a wrong hash").into());
+    }
+    Ok(name.to_owned())
 }

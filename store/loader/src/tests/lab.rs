@@ -85,6 +85,13 @@ impl Lab {
             .to_owned()
     }
 
+    /// Runs a program and returns what it prints, however it ends.
+    pub(super) fn output(&self, program: &str, arguments: &[&str]) -> String {
+        let mut command = command(self.path(program).as_str());
+        let output = command.args(arguments).env_clear().output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// Runs a program that cannot start and returns what the loader says.
     pub(super) fn fail(&self, program: &str) -> String {
         let output = command(self.path(program).as_str())
@@ -93,6 +100,20 @@ impl Lab {
             .unwrap();
         assert!(!output.status.success(), "{program} starts");
         String::from_utf8(output.stderr).unwrap()
+    }
+
+    /// Has a program loaded and all its references bound, without running it; returns what the
+    /// loader says.
+    pub(super) fn bind(&self, program: &str) -> String {
+        let output = command(self.path(program).as_str())
+            .env_clear()
+            .env("LD_TRACE_LOADED_OBJECTS", "1")
+            .env("LD_WARN", "1")
+            .env("LD_BIND_NOW", "1")
+            .output()
+            .unwrap();
+        let says = [output.stdout, output.stderr].concat();
+        String::from_utf8_lossy(&says).into_owned()
     }
 
     pub(super) fn prove(&self, program: &str) -> Result<Proof, Refusal> {

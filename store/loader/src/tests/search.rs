@@ -98,6 +98,21 @@ fn two_links_to_one_file_are_one_library() {
 }
 
 #[test]
+fn a_program_is_no_library_of_its_own() {
+    let lab = Lab::new();
+    lab.library("libprogram.so", &foo(7), &[]);
+    lab.library("liba.so", CALLS_FOO, &["libprogram.so"]);
+    let source = format!("{PRINTS_A} {}", foo(8));
+    lab.program("program", &source, &["liba.so", "-rdynamic"]);
+    fs_err::remove_file(lab.path("libprogram.so")).unwrap();
+    fs_err::hard_link(lab.path("program"), lab.path("libprogram.so")).unwrap();
+    let says = lab.fail("program");
+    assert!(says.contains("libprogram.so: cannot"), "{says}");
+    let refusal = lab.refusal("program");
+    insta::assert_snapshot!(refusal, @"nothing can be proved of `…/libprogram.so`: it is a program, but is needed as a library");
+}
+
+#[test]
 fn the_system_gives_glibc_only() {
     let lab = Lab::new();
     lab.write("system/here", "");

@@ -4,7 +4,7 @@ use camino::Utf8Path;
 
 use super::lab::{compare, names, truth};
 use crate::elf::Object;
-use crate::{Search, prove};
+use crate::{Search, is_glibc, prove};
 
 /// Programs and arguments with which they only start and end.
 const PROGRAMS: [(&str, &[&str]); 6] = [
@@ -33,6 +33,30 @@ fn programs_of_the_system_bind_as_simulated() {
         compared += 1;
     }
     assert!(compared > 0, "not even a shell");
+}
+
+/// Names of this version are for glibc's own libraries, so who defines some is one of them.
+#[test]
+fn what_is_private_to_glibc_is_in_libraries_of_glibc() {
+    let truth = truth(Utf8Path::new("/bin/sh"), &["-c", ":"]);
+    let libc = truth.iter().map(|(.., provider)| provider);
+    let libc = libc
+        .into_iter()
+        .find(|file| file.file_name() == Some("libc.so.6"));
+    let folder = libc.and_then(|libc| libc.parent()).unwrap();
+    let mut found = 0;
+    for entry in folder.read_dir_utf8().unwrap() {
+        let entry = entry.unwrap();
+        let Ok(library) = Object::read(entry.path()) else {
+            continue;
+        };
+        let defined = library.defined_versions.as_ref();
+        if defined.is_some_and(|defined| defined.contains("GLIBC_PRIVATE")) {
+            assert!(is_glibc(library.name()), "{}", library.path);
+            found += 1;
+        }
+    }
+    assert!(found > 1, "{folder}");
 }
 
 #[test]
