@@ -98,16 +98,10 @@ impl Session {
         change: &Change,
     ) -> Result<Outcome, CommandError> {
         let outcome = apply::apply(context, &self.store, &self.profile, change)?;
-        // Also if nothing changed: a command that was killed may have got no further than to the
-        // generation.
-        let lock = match &outcome {
-            Outcome::Committed(_, generation) => Some(generation.lock()?),
-            Outcome::Unchanged(_, lock) => Some(lock.clone()),
-            Outcome::Planned(..) => None,
-        };
-        if let Some(lock) = lock {
+        // What is no change to go back from is still worth writing down: the time of a snapshot.
+        if let Outcome::Unchanged(_, lock) = &outcome {
             write(&self.profile.manifest_path(), &change.manifest)?;
-            write(&self.profile.lock_path(), &lock)?;
+            write(&self.profile.lock_path(), lock)?;
         }
         Ok(outcome)
     }

@@ -3,6 +3,7 @@
 //! Durability follows one rule: what a name leads to is on disk before the name is, and the name
 //! is on disk before anybody is told of it.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -126,21 +127,33 @@ pub(crate) fn replace_link(path: &Utf8Path, target: &Utf8Path) -> Result<(), Sto
 }
 
 /// Writes a file in place of what was there: everybody sees the old one or the new one. It is on
-/// disk on return.
+/// disk on return. A link stays, and what it leads to is replaced.
 pub fn replace_file(path: &Utf8Path, bytes: &[u8]) -> Result<(), StoreError> {
     replace_all(Replacement::files(&[(path, bytes)])?)
 }
 
-/// Lets files and links of one folder take their places, in this order. They are on disk on
-/// return.
+/// Lets files and links take their places, in this order. They are on disk on return.
 pub(crate) fn replace_all(replacements: Vec<Replacement>) -> Result<(), StoreError> {
-    let mut folder = None;
+    let mut folders = BTreeSet::new();
     for replacement in replacements {
-        folder = replacement.path.parent().map(ToOwned::to_owned);
+        folders.insert(folder_of(&replacement.path).to_owned());
         replacement.take_place()?;
         failpoint::reached("replace.rename")?;
     }
-    sync_folder(folder.as_deref().unwrap_or(Utf8Path::new(".")))
+    folders.iter().try_for_each(|folder| sync_folder(folder))
+}
+
+fn folder_of(path: &Utf8Path) -> &Utf8Path {
+    path.parent().unwrap_or(Utf8Path::new("."))
+}
+
+/// Returns what a path leads to if it is a link: people keep such files elsewhere.
+fn followed(path: &Utf8Path) -> Result<Utf8PathBuf, StoreError> {
+    let is_link = fs_err::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+    if !is_link {
+        return Ok(path.to_owned());
+    }
+    path.canonicalize_utf8().context("follow the link", path)
 }
 
 /// A file or link that is about to take the place of another; removed if it does not.
@@ -151,9 +164,8 @@ pub(crate) struct Replacement {
 
 impl Replacement {
     fn beside(path: &Utf8Path) -> Self {
-        let folder = path.parent().unwrap_or(Utf8Path::new("."));
         Self {
-            new: folder.join(format!(".{}", unique_name())),
+            new: folder_of(path).join(format!(".{}", unique_name())),
             path: path.to_owned(),
         }
     }
@@ -169,7 +181,7 @@ impl Replacement {
     pub(crate) fn files(texts: &[(&Utf8Path, &[u8])]) -> Result<Vec<Self>, StoreError> {
         let mut written = Vec::new();
         for (path, bytes) in texts {
-            let replacement = Self::beside(path);
+            let replacement = Self::beside(&followed(path)?);
             let new = &replacement.new;
             let mut file = fs_err::File::create(new).context("create", new)?;
             file.write_all(bytes).context("write", new)?;

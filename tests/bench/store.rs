@@ -46,7 +46,9 @@ fn main() {
             let profile = store.profile("default").unwrap();
             let _lock = profile.lock(&mut |_| {}).unwrap();
             let parent = profile.current().unwrap().unwrap().parent.unwrap();
-            profile.switch(parent).unwrap();
+            profile
+                .restore(&profile.generation(parent).unwrap())
+                .unwrap();
         }
         other => panic!("there is no step `{other}`"),
     }

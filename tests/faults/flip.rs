@@ -95,6 +95,7 @@ fn classes(home: &Utf8Path) -> Vec<Vec<Utf8PathBuf>> {
         class(&named("record.toml")),
         class(&named("manifest.toml")),
         class(&named("lock.toml")),
+        class(&named("libraries.toml")),
         class(&named("digest")),
         class(&|path| path.starts_with("profiles") && is_link(path)),
     ]

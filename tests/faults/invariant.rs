@@ -3,7 +3,7 @@
 //! | | |
 //! |---|---|
 //! | I1 | every registered object is complete and has its digest |
-//! | I2 | `current` leads to a complete generation: the old one or the new one |
+//! | I2 | `current` leads to a complete generation: the old one or the new one; with the new one comes its manifest |
 //! | I3 | earlier generations are what they were |
 //! | I4 | nothing is removed that a root reaches |
 //! | I5 | the same command again succeeds and leads to the state of an undisturbed run |
@@ -26,6 +26,8 @@ pub(crate) struct State {
     objects: BTreeSet<(StorePath, String, BTreeSet<StorePath>)>,
     roots: BTreeMap<String, StorePath>,
     current: Option<StorePath>,
+    /// What the user would edit next.
+    manifest: Option<String>,
     generations: Vec<Generation>,
     pinned: Vec<u64>,
 }
@@ -41,6 +43,7 @@ impl State {
             objects: objects.collect(),
             roots: store.roots().unwrap(),
             current: current.map(|current| current.apps[0].view.clone()),
+            manifest: std::fs::read_to_string(profile.manifest_path()).ok(),
             pinned: generations
                 .iter()
                 .map(|generation| generation.number)
@@ -56,6 +59,7 @@ impl State {
         self.objects == other.objects
             && self.roots == other.roots
             && self.current == other.current
+            && self.manifest == other.manifest
             && self.pinned == other.pinned
     }
 
@@ -114,6 +118,9 @@ impl Case {
             "I2: {what}: {:?}",
             found.current
         );
+        if found.current == self.after.current {
+            assert_eq!(found.manifest, self.after.manifest, "I2: {what}");
+        }
         let (before, after, now) = (self.before.records(), self.after.records(), found.records());
         for (number, record) in &before {
             if after.contains_key(number) {

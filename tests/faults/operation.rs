@@ -114,7 +114,7 @@ pub(crate) fn run(operation: &str, home: &Utf8Path) -> Result<(), StoreError> {
         "rollback" => {
             let profile = store.profile("default")?;
             let _lock = profile.lock(&mut |_| {})?;
-            profile.switch(1).map(drop)
+            profile.restore(&profile.generation(1)?)
         }
         "remove" => {
             let profile = store.profile("default")?;

@@ -124,7 +124,7 @@ pub(crate) fn part(home: &Utf8Path, arguments: &[String]) -> Result<(), StoreErr
                 return Ok(());
             }
             let number = generations[random.below(generations.len())].number;
-            profile.switch(number).map(drop)
+            profile.restore(&profile.generation(number)?)
         }
         _ => {
             let findings = store.verify()?.findings;

@@ -161,18 +161,11 @@ impl Profile {
             return Err(error);
         }
         failpoint::reached("commit.rename")?;
-        // The folder is not waited for in between: the two names are in it both, and what happens
-        // in one folder reaches the disk in its order.
-        self.point_to(number)?;
+        // The folder is not waited for in between: all names are in it, and what happens in one folder
+        // reaches the disk in its order.
+        self.show(number, &manifest, &lock)?;
         let folder = self.generation_folder(number);
         Ok(Generation::new(folder, number, record))
-    }
-
-    /// Makes another generation the current one. The caller holds [`Profile::lock`].
-    pub fn switch(&self, number: u64) -> Result<Generation, StoreError> {
-        let generation = self.generation(number)?;
-        self.point_to(number)?;
-        Ok(generation)
     }
 
     /// Makes the links of a damaged generation again from its record; returns whether it is then

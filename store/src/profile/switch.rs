@@ -23,27 +23,28 @@ impl Profile {
         }
     }
 
-    /// Makes `current` lead to a generation: whoever looks sees the old one or the new one, and
-    /// after a power cut it is one of the two as well.
-    pub(super) fn point_to(&self, number: u64) -> Result<(), StoreError> {
-        disk::replace_all(vec![self.new_link(number)?])
-    }
-
     /// Makes another generation the current one, and what it was made from the manifest and lock
     /// file that the user would edit next. The caller holds [`Profile::lock`].
     pub fn restore(&self, generation: &Generation) -> Result<(), StoreError> {
-        let files = [
-            (self.manifest_path(), generation.manifest()?),
-            (self.lock_path(), generation.lock()?),
-        ];
+        let (manifest, lock) = (generation.manifest()?, generation.lock()?);
+        self.show(generation.number, &manifest, &lock)
+    }
+
+    /// Makes a generation the current one, with the manifest and the lock file that it was made from.
+    /// Whoever looks at `current` sees the old one or the new one, and after a power cut it is one of
+    /// the two as well.
+    pub(super) fn show(&self, number: u64, manifest: &str, lock: &str) -> Result<(), StoreError> {
+        let (manifest_path, lock_path) = (self.manifest_path(), self.lock_path());
+        let files = [(&*manifest_path, manifest), (&*lock_path, lock)];
         // Most roads back are short: what is the same need not be written.
         let other = files
             .iter()
-            .map(|(path, text)| (path.as_path(), text.as_bytes()))
+            .map(|(path, text)| (*path, text.as_bytes()))
             .filter(|(path, text)| fs_err::read(path).ok().as_deref() != Some(text));
-        let other: Vec<_> = other.collect();
-        let mut new = vec![self.new_link(generation.number)?];
-        new.extend(Replacement::files(&other)?);
+        // The link comes last: who is killed before that has at least said what is wanted, and the
+        // next change makes it true. The other way round it would undo this one.
+        let mut new = Replacement::files(&other.collect::<Vec<_>>())?;
+        new.push(self.new_link(number)?);
         disk::replace_all(new)
     }
 

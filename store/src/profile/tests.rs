@@ -77,6 +77,8 @@ fn layout_of_a_generation() {
     1/views/hexyl -> ../../../../store/pwfgmk49f21y2id2n6wapsridyg4dcbd-hexyl
     1/views/ripgrep -> ../../../../store/kj7ccycfm99zvvzg2crk0d42l22qbr4s-ripgrep
     current -> 1
+    orlop.lock
+    orlop.toml
     ");
     let record = fs_err::read_to_string(generation.folder().join("record.toml")).unwrap();
     insta::assert_snapshot!(record, @r#"
@@ -125,7 +127,8 @@ fn generations_and_the_way_back() {
     assert_eq!(says(&profile, "app").unwrap(), "I am new");
     let before = describe(first.folder());
 
-    profile.switch(second.parent.unwrap()).unwrap();
+    let first = profile.generation(second.parent.unwrap()).unwrap();
+    profile.restore(&first).unwrap();
     assert_eq!(profile.current().unwrap().unwrap(), first);
     assert_eq!(says(&profile, "app").unwrap(), "I am old");
     // From here history branches: the number goes on, the parent is where we were.
@@ -139,7 +142,7 @@ fn generations_and_the_way_back() {
     assert_eq!(describe(first.folder()), before);
     assert_eq!(store.profiles().unwrap(), ["default"]);
 
-    let error = profile.switch(7).unwrap_err();
+    let error = profile.generation(7).unwrap_err();
     assert!(
         matches!(error, StoreError::NoGeneration { number: 7, .. }),
         "{error}"
@@ -243,7 +246,7 @@ fn a_writer_that_died_leaves_no_trace() {
     assert_eq!(describe(profile.folder()), before);
     // Killed between building generation 2 and switching to it: it is complete, and not current.
     profile.commit(new_generation(&[])).unwrap();
-    profile.point_to(1).unwrap();
+    disk::replace_link(&profile.folder().join("current"), "1".into()).unwrap();
     assert_eq!(profile.current().unwrap().unwrap().number, 1);
     assert_eq!(profile.commit(new_generation(&[])).unwrap().number, 3);
 }
@@ -261,7 +264,7 @@ fn damage_is_told_where_it_matters() {
         profile.current().unwrap_err(),
         StoreError::Record { .. }
     ));
-    profile.switch(1).unwrap();
+    profile.restore(&profile.generation(1).unwrap()).unwrap();
     assert_eq!(profile.current().unwrap(), Some(first));
 
     let current = profile.folder().join("current");
@@ -304,7 +307,7 @@ fn what_cannot_be_read_may_go() {
         [1, 3]
     );
     assert_eq!(profile.expired(keep(Some(2), None)).unwrap(), [2]);
-    profile.switch(3).unwrap();
+    profile.restore(&profile.generation(3).unwrap()).unwrap();
     assert_eq!(profile.expired(keep(Some(1), None)).unwrap(), [1, 2, 4]);
     profile.remove(4).unwrap();
     assert!(profile.remove(4).is_err());
@@ -359,4 +362,27 @@ fn what_apps_are_compiled_from_is_kept_apart() {
     fs_err::remove_file(generation.folder().join("libraries.toml")).unwrap();
     assert_eq!(profile.generation(1).unwrap(), generation);
     assert_eq!(generation.libraries().unwrap(), used.into());
+}
+
+/// People keep these files among their own, and link to them.
+#[test]
+fn links_to_manifest_and_lock_file_stay() {
+    let home = Home::new();
+    let store = home.open();
+    let profile = store.profile("default").unwrap();
+    let (own, folder) = (home.path().join("logs/own"), profile.folder());
+    fs_err::create_dir_all(&own).unwrap();
+    fs_err::create_dir_all(folder).unwrap();
+    for name in ["orlop.toml", "orlop.lock"] {
+        fs_err::write(own.join(name), "# mine").unwrap();
+        disk::link(&folder.join(name), &own.join(name)).unwrap();
+    }
+    profile.commit(new_generation(&[])).unwrap();
+    let read = |name: &str| fs_err::read_to_string(own.join(name)).unwrap();
+    assert_eq!(
+        [read("orlop.toml"), read("orlop.lock")],
+        ["# manifest\n", "# lock\n"]
+    );
+    assert!(profile.manifest_path().is_symlink() && profile.lock_path().is_symlink());
+    assert_eq!(disk::names(&own).unwrap().len(), 2);
 }
