@@ -305,7 +305,12 @@ impl Context {
 }
 
 fn elsewhere(error: StoreError) -> CommandError {
-    CommandError::from(error).hint(ELSEWHERE)
+    let error = CommandError::from(error);
+    if error.lacks_room() {
+        error
+    } else {
+        error.hint(ELSEWHERE)
+    }
 }
 
 /// The command line as typed, with quotes where a shell needs them.

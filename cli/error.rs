@@ -10,6 +10,7 @@ use orlop_build::BuildError;
 use orlop_build::compiler::ImportError;
 use orlop_build::error::FailedBuild;
 use orlop_build::sandbox::SandboxRefused;
+use orlop_build::unpack::UnpackError;
 use orlop_export::ExportError;
 use orlop_index::{DownloadError, LocalError, OpenError, Reason, SourceError};
 use orlop_link::LinkError;
@@ -102,14 +103,18 @@ impl CommandError {
 
     /// Says the way out if the disk is full, whatever it was that needed room.
     pub(crate) fn with_way_to_room(self) -> Self {
-        let lacks_room = match &self.error {
-            Message::Chain(error) => causes(error.as_ref()).any(lacks_room),
-            Message::Diagnostic(_) => false,
-        };
-        if lacks_room {
+        if self.lacks_room() {
             self.hint(WAY_TO_ROOM)
         } else {
             self
+        }
+    }
+
+    /// Whether the disk is full.
+    pub(crate) fn lacks_room(&self) -> bool {
+        match &self.error {
+            Message::Chain(error) => causes(error.as_ref()).any(lacks_room),
+            Message::Diagnostic(_) => false,
         }
     }
 
@@ -182,6 +187,12 @@ fn lacks_room(cause: &(dyn StdError + 'static)) -> bool {
     }
     if let Some(LinkError::Linker { output, .. }) = cause.downcast_ref() {
         return said::lacks_room(output);
+    }
+    // `SQLite` does not always say why it cannot write; a full disk is the usual reason.
+    if let Some(StoreError::DatabaseFull { .. } | StoreError::DatabaseUnwritten { .. }) =
+        cause.downcast_ref()
+    {
+        return true;
     }
     cause.downcast_ref().is_some_and(|error: &io::Error| {
         matches!(
@@ -360,6 +371,11 @@ impl From<BuildError> for CommandError {
             }
             // The outer error is transparent: asked for its causes, it leaves itself out.
             BuildError::Fetch(ref source) => transfer_kind(source),
+            // What cannot be written says nothing of the archive.
+            BuildError::Unpack {
+                source: UnpackError::Write(_),
+                ..
+            } => Kind::Failed,
             BuildError::Unpack { .. } => Kind::Untrusted,
             _ => Kind::Failed,
         };
@@ -460,12 +476,20 @@ mod tests {
             status: ExitStatus::Code(1),
             output: said.to_owned(),
         };
-        let full = io::Error::from(io::ErrorKind::StorageFull);
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        let database = StoreError::DatabaseFull { path: "/db".into() };
+        let unpack = BuildError::Unpack {
+            archive: "kit".to_owned(),
+            source: UnpackError::Write(full()),
+        };
         for error in [
+            CommandError::from(unpack),
+            CommandError::from(database),
             CommandError::from(BuildError::Failed(Box::new(failed))),
             CommandError::from(linker),
-            CommandError::from(LinkError::from(full)),
+            CommandError::from(LinkError::from(full())),
         ] {
+            assert_ne!(error.kind(), Kind::Untrusted);
             let error = error.with_way_to_room();
             let hints = error.hint_lines();
             assert_eq!(hints.iter().filter(|hint| *hint == WAY_TO_ROOM).count(), 1);

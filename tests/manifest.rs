@@ -101,6 +101,22 @@ fn the_lock_beside_a_manifest_decides_and_a_refusal_leaves_the_profiles_own() {
     assert_eq!(env.program("alpha").success().stdout, "alpha 1.0.0\n");
     let written = std::fs::read_to_string(env.path("orlop.lock")).unwrap();
     assert_eq!(std::fs::read_to_string(&own).unwrap(), written);
+    // Without one, the profile's own is no answer to what another machine would do.
+    let beside = env.path("orlop.lock");
+    let locked = || {
+        let manifest = env.path("orlop.toml");
+        env.orlop(["sync", "--locked", "-m", manifest.to_str().unwrap()])
+    };
+    locked().success();
+    let compiler = written
+        .lines()
+        .find_map(|line| line.strip_prefix("compiler = "))
+        .unwrap();
+    let other = written.replace(&format!("compiler = {compiler}"), "compiler = \"1.0.0\"");
+    std::fs::write(&beside, other).unwrap();
+    locked().fails(6).says("is locked for rustc 1.0.0");
+    std::fs::remove_file(&beside).unwrap();
+    locked().fails(6).says("there is no").says("orlop.lock");
 }
 
 #[test]
@@ -111,7 +127,13 @@ fn a_locked_sync_refuses_to_change_the_lock() {
     let text = std::fs::read_to_string(&path).unwrap();
     env.run("sync --locked").success();
     std::fs::write(&path, format!("{text}beta = \"1\"\n")).unwrap();
-    env.run("sync --locked").fails(6).says("--locked");
+    env.run("sync --locked")
+        .fails(6)
+        .says("--locked")
+        .says("`beta` is not locked");
+    env.run("lock --check")
+        .fails(6)
+        .says("`beta` is not locked");
     env.run("sync").success();
     assert_eq!(env.program("beta").success().stdout, "beta 1.1.0\n");
 }

@@ -199,9 +199,15 @@ impl Work<'_> {
         let before = self.lock()?;
         let (apps, lock) = self.resolve(wanted, &before)?;
         if self.change.locked && lock.to_string() != before.to_string() {
+            let reason = lock.reason(&before);
+            let reason = reason.map(|reason| format!(": {reason}"));
             return Err(CommandError::new(
                 Kind::Refused,
-                "the lock file does not answer the manifest, and `--locked` forbids to change it",
+                format!(
+                    "the lock file does not answer the manifest, and `--locked` forbids to change \
+                     it{}",
+                    reason.unwrap_or_default()
+                ),
             )
             .hint(format!("run `{}` without `--locked`", self.command())));
         }
@@ -260,6 +266,13 @@ impl Work<'_> {
         let beside = self.change.file.with_extension("lock");
         let path = if beside.is_file() {
             beside
+        } else if self.change.locked && self.change.file != self.profile.manifest_path() {
+            // What this machine has locked is nothing that another one would take.
+            return Err(CommandError::new(
+                Kind::Refused,
+                format!("there is no `{beside}`, and `--locked` forbids to make it"),
+            )
+            .hint(format!("run `{}` without `--locked`", self.command())));
         } else {
             self.profile.lock_path()
         };
@@ -268,7 +281,10 @@ impl Work<'_> {
                 let is_damage = error.is_damage();
                 let error = CommandError::from(error);
                 if is_damage {
-                    error.hint("delete the lock file and run `orlop sync` to solve anew")
+                    let command = self.command();
+                    error.hint(format!(
+                        "delete the lock file and run `{command}` to solve anew"
+                    ))
                 } else {
                     error
                 }

@@ -108,7 +108,7 @@ pub(super) fn prove(context: &Context, arguments: &Prove) -> Result<(), CommandE
         let proof = orlop_loader::prove(&program, &Search::default()).map_err(|refusal| {
             let error = CommandError::from(refusal);
             if is_stored(context, &program) {
-                error.hint("an app of this store is linked anew by `orlop sync` after `orlop gc`")
+                error.hint("if it is damaged, that can be mended: `orlop verify --repair`")
             } else {
                 error
             }

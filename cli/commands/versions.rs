@@ -102,10 +102,13 @@ pub(super) fn lock(context: &Context, arguments: &LockArguments) -> Result<(), C
     if before.to_string() == after.to_string() {
         context.ui.status("The lock file answers the manifest");
     } else if arguments.check {
-        return Err(
-            CommandError::new(Kind::Refused, "the lock file does not answer the manifest")
-                .hint("bring it up to date: `orlop lock`"),
-        );
+        let reason = after.reason(&before).map(|reason| format!(": {reason}"));
+        let reason = reason.unwrap_or_default();
+        return Err(CommandError::new(
+            Kind::Refused,
+            format!("the lock file does not answer the manifest{reason}"),
+        )
+        .hint("bring it up to date: `orlop lock`"));
     } else if !context.global.dry_run {
         change::write(&session.profile.lock_path(), &after.to_string())?;
     }

@@ -1,6 +1,7 @@
 //! `recipe lint`: what is allowed in recipes and still wrong.
 
 use camino::Utf8Path;
+use orlop_build::log::quoted;
 use orlop_recipes::lint::{self, Finding, Known, Level, RULES, Rule};
 use orlop_recipes::{Recipe, RecipeSet, closest};
 use serde::Serialize;
@@ -82,7 +83,15 @@ fn verdict(reports: &[Report<'_>], arguments: &LintRecipes) -> Result<(), Comman
         ));
     }
     if findings().any(|finding| finding.rule.has_fix()) && !arguments.fix {
-        error = error.hint("mend what can be mended: `orlop recipe lint --fix FILE`");
+        let files = reports.iter().filter(|report| {
+            let mut findings = report.findings.iter();
+            findings.any(|finding| finding.rule.has_fix())
+        });
+        let files: Vec<_> = files.map(|report| quoted(report.file)).collect();
+        error = error.hint(format!(
+            "mend what can be mended: `orlop recipe lint --fix {}`",
+            files.join(" ")
+        ));
     }
     Err(error)
 }

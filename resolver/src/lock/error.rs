@@ -93,9 +93,10 @@ impl LockError {
             Self::Newer { .. } => vec!["use the newer Orlop for this profile".to_owned()],
             Self::OtherArchive(other) => {
                 let app = &other.app;
-                vec![format!(
-                    "solve it anew, with what the index has: `orlop upgrade {app}`"
-                )]
+                vec![
+                    format!("solve it anew, with what the index has: `orlop upgrade {app}`"),
+                    "if other apps have it as well, all at once: `orlop upgrade`".to_owned(),
+                ]
             }
             Self::Syntax { .. }
             | Self::Entry { .. }

@@ -128,6 +128,17 @@ impl Lock {
         at_once(self) == at_once(other)
     }
 
+    /// Says why this is not `before`, by the first app of which they say something else; none if none
+    /// is.
+    pub fn reason(&self, before: &Self) -> Option<String> {
+        let gone = before.apps.keys().find(|app| !self.apps.contains_key(*app));
+        if let Some(app) = gone {
+            return Some(format!("`{app}` is locked, and is not wanted"));
+        }
+        let mut apps = self.apps.values();
+        apps.find_map(|app| app.reason(before.apps.get(&app.app)))
+    }
+
     /// Returns the versions that most of the apps of policy `shared` chose.
     pub fn votes(&self) -> &Votes {
         &self.votes
@@ -205,6 +216,27 @@ impl LockedApp {
             && self.default_features == request.default_features
             && self.compiler == request.rust_version
             && self.platform == request.platform.triple
+    }
+
+    /// As [`Lock::reason`], of one app.
+    fn reason(&self, before: Option<&Self>) -> Option<String> {
+        let app = &self.app;
+        let Some(before) = before else {
+            return Some(format!("`{app}` is not locked"));
+        };
+        if self.compiler != before.compiler {
+            return Some(format!(
+                "`{app}` is locked for rustc {}, and is to be compiled by {}",
+                before.compiler, self.compiler
+            ));
+        }
+        if self.version != before.version {
+            return Some(format!(
+                "`{app}` is locked to {}, and {} is wanted",
+                before.version, self.version
+            ));
+        }
+        (self != before).then(|| format!("`{app}` is locked with another answer"))
     }
 
     /// Returns the variants, in order of name, version and side.

@@ -277,7 +277,10 @@ fn a_lock_of_other_archives_than_those_of_the_index_is_no_answer() {
     );
     assert_eq!(
         error.hints(),
-        ["solve it anew, with what the index has: `orlop upgrade tool`"]
+        [
+            "solve it anew, with what the index has: `orlop upgrade tool`",
+            "if other apps have it as well, all at once: `orlop upgrade`",
+        ]
     );
 }
 
