@@ -242,12 +242,14 @@ impl From<StoreError> for CommandError {
             StoreError::Name { .. } => Kind::Usage,
             _ => Kind::Failed,
         };
-        let is_past = matches!(error, StoreError::NoGeneration { .. });
-        let error = Self::new(kind, error);
-        if is_past {
-            return error.hint("see which there are: `orlop history`");
-        }
-        error
+        let hint = match &error {
+            StoreError::NoGeneration { .. } => Some("see which there are: `orlop history`"),
+            StoreError::Conflict { .. } => {
+                Some("have one of them in a profile of its own: `orlop -p NAME install …`")
+            }
+            _ => None,
+        };
+        Self::new(kind, error).hints(hint.map(str::to_owned))
     }
 }
 

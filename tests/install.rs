@@ -263,3 +263,24 @@ fn an_install_goes_on_wherever_it_was_killed() {
     let staging = env.home().join("staging");
     assert_eq!(std::fs::read_dir(staging).unwrap().count(), 0);
 }
+
+/// Before anything is compiled for nothing.
+#[test]
+fn two_programs_of_one_name_are_refused_at_once() {
+    let env = Env::new();
+    for name in ["one", "two"] {
+        env.registry.publish(
+            Package::new(name, "1.0.0")
+                .tables("[[bin]]\nname = \"tool\"\npath = \"src/main.rs\"")
+                .main("fn main() {}"),
+        );
+    }
+    env.run("install one").success();
+    let before = env.objects("").len();
+    env.run("install two")
+        .fails(1)
+        .says("`one` and `two` both bring `bin/tool`")
+        .says("-p NAME install");
+    assert_eq!(env.objects("").len(), before);
+    env.run("-p other install two").success();
+}

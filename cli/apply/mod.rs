@@ -9,7 +9,7 @@ mod make;
 mod steps;
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8PathBuf;
 use orlop_build::BuildError;
@@ -20,7 +20,8 @@ use orlop_recipes::{LinkageChoice, Manifest, PackageName, RecipeSet};
 use orlop_resolver::{Lock, Resolution, Variant};
 use orlop_store::derivation::Tools;
 use orlop_store::{
-    Generation, GenerationApp, NewGeneration, Plan, PlannedApp, Profile, Runner, Store, StorePath,
+    Generation, GenerationApp, NewGeneration, Plan, PlannedApp, Profile, Runner, Store, StoreError,
+    StorePath,
 };
 
 pub(crate) use crate::apply::make::{Goal, Making, Order, make};
@@ -221,6 +222,7 @@ impl Work<'_> {
         let (plan, natives) = self.with_steps(&packages, sources, |steps| {
             Ok((steps.plan()?, steps.natives().clone()))
         })?;
+        one_of_each_name(&plan.apps)?;
         if self.context.global.dry_run {
             let sketches = wanted.iter().map(|wanted| Sketch {
                 name: wanted.name.to_string(),
@@ -426,6 +428,25 @@ fn generation_app(
         test: recipe.and_then(|recipe| recipe.test.clone()),
         caveats: recipe.and_then(|recipe| recipe.caveats.clone()),
     })
+}
+
+/// Makes sure, before anything is compiled, that no two apps have a program of the same name.
+fn one_of_each_name(apps: &[PlannedApp]) -> Result<(), StoreError> {
+    let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
+    let programs = apps.iter().flat_map(|app| {
+        let programs = app.programs.iter();
+        programs.map(|program| (program.name.as_str(), app.name.as_str()))
+    });
+    for (program, app) in programs {
+        if let Some(first) = owners.insert(program, app) {
+            return Err(StoreError::Conflict {
+                file: format!("bin/{program}"),
+                first: first.to_owned(),
+                second: app.to_owned(),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn libraries(app: &PlannedApp) -> (String, BTreeSet<StorePath>) {
