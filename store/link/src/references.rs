@@ -33,8 +33,9 @@ pub(crate) struct References<'a> {
     members: BTreeMap<Digest, &'a Member>,
     /// Names that libraries from outside define.
     outside: &'a Outside,
-    /// Names that somebody asks others for.
-    asked: BTreeSet<&'a str>,
+    /// Names that somebody asks others for, and the members that do; none stands for a program's own
+    /// objects.
+    askers: BTreeMap<&'a str, Vec<Option<Digest>>>,
     /// What each member can offer to those who ask.
     offers: BTreeMap<Digest, Vec<&'a str>>,
 }
@@ -46,24 +47,29 @@ impl<'a> References<'a> {
         outside: &'a Outside,
     ) -> Self {
         let members: BTreeMap<_, _> = all.iter().map(|(key, member)| (*key, member)).collect();
-        let symbols = members.values().map(|member| &member.symbols);
-        let symbols = symbols.chain(programs.iter().map(|program| program.own));
-        let asked: BTreeSet<_> = symbols
-            .flat_map(|symbols| symbols.undefined.keys())
-            .map(String::as_str)
-            .collect();
+        let asking = members
+            .iter()
+            .map(|(key, member)| (Some(*key), &member.symbols));
+        let asking = asking.chain(programs.iter().map(|program| (None, program.own)));
+        let mut askers: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+        for (asker, symbols) in asking {
+            for name in symbols.undefined.keys() {
+                askers.entry(name).or_default().push(asker);
+            }
+        }
         let offers = members
             .iter()
             .map(|(key, member)| {
                 let defined = member.symbols.defined.keys().map(String::as_str);
-                (*key, defined.filter(|name| asked.contains(name)).collect())
+                let asked = defined.filter(|name| askers.contains_key(name));
+                (*key, asked.collect())
             })
             .collect();
         Self {
             programs,
             members,
             outside,
-            asked,
+            askers,
             offers,
         }
     }
@@ -213,22 +219,15 @@ impl<'a> References<'a> {
 
     /// Returns the names that a library made of `inside` may have to give to others.
     pub(crate) fn offered(&self, inside: &BTreeSet<Digest>) -> BTreeSet<String> {
-        let outside = self
-            .members
-            .iter()
-            .filter(|(key, _)| !inside.contains(*key));
-        let outside = outside.map(|(_, member)| &member.symbols);
-        let outside = outside.chain(self.programs.iter().map(|program| program.own));
-        let asked: BTreeSet<&str> = outside
-            .flat_map(|symbols| symbols.undefined.keys())
-            .map(String::as_str)
-            .collect();
-        let offers = inside
-            .iter()
-            .filter_map(|key| self.offers.get(key))
-            .flatten();
+        let outside = |asker: &Option<Digest>| asker.is_none_or(|key| !inside.contains(&key));
+        let asked = |name: &str| {
+            let askers = self.askers.get(name);
+            askers.is_some_and(|askers| askers.iter().any(outside))
+        };
+        let offers = inside.iter().filter_map(|key| self.offers.get(key));
         offers
-            .filter(|name| asked.contains(*name) && is_plain(name))
+            .flatten()
+            .filter(|name| is_plain(name) && asked(name))
             .map(|name| (*name).to_owned())
             .collect()
     }
@@ -249,7 +248,7 @@ impl<'a> References<'a> {
             .iter()
             .flat_map(|program| program.own.defined.keys());
         own.map(String::as_str)
-            .filter(|name| self.asked.contains(name) && !self.outside.system.contains(*name))
+            .filter(|name| self.askers.contains_key(*name) && !self.outside.system.contains(*name))
             .collect()
     }
 
