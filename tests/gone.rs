@@ -133,7 +133,7 @@ fn a_file_that_is_not_there_has_one_exit_code() {
 }
 
 #[test]
-fn what_is_no_program_is_refused_and_only_the_store_is_linked_anew() {
+fn what_is_no_program_is_refused_and_only_the_store_can_be_mended() {
     let env = Env::new();
     env.registry
         .publish(Package::new("app", "1.0.0").main("fn main() {}"));
@@ -148,8 +148,18 @@ fn what_is_no_program_is_refused_and_only_the_store_is_linked_anew() {
     std::fs::remove_file(&real).unwrap();
     std::fs::write(&real, "no program").unwrap();
     for target in ["app", app.to_str().unwrap()] {
-        env.orlop(["prove", target]).fails(3).says("`orlop sync`");
+        env.orlop(["prove", target])
+            .fails(3)
+            .says("`orlop verify --repair`");
     }
+    env.run("verify --repair").success();
+    env.run("prove app").success();
+    let real = std::fs::canonicalize(&app).unwrap();
+    std::fs::set_permissions(real.parent().unwrap(), PermissionsExt::from_mode(0o755)).unwrap();
     std::fs::remove_file(&real).unwrap();
-    env.run("prove app").fails(3).says("`orlop sync`");
+    env.run("prove app")
+        .fails(3)
+        .says("`orlop verify --repair`");
+    env.run("verify --repair").success();
+    env.run("prove app").success();
 }
