@@ -245,7 +245,15 @@ fn failure(question: &Question, error: ResolveError, index: &dyn Index) -> Comma
     let failure = if question.origins.is_empty() {
         CommandError::from(error)
     } else {
-        let hints = error.hints();
+        let hints = match &error {
+            // To install another one would leave this one there.
+            ResolveError::UnknownPackage { chain, similar, .. } if chain.is_empty() => {
+                let similar = similar.first();
+                let similar = similar.map(|name| format!("did you mean `{name}`? Change it there"));
+                similar.into_iter().collect()
+            }
+            _ => error.hints(),
+        };
         let refused = Refused {
             wish: format!("{app} {}", request.requirement),
             origins: question.origins.clone(),

@@ -334,7 +334,21 @@ fn a_name_that_is_none_is_said_before_a_compiler_is_imported() {
         .publish(Package::new("hello", "1.0.0").main("fn main() {}"));
     let home = env.path("fresh");
     let install = |what: &str| env.orlop(["--home", home.to_str().unwrap(), "install", what]);
-    install("hullo").fails(4).says("did you mean `hello`?");
+    install("hullo")
+        .fails(4)
+        .says("did you mean `hello`? `orlop");
+    // In a file it would stay there.
+    let manifest = env.write("orlop.toml", "schema = 1\n[packages]\nhullo = \"*\"\n");
+    env.orlop([
+        "--home",
+        home.to_str().unwrap(),
+        "sync",
+        "-m",
+        manifest.to_str().unwrap(),
+    ])
+    .fails(4)
+    .says("orlop.toml:3")
+    .says("did you mean `hello`? Change it there");
     install("hello@2").fails(4);
     let run = env
         .orlop(["--home", home.to_str().unwrap(), "compiler", "list"])

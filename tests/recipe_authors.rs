@@ -156,6 +156,9 @@ fn import_takes_what_the_package_says() {
     env.run("install ./tool-kit.toml")
         .success()
         .says("Installed tool-kit 2.1.0 (kit)");
+    env.run("recipe import tool-kit@=2.1.0 -o -")
+        .success()
+        .prints("version = \"=2.1.0\"");
     env.run("recipe import odd-sys")
         .fails(4)
         .says("it is a library");

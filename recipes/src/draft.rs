@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 
 use toml_edit::{Array, InlineTable, Value};
 
-use crate::Version;
 use crate::error::RecipeError;
 use crate::lint::plain_summary;
 use crate::manifest::sources;
 use crate::name::{FeatureName, PackageName};
 use crate::recipe::{CrateSource, RecipeKind, ShareOrigin};
+use crate::{Version, VersionReq};
 
 /// The longest summary that fits into a list.
 const LONGEST_SUMMARY: usize = 80;
@@ -30,6 +30,8 @@ pub struct Draft {
     pub source: Option<CrateSource>,
     /// Features that its programs need beside the default ones.
     pub features: Vec<FeatureName>,
+    /// The versions that are wanted.
+    pub requirement: VersionReq,
     /// The version that all this is about.
     pub version: Version,
     /// Its programs.
@@ -63,6 +65,9 @@ impl Draft {
         entry("name", self.name.as_str().into(), None);
         if self.package != self.name {
             entry("crate", self.package.as_str().into(), None);
+        }
+        if self.requirement != VersionReq::STAR {
+            entry("version", self.requirement.to_string().into(), None);
         }
         let (summary, todo) = self.summary();
         entry("summary", summary.into(), todo);
@@ -240,6 +245,7 @@ mod tests {
             license: "MIT/Apache-2.0".to_owned(),
             source: None,
             features: vec!["cli".parse().unwrap()],
+            requirement: "=0.3.1".parse().unwrap(),
             version: Version::new(0, 3, 1),
             binaries: vec!["kit".to_owned(), "kat".to_owned()],
             share: vec![(
@@ -263,6 +269,7 @@ mod tests {
         [app]
         name = "kit"
         crate = "tool-kit"
+        version = "=0.3.1"
         summary = "Box full of tools"
         license = "MIT OR Apache-2.0"
         features = ["cli"]

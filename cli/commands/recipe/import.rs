@@ -160,6 +160,7 @@ fn draft(
         license: package.about.license.clone(),
         source: wish.source.clone(),
         features,
+        requirement: wish.requirement.clone(),
         version: release.version.clone(),
         binaries,
         share,
