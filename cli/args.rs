@@ -47,7 +47,7 @@ pub(crate) struct Global {
     /// Use only what is on this machine
     #[arg(long, global = true)]
     pub(crate) offline: bool,
-    /// Say less: nothing but errors
+    /// Say less: nothing but errors and warnings
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
     /// Say more; twice: also what the libraries in Orlop say
