@@ -95,7 +95,7 @@ impl Profile {
                 None
             }
         };
-        // There may be hundreds, with hundreds of kilobytes each.
+        // There may be hundreds.
         Ok(self.numbers()?.into_par_iter().filter_map(read).collect())
     }
 
@@ -161,8 +161,8 @@ impl Profile {
             return Err(error);
         }
         failpoint::reached("commit.rename")?;
-        // The folder is not waited for in between: all names are in it, and what happens in one folder
-        // reaches the disk in its order.
+        // The folder is not waited for in between: the generation and the link are both in it, and what
+        // happens in one folder reaches the disk in its order.
         self.show(number, &manifest, &lock)?;
         let folder = self.generation_folder(number);
         Ok(Generation::new(folder, number, record))

@@ -214,6 +214,7 @@ impl Walk<'_> {
             return Ok(());
         }
         let real = super::real(folder)?;
+        // A link to a folder around it has no end.
         let endless = |around: &Utf8PathBuf| around.starts_with(&real);
         if linked && (!real.starts_with(self.border) || self.around.iter().any(endless)) {
             return Ok(());
