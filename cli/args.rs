@@ -478,7 +478,7 @@ pub(crate) struct Du {
 /// A file.
 #[derive(Debug, Args)]
 pub(crate) struct FileArgument {
-    /// A path; links are followed
+    /// A path, or a program of the profile by its name; links are followed
     #[arg(value_name = "PATH")]
     pub(crate) path: Utf8PathBuf,
 }

@@ -287,7 +287,13 @@ fn questions_have_answers() {
     env.orlop(["which", program])
         .success()
         .prints("app in generation 3 of default");
+    env.orlop(["which", "app"])
+        .success()
+        .prints("app in generation 3 of default");
     env.orlop(["which", "/etc/passwd"]).fails(1);
+    env.orlop(["which", "nothing"])
+        .fails(1)
+        .says("neither a file here nor a program of the profile `default`");
     env.orlop(["why-live", program])
         .success()
         .prints("app in generation 3 of default");

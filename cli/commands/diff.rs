@@ -116,7 +116,7 @@ fn difference(
         to: to.number,
         command: to.command.clone(),
         apps: changes(&apps(from), &apps(to)),
-        packages: changes(&packages(from)?, &packages(to)?),
+        packages: package_changes(&packages(from)?, &packages(to)?),
         variants: Variants::between(from, to)?,
         bytes: [size(store, from)?, size(store, to)?],
     })
@@ -151,9 +151,11 @@ fn apps(generation: &Generation) -> BTreeMap<String, String> {
 }
 
 /// The crates of all apps: by name, every version with its features.
-fn packages(generation: &Generation) -> Result<BTreeMap<String, String>, CommandError> {
+type Packages = BTreeMap<String, BTreeSet<String>>;
+
+fn packages(generation: &Generation) -> Result<Packages, CommandError> {
     let lock = super::locked(generation)?;
-    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut found = Packages::new();
     for app in &generation.apps {
         for variant in lock
             .app_by_name(&app.name)
@@ -172,10 +174,33 @@ fn packages(generation: &Generation) -> Result<BTreeMap<String, String>, Command
                 .insert(text);
         }
     }
-    let joined = found
-        .into_iter()
-        .map(|(name, versions)| (name, versions.into_iter().collect::<Vec<_>>().join(" and ")));
-    Ok(joined.collect())
+    Ok(found)
+}
+
+/// Compares the crates of two generations: a version that both have is no change, whatever else of
+/// that name came or went.
+fn package_changes(before: &Packages, after: &Packages) -> Vec<Change> {
+    let none = BTreeSet::new();
+    let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+    let change = |name: &String| {
+        let before = before.get(name).unwrap_or(&none);
+        let after = after.get(name).unwrap_or(&none);
+        Change {
+            name: name.clone(),
+            before: joined(before.difference(after)),
+            after: joined(after.difference(before)),
+        }
+    };
+    let changes = names.into_iter().map(change);
+    changes
+        .filter(|change| change.before.is_some() || change.after.is_some())
+        .collect()
+}
+
+/// Returns none for nothing.
+fn joined<'a>(versions: impl Iterator<Item = &'a String>) -> Option<String> {
+    let versions: Vec<_> = versions.map(String::as_str).collect();
+    (!versions.is_empty()).then(|| versions.join(" and "))
 }
 
 /// Compares two lists of names and what is said of them.
@@ -198,4 +223,44 @@ pub(super) fn changes(
 fn size(store: &Store, generation: &Generation) -> Result<u64, CommandError> {
     let views = generation.apps.iter().map(|app| app.view.clone()).collect();
     Ok(store.closure_bytes(&views)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packages(of: &[(&str, &[&str])]) -> Packages {
+        let of = of.iter().map(|(name, versions)| {
+            let versions = versions.iter().map(|version| (*version).to_owned());
+            ((*name).to_owned(), versions.collect())
+        });
+        of.collect()
+    }
+
+    #[test]
+    fn what_stays_is_no_change() {
+        let before = packages(&[
+            ("gone", &["1.0.0"]),
+            ("less", &["1.0.0", "2.0.0"]),
+            ("more", &["2.0.0 [std]"]),
+            ("other", &["1.0.0", "2.0.0"]),
+            ("same", &["1.0.0", "2.0.0"]),
+        ]);
+        let after = packages(&[
+            ("less", &["2.0.0"]),
+            ("more", &["1.0.0", "1.1.0 [std]", "2.0.0 [std]"]),
+            ("new", &["1.0.0"]),
+            ("other", &["1.0.1", "2.0.0"]),
+            ("same", &["1.0.0", "2.0.0"]),
+        ]);
+        let changes = package_changes(&before, &after);
+        let lines: Vec<_> = changes.iter().map(Change::text).collect();
+        insta::assert_snapshot!(lines.join("\n"), @r"
+        - gone 1.0.0
+        - less 1.0.0
+        + more 1.0.0 and 1.1.0 [std]
+        + new 1.0.0
+          other 1.0.0 -> 1.0.1
+        ");
+    }
 }

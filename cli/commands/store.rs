@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use orlop_store::{Root, Store, StorePath, Usage};
 use serde::Serialize;
 
@@ -121,7 +121,7 @@ pub(super) fn du(context: &Context, arguments: &Du) -> Result<(), CommandError> 
 
 pub(super) fn which(context: &Context, arguments: &FileArgument) -> Result<(), CommandError> {
     let store = context.store()?;
-    let file = context.absolute(&arguments.path)?;
+    let file = file(context, &store, &arguments.path)?;
     let Some((path, roots)) = store.which(&file)? else {
         return Err(CommandError::failed(format!(
             "`{file}` is not in the store"
@@ -137,6 +137,28 @@ pub(super) fn which(context: &Context, arguments: &FileArgument) -> Result<(), C
         context.ui.data(format!("  {root}"));
     }
     Ok(())
+}
+
+/// Finds a file by its path, or as a program of the current generation by its name.
+fn file(context: &Context, store: &Store, path: &Utf8Path) -> Result<Utf8PathBuf, CommandError> {
+    let file = context.absolute(path)?;
+    if path.as_str().contains('/') || fs_err::symlink_metadata(&file).is_ok() {
+        return Ok(file);
+    }
+    let profile = context.profile(store)?;
+    let generation = profile.current()?;
+    let programs = generation.iter().flat_map(|generation| &generation.apps);
+    let is_program = programs
+        .flat_map(|app| &app.binaries)
+        .any(|program| program == path);
+    match generation {
+        Some(generation) if is_program => Ok(generation.folder().join("bin").join(path)),
+        _ => Err(CommandError::failed(format!(
+            "`{path}` is neither a file here nor a program of the profile `{}`",
+            profile.name()
+        ))
+        .hint("see what is installed: `orlop list`")),
+    }
 }
 
 /// Finds an object by its name, by the first digits of that, by a path in it, or by the app whose
