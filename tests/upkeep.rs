@@ -75,8 +75,12 @@ fn what_is_damaged_is_named_and_made_again() {
             .len(),
         1
     );
+    let sizes = env.run("du --json").success().json();
+    let of_app = env.run("info app --json").success().json();
     env.run("verify --rebuild-database").success();
-    env.run("sync").success();
+    assert_eq!(env.run("du --json").success().json(), sizes);
+    assert_eq!(env.run("info app --json").success().json(), of_app);
+    env.run("sync").success().says("Nothing to do");
     assert_eq!(env.program("app").success().stdout, "app 1.0.0 shared\n");
 }
 

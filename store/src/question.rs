@@ -32,7 +32,7 @@ pub struct Usage {
     pub closure: u64,
     /// How many objects that is.
     pub objects: u64,
-    /// What nothing else keeps alive of it.
+    /// What no other root keeps alive of it.
     pub freed_if_removed: u64,
 }
 
@@ -195,8 +195,12 @@ impl Ledger<'_> {
             let side = if all { &mut going } else { &mut staying };
             side.insert(path);
         }
-        let staying = self.graph.reached(self.database.ids(staying)?, |_| true);
+        let staying = self.database.ids(staying)?;
         let going = self.database.ids(going)?;
+        // What goes is kept by nothing but its roots: what names it as well, like the record of the
+        // borders in a database that was made again, is another one without it.
+        let stays = |id| !going.contains(&id);
+        let staying = self.graph.reached(staying, stays);
         let going = self.graph.reached(going, |id| !staying.contains(id));
         Ok(Usage {
             own: self.sizes.sum(own),
@@ -257,11 +261,10 @@ mod tests {
 
         let of_one =
             |_: &StorePath, root: &Root| matches!(root, Root::App { app, .. } if app == "one");
-        let usage = store
-            .ledger()
-            .unwrap()
-            .usage(&BTreeSet::from([one.clone()]), &of_one)
-            .unwrap();
+        let usage = || {
+            let ledger = store.ledger().unwrap();
+            ledger.usage(&[one.clone()].into(), &of_one).unwrap()
+        };
         assert_eq!(store.closure_bytes(&[one.clone()].into()).unwrap(), 1111);
         let expected = Usage {
             own: 1,
@@ -269,12 +272,17 @@ mod tests {
             objects: 4,
             freed_if_removed: 11,
         };
-        assert_eq!(usage, expected);
+        assert_eq!(usage(), expected);
 
         let program = home.path().join("profiles/default/current/bin/app");
         let (object, roots) = store.which(&program).unwrap().unwrap();
-        assert_eq!((object, roots.len()), (one, 1));
+        assert_eq!((object, roots.len()), (one.clone(), 1));
         assert_eq!(store.which("/etc/passwd".into()).unwrap(), None);
+
+        // As a record of borders names the views of all apps.
+        let record = sized("record", &[&one, &two], 4);
+        store.set_root("record", &record).unwrap();
+        assert_eq!(usage(), expected);
     }
 
     /// A hundred thousand objects, each referring to ten of the two hundred before it.

@@ -9,7 +9,8 @@
 //! to them by links), and every crate that a crate or link set names. What is only known to the
 //! step that made an object is lost: the step itself, its isolation (taken for none, the weaker
 //! claim), and references that left no trace; if gc takes the objects behind those, they are built
-//! again when they are needed, under the same names.
+//! again when they are needed, under the same names. A record that only tells of objects, as that of
+//! the borders does, refers to them afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;

@@ -232,6 +232,7 @@ fn link_all(
     context: &Context<'_>,
 ) -> Result<Record, LinkError> {
     let mut before = before.unwrap_or_default();
+    let earlier = before.views_and_programs();
     let session = Session::new(context)?;
     context.reporter.report(Event::Planned {
         kind: ActivityKind::Link,
@@ -266,7 +267,7 @@ fn link_all(
         .collect();
     // All at once: what is added is written to disk before it counts, and that is waited for once.
     let mut new = session.parallel(&planned, |view| {
-        view.stage(before.views.get(&view.app.id()), &session)
+        view.stage(earlier.get(&view.app.id()), &session)
     })?;
     new.push(record.stage(path, &session)?);
     context.store.add_all(new.into_iter().flatten().collect())?;

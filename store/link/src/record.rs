@@ -188,8 +188,18 @@ impl Record {
         })
     }
 
-    /// Makes the record's object, unless it is in the store. It keeps the libraries alive that it
-    /// may be continued with.
+    /// Returns the views, each with the object that its programs are from, by the apps' ids.
+    pub(crate) fn views_and_programs(&self) -> BTreeMap<String, (RecordedView, StorePath)> {
+        let apps = self.groups.values().flat_map(|group| &group.apps);
+        let found = apps.filter_map(|(id, app)| {
+            let view = self.views.get(id)?.clone();
+            Some((id.clone(), (view, app.object.clone())))
+        });
+        found.collect()
+    }
+
+    /// Makes the record's object, unless it is in the store. It keeps alive what it may be continued
+    /// with: libraries, and programs as they were linked.
     pub(crate) fn stage(
         &self,
         path: &StorePath,

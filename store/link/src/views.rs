@@ -102,10 +102,11 @@ impl<'a> Planned<'a> {
         }
     }
 
-    /// Makes the view, unless it is in the store. `earlier` is the app's view of the link before.
+    /// Makes the view, unless it is in the store. `earlier` is the app's view of the link before, and
+    /// the object that its programs are from.
     pub(crate) fn stage(
         &self,
-        earlier: Option<&RecordedView>,
+        earlier: Option<&(RecordedView, StorePath)>,
         session: &Session<'_>,
     ) -> Result<Option<New>, LinkError> {
         let store = session.context.store;
@@ -127,7 +128,8 @@ impl<'a> Planned<'a> {
             let target = format!("../../{object}/lib/{soname}");
             fs_err::os::unix::fs::symlink(target, staged.folder().join("lib").join(soname))?;
         }
-        let mut references: BTreeSet<_> = self.libraries.values().cloned().collect();
+        // Not the linked app: its programs are here as well.
+        let references: BTreeSet<_> = self.libraries.values().cloned().collect();
         let earlier = match earlier {
             Some(earlier) => self.same_files(earlier, session)?,
             None => None,
@@ -140,7 +142,6 @@ impl<'a> Planned<'a> {
             earlier,
         };
         share::add(&view, session)?;
-        references.insert(self.linked.clone());
         let isolation = session.context.runner.isolation();
         let registration = Registration {
             references,
@@ -155,13 +156,13 @@ impl<'a> Planned<'a> {
     /// others.
     fn same_files(
         &self,
-        earlier: &RecordedView,
+        (earlier, programs): &(RecordedView, StorePath),
         session: &Session<'_>,
     ) -> Result<Option<Utf8PathBuf>, LinkError> {
         let store = session.context.store;
-        let info = store.info(&earlier.path)?;
         let same = earlier.input == self.app.input(session.context)
-            && info.is_some_and(|info| info.references.contains(&self.linked));
+            && *programs == self.linked
+            && store.contains(&earlier.path)?;
         Ok(same.then(|| store.object(&earlier.path)))
     }
 }
