@@ -235,7 +235,7 @@ const COMMANDS: &[&str] = &[
 #[test]
 fn the_page_of_the_command_line_is_what_help_prints() {
     let path = root().join("book/src/reference/cli.md");
-    let mut page = String::from("# Command line\n\nWhat `--help` prints, command by command.\n\n");
+    let mut page = String::from("# Command line\n\nWhat `-h` prints, command by command.\n\n");
     for command in COMMANDS {
         let output = Command::new(env!("CARGO_BIN_EXE_orlop"))
             .env_clear()
