@@ -33,7 +33,7 @@ use orlop_store::{Generation, GenerationApp, Profile, Store};
 
 use crate::args::{Arguments, Command};
 use crate::context::Context;
-use crate::error::CommandError;
+use crate::error::{CommandError, Kind};
 
 /// Does what was typed.
 pub(crate) fn run(context: &Context, command: Command) -> Result<(), CommandError> {
@@ -94,7 +94,9 @@ fn current(profile: &Profile) -> Result<Generation, CommandError> {
 /// The lock that a generation was made from.
 fn locked(generation: &Generation) -> Result<Lock, CommandError> {
     let path = generation.folder().join("lock.toml");
-    Ok(Lock::parse(path.as_str(), &generation.lock()?)?)
+    // That one is not the user's to mend.
+    Lock::parse(path.as_str(), &generation.lock()?)
+        .map_err(|error| CommandError::new(Kind::Failed, error))
 }
 
 /// An installed app, by its name or that of one of its programs.
