@@ -21,6 +21,12 @@ use crate::ui::Ui;
 /// The hint where the home cannot be used.
 const ELSEWHERE: &str = "name another place: `orlop --home DIR …`, or set `ORLOP_HOME`";
 
+/// What divides the folders of search paths, and of which; nothing can stand for it there.
+const DIVIDERS: [(char, &str); 2] = [
+    (':', "`PATH` and `LD_LIBRARY_PATH`"),
+    (';', "`LD_LIBRARY_PATH`"),
+];
+
 /// The world, read once.
 #[derive(Debug, Clone)]
 pub(crate) struct Context {
@@ -114,12 +120,7 @@ impl Context {
         };
         let io = |error: std::io::Error| CommandError::new(Kind::Failed, error);
         let home = path(std::path::absolute(&home).map_err(io)?)?;
-        if home.is_file() {
-            return Err(CommandError::usage(format!(
-                "there is no place to keep apps: `{home}` is a file"
-            ))
-            .hint(ELSEWHERE));
-        }
+        refuse_unusable(&home)?;
         let program = path(std::env::current_exe().map_err(io)?)?;
         Ok(Self {
             ui,
@@ -302,6 +303,22 @@ impl Context {
             .map(|folder| folder.join(name))
             .find(|path| path.is_file())
     }
+}
+
+/// Refuses a home in which no app would work.
+fn refuse_unusable(home: &Utf8Path) -> Result<(), CommandError> {
+    let reason = if home.is_file() {
+        format!("`{home}` is a file")
+    } else if let Some((divider, paths)) = DIVIDERS.iter().find(|(c, _)| home.as_str().contains(*c)) {
+        format!(
+            "`{home}` has a `{divider}` in it, which divides the folders of {paths}: what lies below \
+             it would not be found"
+        )
+    } else {
+        return Ok(());
+    };
+    let error = CommandError::usage(format!("there is no place to keep apps: {reason}"));
+    Err(error.hint(ELSEWHERE))
 }
 
 fn elsewhere(error: StoreError) -> CommandError {

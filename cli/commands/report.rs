@@ -116,11 +116,6 @@ fn path_hint(context: &Context, profile: &Profile, installed: &[String]) {
     if installed.is_empty() || context.search_path.contains(&folder) {
         return;
     }
-    // What divides the folders of `PATH` cannot be a part of one.
-    if folder.as_str().contains(':') {
-        context.ui.hint("run them: `orlop run APP`");
-        return;
-    }
     let folder = quoted(folder.as_str());
     context.ui.hint(format!(
         "to run apps by name: export PATH={folder}:\"$PATH\""
