@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use orlop_build::log::quoted;
 use orlop_recipes::{
@@ -394,6 +394,10 @@ pub(super) fn sync(context: &Context, arguments: &Sync) -> Result<(), CommandErr
     let path = context.absolute(path)?;
     let text = files::read(&path)?;
     let manifest = Manifest::parse(path.as_str(), &text)?;
+    let lock_path = lock_beside(&path)?;
+    if !arguments.locked {
+        refuse_unwritable(&path, &lock_path)?;
+    }
     let mut named = context.clone();
     named.global.profile = named.global.profile.or(manifest.profile);
     let session = Session::begin(&named)?;
@@ -414,9 +418,39 @@ pub(super) fn sync(context: &Context, arguments: &Sync) -> Result<(), CommandErr
     session.apply(&named, &change)?;
     if !context.global.dry_run && !arguments.locked {
         let lock = read_or_empty(&session.profile.lock_path())?;
-        write(&path.with_extension("lock"), &lock)?;
+        write(&lock_path, &lock)?;
     }
     Ok(())
+}
+
+/// Where the lock file of a manifest lies.
+fn lock_beside(manifest: &Utf8Path) -> Result<Utf8PathBuf, CommandError> {
+    let lock = manifest.with_extension("lock");
+    if lock == manifest {
+        let text = format!("`{manifest}` has the name of its own lock file");
+        return Err(CommandError::usage(text).hint("rename it: manifests end with `.toml`"));
+    }
+    Ok(lock)
+}
+
+/// Refuses a lock file that cannot be written, before anything is built or committed.
+fn refuse_unwritable(manifest: &Utf8Path, lock: &Utf8Path) -> Result<(), CommandError> {
+    let place = if lock.is_symlink() {
+        lock.canonicalize_utf8().map_err(|error| {
+            CommandError::failed(format!("write `{lock}`: follow the link: {error}"))
+        })?
+    } else {
+        lock.to_owned()
+    };
+    files::replaceable(&place).map_err(|error| {
+        if !lock.is_file() {
+            return error;
+        }
+        error.hint(format!(
+            "go by that lock file and leave it as it is: `orlop sync -m {} --locked`",
+            quoted(manifest.as_str())
+        ))
+    })
 }
 
 pub(super) fn read_or_empty(path: &Utf8Path) -> Result<String, CommandError> {
