@@ -32,9 +32,27 @@ pub(crate) fn replaceable(path: &Utf8Path) -> Result<(), CommandError> {
         return Err(unwritable(path, "it is a folder"));
     }
     let folder = path.parent().unwrap_or(Utf8Path::new("/"));
+    takes_files(folder).map_err(|reason| unwritable(path, &reason))
+}
+
+/// The same of a file that is written where it is: it may be a pipe or a terminal.
+pub(crate) fn writable(path: &Utf8Path) -> Result<(), CommandError> {
+    if is_folder(path) || !path.exists() {
+        return replaceable(path);
+    }
+    access(path.as_str(), Access::WRITE_OK)
+        .map_err(|errno| unwritable(path, &io::Error::from(errno).to_string()))
+}
+
+/// Makes sure that a file whose name is not known yet can be put into a folder.
+pub(crate) fn fillable(folder: &Utf8Path) -> Result<(), CommandError> {
+    takes_files(folder).map_err(CommandError::failed)
+}
+
+fn takes_files(folder: &Utf8Path) -> Result<(), String> {
     access(folder.as_str(), Access::WRITE_OK | Access::EXEC_OK).map_err(|errno| {
         let error = io::Error::from(errno);
-        unwritable(path, &format!("nothing can be put into `{folder}`: {error}"))
+        format!("nothing can be put into `{folder}`: {error}")
     })
 }
 
