@@ -28,8 +28,20 @@ pub(super) struct Session {
 }
 
 impl Session {
+    /// Begins with a profile that is there.
     pub(super) fn begin(context: &Context) -> Result<Self, CommandError> {
         let (store, profile) = super::open(context)?;
+        Self::with(context, store, profile)
+    }
+
+    /// Begins with a profile that may be new.
+    pub(super) fn begin_new(context: &Context) -> Result<Self, CommandError> {
+        let store = context.store()?;
+        let profile = context.profile(&store)?;
+        Self::with(context, store, profile)
+    }
+
+    fn with(context: &Context, store: Store, profile: Profile) -> Result<Self, CommandError> {
         let lock = profile.lock(&mut |holder| {
             context.ui.status(format!(
                 "Waiting for {holder}, which changes `{}`",
@@ -37,7 +49,8 @@ impl Session {
             ));
         })?;
         let path = profile.manifest_path();
-        let text = ManifestEditor::new(path.as_str(), &read_or_empty(&path)?)?.to_string();
+        let text = manifest_text(context, &profile)?;
+        let text = ManifestEditor::new(path.as_str(), &text)?.to_string();
         Ok(Self {
             store,
             profile,
@@ -115,7 +128,7 @@ impl Session {
 }
 
 pub(super) fn install(context: &Context, arguments: &Install) -> Result<(), CommandError> {
-    let session = Session::begin(context)?;
+    let session = Session::begin_new(context)?;
     let mut editor = session.editor()?;
     let manifest = Manifest::parse(session.profile.manifest_path().as_str(), &session.text)?;
     let mut typed = BTreeMap::new();
@@ -400,7 +413,7 @@ pub(super) fn sync(context: &Context, arguments: &Sync) -> Result<(), CommandErr
     }
     let mut named = context.clone();
     named.global.profile = named.global.profile.or(manifest.profile);
-    let session = Session::begin(&named)?;
+    let session = Session::begin_new(&named)?;
     let mut editor = ManifestEditor::new(path.as_str(), &text)?;
     // The profile keeps its own copy of the manifest, elsewhere.
     let folder = path.parent().unwrap_or(Utf8Path::new("/"));
@@ -417,7 +430,7 @@ pub(super) fn sync(context: &Context, arguments: &Sync) -> Result<(), CommandErr
     };
     session.apply(&named, &change)?;
     if !context.global.dry_run && !arguments.locked {
-        let lock = read_or_empty(&session.profile.lock_path())?;
+        let lock = files::read(&session.profile.lock_path())?;
         write(&lock_path, &lock)?;
     }
     Ok(())
@@ -453,8 +466,21 @@ fn refuse_unwritable(manifest: &Utf8Path, lock: &Utf8Path) -> Result<(), Command
     })
 }
 
-pub(super) fn read_or_empty(path: &Utf8Path) -> Result<String, CommandError> {
-    Ok(files::read_if_there(path)?.unwrap_or_default())
+/// The manifest of a profile. In the place of one that somebody has deleted counts that of the
+/// current generation: by an empty one, the next change would take all apps away.
+pub(super) fn manifest_text(context: &Context, profile: &Profile) -> Result<String, CommandError> {
+    let path = profile.manifest_path();
+    if let Some(text) = files::read_if_there(&path)? {
+        return Ok(text);
+    }
+    let Some(current) = profile.current()? else {
+        return Ok(String::new());
+    };
+    context.ui.warning(format!(
+        "there is no `{path}`: the manifest of generation {} counts in its place",
+        current.number
+    ));
+    Ok(current.manifest()?)
 }
 
 /// Replaces a file in one step.

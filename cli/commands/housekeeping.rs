@@ -14,7 +14,7 @@ use crate::progress::bytes_text;
 
 pub(super) fn gc(context: &Context, arguments: &Gc) -> Result<(), CommandError> {
     let store = Store::open_to_free(&context.home, context.now)?;
-    context.profile(&store)?; // A name that cannot be one of a profile is a mistake.
+    context.existing_profile(&store)?;
     let options = options(context, arguments)?;
     if context.global.dry_run {
         let plan = store.plan_gc(&options)?;

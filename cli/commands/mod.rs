@@ -144,10 +144,10 @@ fn search_path(
     folders.join(":")
 }
 
-/// Opens the store and the profile that the command is about.
+/// Opens the store and the profile that the command is about, which must be there.
 fn open(context: &Context) -> Result<(Store, Profile), CommandError> {
     let store = context.store()?;
-    let profile = context.profile(&store)?;
+    let profile = context.existing_profile(&store)?;
     Ok((store, profile))
 }
 
