@@ -28,7 +28,7 @@ const DIVIDERS: [(char, &str); 2] = [
 ];
 
 /// The profile of who names none.
-const DEFAULT_PROFILE: &str = "default";
+pub(crate) const DEFAULT_PROFILE: &str = "default";
 
 /// The world, read once.
 #[derive(Debug, Clone)]
