@@ -27,7 +27,7 @@ mod versions;
 
 use camino::Utf8PathBuf;
 use clap::CommandFactory as _;
-use orlop_recipes::PackageName;
+use orlop_recipes::{AppRecipe, PackageName, RecipeSet, closest};
 use orlop_resolver::Lock;
 use orlop_store::{Generation, GenerationApp, Profile, Store};
 
@@ -111,15 +111,36 @@ fn installed<'a>(
             apps.iter()
                 .find(|app| app.binaries.iter().any(|program| program == name))
         })
-        .ok_or_else(|| {
-            let error = CommandError::failed(format!("`{name}` is not installed"));
-            match name.parse::<PackageName>() {
-                Ok(name) => error
-                    .hint(format!("install it: `orlop install {name}`"))
-                    .hint("see what is installed: `orlop list`"),
-                Err(_) => error.hint("see what is installed: `orlop list`"),
-            }
-        })
+        .ok_or_else(|| not_installed(generation, name))
+}
+
+fn not_installed(generation: &Generation, name: &str) -> CommandError {
+    let error = CommandError::failed(format!("`{name}` is not installed"));
+    let apps = generation.apps.iter();
+    let names = apps.flat_map(|app| [&app.name].into_iter().chain(&app.binaries));
+    let known = RecipeSet::shipped();
+    let goes_by = |app: &&AppRecipe| {
+        app.name.as_str() == name || app.aliases.contains(name) || app.binaries.contains(name)
+    };
+    let error = match (
+        closest(name, names.map(String::as_str)),
+        known.apps().find(goes_by),
+        name.parse::<PackageName>(),
+    ) {
+        (_, Some(app), _) if app.name.as_str() == name => {
+            error.hint(format!("install it: `orlop install {name}`"))
+        }
+        (_, Some(app), _) => error.hint(format!(
+            "it is a program of the app `{0}`: `orlop install {0}`",
+            app.name
+        )),
+        (Some(close), None, _) => error.hint(format!("did you mean `{close}`?")),
+        (None, None, Ok(name)) => error.hint(format!(
+            "if the registry has an app of that name: `orlop install {name}`"
+        )),
+        (None, None, Err(_)) => error,
+    };
+    error.hint("see what is installed: `orlop list`")
 }
 
 /// The apps that start a program of an app.
