@@ -150,6 +150,11 @@ impl Context {
         Store::open(&self.home, self.now).map_err(elsewhere)
     }
 
+    /// The store for gc, which needs no room.
+    pub(crate) fn store_to_free(&self) -> Result<Store, CommandError> {
+        Store::open_to_free(&self.home, self.now).map_err(elsewhere)
+    }
+
     /// The store and the profile, for commands that may do with profiles alone: they start sooner.
     pub(crate) fn open_profile(&self) -> Result<(Store, Profile), CommandError> {
         let store = Store::open_for_profiles(&self.home, self.now).map_err(elsewhere)?;
