@@ -177,6 +177,23 @@ fn an_upgrade_of_one_app_leaves_the_other_as_it_is() {
     assert!(libraries("2", "other").0);
 }
 
+/// What only compiling needs is made again, and the apps are what they were.
+#[test]
+fn a_sync_behind_a_way_back_says_what_becomes_of_the_apps() {
+    let env = Env::new();
+    publish(&env, "app", "1.0.0", "2020-01-01T00:00:00Z");
+    env.run("install app").success();
+    publish(&env, "app", "1.1.0", "2020-06-01T00:00:00Z");
+    env.run("upgrade").success();
+    env.run("gc --dev").success();
+    env.run("rollback").success();
+    let run = env.run("sync").success();
+    assert!(!run.stderr.contains("nstalled"), "{run}");
+    drop(run.says("The apps stay as they are\nGeneration 3 of `default` is current\n"));
+    env.run("sync").success().says("Nothing to do");
+    env.run("diff 1 3").success().prints("0 added, 0 removed");
+}
+
 #[test]
 fn profiles_are_apart() {
     let env = Env::new();

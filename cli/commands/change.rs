@@ -309,12 +309,14 @@ pub(super) fn remove(context: &Context, arguments: &Remove) -> Result<(), Comman
     let mut editor = session.editor()?;
     let current = session.profile.current()?;
     let mut recipes = Vec::new();
+    let mut packages = BTreeSet::new();
     // One may be named twice.
     for app in arguments.apps.iter().collect::<BTreeSet<_>>() {
         let name = app
             .parse::<PackageName>()
             .map_err(|error| CommandError::new(Kind::Usage, error))?;
         if editor.remove(&name) {
+            packages.insert(name);
             continue;
         }
         if editor.remove_recipe(&name) {
@@ -333,7 +335,21 @@ pub(super) fn remove(context: &Context, arguments: &Remove) -> Result<(), Comman
             borders: Borders::Keep,
         },
     )?;
-    if !context.global.dry_run && !context.global.json {
+    if context.global.json {
+        return Ok(());
+    }
+    for name in &packages {
+        let users = current.iter();
+        let users = users.flat_map(|current| super::users(current, name.as_str()));
+        let users = users.filter(|user| !packages.contains(user.as_str()));
+        let users: Vec<_> = users.collect();
+        if !users.is_empty() {
+            let users = users.join("`, `");
+            let text = format!("`{name}` stays without being asked for: `{users}` starts it");
+            context.ui.status(text);
+        }
+    }
+    if !context.global.dry_run {
         for recipe in recipes {
             let text = format!("The manifest names no recipe `{recipe}` any more");
             context.ui.success(text);
