@@ -38,6 +38,9 @@ pub(crate) struct StepArguments {
     /// cannot be built, else the app or what the recipe is for]
     #[arg(long = "crate", short = 'c', value_name = "NAME")]
     pub(crate) package: Option<String>,
+    /// The part of a native library that is built: dev, doc or man
+    #[arg(long, value_name = "PART")]
+    pub(crate) output: Option<LibraryOutput>,
 }
 
 /// Arguments of `shell`.

@@ -10,7 +10,7 @@ use orlop_build::sandbox::{Sandbox, Unconfined};
 use orlop_index::{
     Patience, Progress as IndexProgress, Registry, RegistryOptions, Source, Workshop,
 };
-use orlop_recipes::RecipeSet;
+use orlop_recipes::{RecipeSet, closest};
 use orlop_store::{Profile, Runner, Store, StoreError};
 
 use crate::args::{Global, SandboxChoice};
@@ -20,6 +20,15 @@ use crate::ui::Ui;
 
 /// The hint where the home cannot be used.
 const ELSEWHERE: &str = "name another place: `orlop --home DIR …`, or set `ORLOP_HOME`";
+
+/// What divides the folders of search paths, and of which; nothing can stand for it there.
+const DIVIDERS: [(char, &str); 2] = [
+    (':', "`PATH` and `LD_LIBRARY_PATH`"),
+    (';', "`LD_LIBRARY_PATH`"),
+];
+
+/// The profile of who names none.
+pub(crate) const DEFAULT_PROFILE: &str = "default";
 
 /// The world, read once.
 #[derive(Debug, Clone)]
@@ -114,12 +123,7 @@ impl Context {
         };
         let io = |error: std::io::Error| CommandError::new(Kind::Failed, error);
         let home = path(std::path::absolute(&home).map_err(io)?)?;
-        if home.is_file() {
-            return Err(CommandError::usage(format!(
-                "there is no place to keep apps: `{home}` is a file"
-            ))
-            .hint(ELSEWHERE));
-        }
+        refuse_unusable(&home)?;
         let program = path(std::env::current_exe().map_err(io)?)?;
         Ok(Self {
             ui,
@@ -146,23 +150,49 @@ impl Context {
         Store::open(&self.home, self.now).map_err(elsewhere)
     }
 
+    /// The store for gc, which needs no room.
+    pub(crate) fn store_to_free(&self) -> Result<Store, CommandError> {
+        Store::open_to_free(&self.home, self.now).map_err(elsewhere)
+    }
+
     /// The store and the profile, for commands that may do with profiles alone: they start sooner.
     pub(crate) fn open_profile(&self) -> Result<(Store, Profile), CommandError> {
         let store = Store::open_for_profiles(&self.home, self.now).map_err(elsewhere)?;
-        let profile = self.profile(&store)?;
+        let profile = self.existing_profile(&store)?;
         Ok((store, profile))
     }
 
     /// The same for commands that only look.
     pub(crate) fn read_profile(&self) -> Result<(Store, Profile), CommandError> {
         let store = Store::open_to_read(&self.home, self.now)?;
-        let profile = self.profile(&store)?;
+        let profile = self.existing_profile(&store)?;
         Ok((store, profile))
     }
 
-    /// The profile of `--profile`, or `default`.
+    /// The profile of `--profile`, or `default`; it need not be there yet.
     pub(crate) fn profile(&self, store: &Store) -> Result<Profile, CommandError> {
-        Ok(store.profile(self.global.profile.as_deref().unwrap_or("default"))?)
+        Ok(store.profile(self.global.profile.as_deref().unwrap_or(DEFAULT_PROFILE))?)
+    }
+
+    /// The same, for commands that need something to be there: a name that is mistyped must not
+    /// look like a profile without apps.
+    pub(crate) fn existing_profile(&self, store: &Store) -> Result<Profile, CommandError> {
+        let profile = self.profile(store)?;
+        // That one nobody has to make.
+        if profile.name() == DEFAULT_PROFILE || profile.exists()? {
+            return Ok(profile);
+        }
+        let mut others = Vec::new();
+        for name in store.profiles()? {
+            // Folders of other names are none of ours.
+            if store
+                .profile(&name)
+                .is_ok_and(|one| matches!(one.exists(), Ok(true)))
+            {
+                others.push(name);
+            }
+        }
+        Err(no_profile(profile.name(), &others))
     }
 
     /// Refuses a day that has not begun, and a time that has not come: nobody knows what will have
@@ -302,6 +332,35 @@ impl Context {
             .map(|folder| folder.join(name))
             .find(|path| path.is_file())
     }
+}
+
+fn no_profile(name: &str, others: &[String]) -> CommandError {
+    let error = CommandError::failed(format!("there is no profile `{name}`"));
+    let close = closest(name, others.iter().map(String::as_str));
+    match (close, others) {
+        (Some(close), _) => error.hint(format!("did you mean `-p {close}`?")),
+        (None, []) => error.hint("the first app makes it: `orlop install APP`"),
+        (None, others) => error
+            .hint(format!("there are: `{}`", others.join("`, `")))
+            .hint("the first app makes it: `orlop install APP`"),
+    }
+}
+
+/// Refuses a home in which no app would work.
+fn refuse_unusable(home: &Utf8Path) -> Result<(), CommandError> {
+    let reason = if home.is_file() {
+        format!("`{home}` is a file")
+    } else if let Some((divider, paths)) = DIVIDERS.iter().find(|(c, _)| home.as_str().contains(*c))
+    {
+        format!(
+            "`{home}` has a `{divider}` in it, which divides the folders of {paths}: what lies below \
+             it would not be found"
+        )
+    } else {
+        return Ok(());
+    };
+    let error = CommandError::usage(format!("there is no place to keep apps: {reason}"));
+    Err(error.hint(ELSEWHERE))
 }
 
 fn elsewhere(error: StoreError) -> CommandError {

@@ -305,6 +305,7 @@ impl From<LockError> for CommandError {
     fn from(error: LockError) -> Self {
         let kind = match &error {
             LockError::OtherArchive(other) if other.index.is_some() => Kind::Untrusted,
+            error if error.is_damage() => Kind::Usage,
             error => transfer_kind(error),
         };
         let hints = error.hints();

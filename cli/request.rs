@@ -186,15 +186,25 @@ pub(crate) fn asked_twice(name: &PackageName, earlier: &AppSpec, later: &AppSpec
     ))
 }
 
+/// The hint to who takes a project for a recipe.
+fn for_project(folder: &Utf8Path) -> String {
+    format!(
+        "write a recipe for the project in it: `orlop recipe import {}`",
+        quoted(folder.as_str())
+    )
+}
+
 /// Reads a recipe from disk.
 pub(crate) fn read_recipe(context: &Context, path: &str) -> Result<Recipe, CommandError> {
     let path = context.absolute(Utf8Path::new(path))?;
     if path.is_dir() {
         let text = format!("`{path}` is a folder, not the file of a recipe");
-        return Err(CommandError::usage(text).hint(format!(
-            "write a recipe for the project in it: `orlop recipe import {}`",
-            quoted(path.as_str())
-        )));
+        return Err(CommandError::usage(text).hint(for_project(&path)));
+    }
+    if path.file_name() == Some("Cargo.toml") && path.is_file() {
+        let text = format!("`{path}` is the manifest of a package, not a recipe");
+        let folder = path.parent().unwrap_or(Utf8Path::new("/"));
+        return Err(CommandError::usage(text).hint(for_project(folder)));
     }
     let text = files::read(&path)?;
     let mut recipe = Recipe::parse(path.as_str(), &text)?;

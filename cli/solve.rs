@@ -9,8 +9,8 @@ use orlop_index::Locals;
 use orlop_recipes::{AdditiveFeatures, PackageName, Policy};
 use orlop_resolver::case::{CaseRequest, Recorder};
 use orlop_resolver::{
-    Cost, Index, IndexError, Request, Resolution, ResolveError, Votes, passed_over, resolve,
-    resolve_locked, share, ways_out,
+    Cost, Index, IndexError, Release, Request, Resolution, ResolveError, Votes, passed_over,
+    resolve, resolve_locked, share, ways_out,
 };
 use serde::Serialize;
 
@@ -241,7 +241,23 @@ impl StdError for Refused {
 
 fn failure(question: &Question, error: ResolveError, index: &dyn Index) -> CommandError {
     let Question { app, request, .. } = question;
-    let ways = ways_out(app, request, &error, &question.locals.over(index));
+    let index = &question.locals.over(index);
+    let ways = ways_out(app, request, &error, index);
+    let error = match error {
+        ResolveError::UnknownPackage {
+            name,
+            chain,
+            mut similar,
+        } if chain.is_empty() => {
+            similar.retain(|name| is_app(name, request, index));
+            ResolveError::UnknownPackage {
+                name,
+                chain,
+                similar,
+            }
+        }
+        error => error,
+    };
     let failure = if question.origins.is_empty() {
         CommandError::from(error)
     } else {
@@ -262,6 +278,21 @@ fn failure(question: &Question, error: ResolveError, index: &dyn Index) -> Comma
         CommandError::new(Kind::of(&refused.source), refused).hints(hints)
     };
     failure.hints(ways)
+}
+
+/// Whether there is an app of that name, as far as can be found out now: the registry may be another
+/// than the one of the shipped recipes, and most packages are libraries.
+fn is_app(name: &PackageName, request: &Request, index: &dyn Index) -> bool {
+    let Ok(releases) = index.releases(name) else {
+        return false;
+    };
+    let is_there = |release: &&Release| {
+        let published = release.published;
+        !release.yanked && published.is_none_or(|published| published <= request.snapshot)
+    };
+    let newest = releases.iter().rfind(is_there);
+    let package = newest.map(|release| index.package(&release.name, &release.version));
+    matches!(package, Some(Ok(package)) if !package.binaries.is_empty())
 }
 
 /// Writes down what the resolver saw; returns what to say of it.

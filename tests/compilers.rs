@@ -28,6 +28,10 @@ fn two_compilers_give_two_variants_side_by_side() {
         .find(|entry| entry["default"] == false)
         .map(|entry| entry["name"].as_str().unwrap().to_owned())
         .expect("the second compiler is listed");
+    let own = compilers.as_array().unwrap().iter();
+    let own = own.filter(|entry| entry["default"] == true);
+    let mut own = own.map(|entry| entry["name"].as_str().unwrap());
+    let own = own.next().expect("one is the default");
     env.run("install first").success();
     env.orlop(["install", "second", "--compiler", &added])
         .success();
@@ -39,7 +43,15 @@ fn two_compilers_give_two_variants_side_by_side() {
     assert_eq!(env.program("first").success().stdout, "common\n");
     assert_eq!(env.program("second").success().stdout, "common\n");
     env.run("prove").success();
-    env.orlop(["compiler", "remove", &added]).success();
+    let hint = format!("hint: have another compile it: `orlop install second --compiler {own}`");
+    env.orlop(["compiler", "remove", &added])
+        .success()
+        .says("the manifest of the profile `default` names it for `second`")
+        .says(&hint);
+    env.run("sync").fails(1).says("there is no compiler");
+    env.orlop(["install", "second", "--compiler", own])
+        .success();
+    assert_eq!(env.program("second").success().stdout, "common\n");
     env.orlop(["install", "first", "--compiler", &added])
         .fails(1)
         .says("compiler list");
@@ -60,6 +72,42 @@ fn a_compiler_that_is_none() {
     env.orlop(["compiler", "add", fake.to_str().unwrap()])
         .fails(1)
         .says("rustc");
+}
+
+#[test]
+fn a_compiler_that_apps_count_on_goes_with_a_warning_and_they_stay() {
+    let env = Env::new();
+    for name in ["named", "other"] {
+        let text = format!("fn main() {{ println!(\"{name}\"); }}");
+        env.registry
+            .publish(Package::new(name, "1.0.0").main(&text));
+    }
+    let name = env.run("compiler default").success().stdout;
+    let name = name.trim();
+    env.orlop(["-p", "work", "install", "named", "--compiler", name])
+        .success();
+    env.run("install other").success();
+    let remove = |more: &[&str]| {
+        let words = ["compiler", "remove", name];
+        let run = env.orlop(words.iter().chain(more)).success();
+        run.says(
+            "warning: it compiled `other` of the profile `default`: what is installed runs on, and \
+             the next change there takes another compiler",
+        )
+        .says(
+            "warning: the manifest of the profile `work` names it for `named`: what is installed \
+             runs on, but nothing there can change without that compiler",
+        )
+    };
+    drop(remove(&["-n"]));
+    env.run("compiler list").success().prints(name);
+    drop(remove(&[]));
+    env.run("gc").success();
+    assert_eq!(env.run("-p work run named").success().stdout, "named\n");
+    assert_eq!(env.program("other").success().stdout, "other\n");
+    env.run("-p work install other")
+        .fails(1)
+        .says(&format!("there is no compiler `{name}`"));
 }
 
 /// A toolchain of rustup other than the one in use.

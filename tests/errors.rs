@@ -327,6 +327,49 @@ fn wrong_usage() {
     env.run("run nothing").fails(1).says("no apps yet");
 }
 
+/// What looks like a name may be a library's, or of an app that this registry does not have.
+#[test]
+fn only_names_that_can_be_installed_are_suggested() {
+    let env = with_app();
+    env.registry
+        .publish(Package::new("number", "1.0.0").lib(""))
+        .publish(Package::new("nuber", "1.0.0").main("fn main() {}").yanked());
+    for name in ["numbr", "ripgrpe"] {
+        let run = env.run(&format!("install {name}")).fails(4);
+        assert!(!run.stderr.contains("did you mean"), "{run}");
+    }
+    for (name, hint) in [
+        ("apq", "did you mean `app`?"),
+        ("ripgrep", "install it: `orlop install ripgrep`"),
+        (
+            "rg",
+            "a program of the app `ripgrep`: `orlop install ripgrep`",
+        ),
+        (
+            "zzz",
+            "if the registry has an app of that name: `orlop install zzz`",
+        ),
+    ] {
+        let run = env.run(&format!("info {name}")).fails(1);
+        drop(run.says(&format!("`{name}` is not installed")).says(hint));
+    }
+    std::fs::create_dir_all(env.path("kit/src")).unwrap();
+    let text = "[package]\nname = \"kit\"\nversion = \"1.0.0\"\nedition = \"2021\"\n";
+    env.write("kit/Cargo.toml", text);
+    env.write("kit/src/main.rs", "fn main() { println!(\"kit\"); }");
+    let folder = env.path("kit");
+    let import = format!("recipe import {}", folder.display());
+    for command in ["install", "build", "resolve"] {
+        env.run(&format!("{command} kit/Cargo.toml"))
+            .fails(2)
+            .says("kit/Cargo.toml` is the manifest of a package, not a recipe")
+            .says(&format!("the project in it: `orlop {import}`"));
+    }
+    env.run(&import).success();
+    env.run("install ./kit.toml").success();
+    assert_eq!(env.program("kit").success().stdout, "kit\n");
+}
+
 #[test]
 fn a_name_that_is_none_is_said_before_a_compiler_is_imported() {
     let env = Env::new();

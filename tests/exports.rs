@@ -354,6 +354,33 @@ fn what_cannot_be_exported() {
             .fails(1)
             .says("nowhere/kit.tar"),
     );
+    // A folder is no name of an archive, whether it is there or not.
+    std::fs::create_dir(env.path("there")).unwrap();
+    for (line, file) in [
+        ("tar -o there", "there/kit.tar.gz"),
+        ("tar -o there/", "there/kit.tar.gz"),
+        ("tar -o absent.tar/", "absent.tar/kit.tar.gz"),
+        ("deb -o there", "there/kit.deb"),
+    ] {
+        let file = env.path(file);
+        let hint = format!("hint: name one in it: `--out {}`", file.display());
+        let run = env.run(&format!("export kit -f {line}")).fails(2);
+        drop(run.says("is a folder, not the name of a file").says(&hint));
+    }
+    let run = env.run("export kit -f tar -o there/kit.tar.gz").success();
+    assert!(run.stdout.ends_with("/there/kit.tar.gz\n"), "{run}");
+    let shut = |line: &str| env.run_beside_read_only(&env.path("there"), line);
+    for line in [
+        "tar -o there/new.tar",
+        "deb -o there/new.deb",
+        "oci -o there/new",
+        "oci -o there/new/",
+    ] {
+        match shut(&format!("export kit -f {line} -n")) {
+            Some(run) => drop(run.fails(1).says("there`: Read-only file system")),
+            None => eprintln!("skipped: nothing can be mounted on this machine"),
+        }
+    }
     drop(
         env.run("export kit -f tar -n")
             .success()

@@ -177,6 +177,23 @@ fn an_upgrade_of_one_app_leaves_the_other_as_it_is() {
     assert!(libraries("2", "other").0);
 }
 
+/// What only compiling needs is made again, and the apps are what they were.
+#[test]
+fn a_sync_behind_a_way_back_says_what_becomes_of_the_apps() {
+    let env = Env::new();
+    publish(&env, "app", "1.0.0", "2020-01-01T00:00:00Z");
+    env.run("install app").success();
+    publish(&env, "app", "1.1.0", "2020-06-01T00:00:00Z");
+    env.run("upgrade").success();
+    env.run("gc --dev").success();
+    env.run("rollback").success();
+    let run = env.run("sync").success();
+    assert!(!run.stderr.contains("nstalled"), "{run}");
+    drop(run.says("The apps stay as they are\nGeneration 3 of `default` is current\n"));
+    env.run("sync").success().says("Nothing to do");
+    env.run("diff 1 3").success().prints("0 added, 0 removed");
+}
+
 #[test]
 fn profiles_are_apart() {
     let env = Env::new();
@@ -185,6 +202,106 @@ fn profiles_are_apart() {
     env.run("list").success().says("no apps");
     env.run("list --profile work").success().prints("app");
     env.run("list --profile ../x").fails(2);
+}
+
+#[test]
+fn the_name_of_no_profile_is_said_and_makes_none() {
+    let env = Env::new();
+    publish(&env, "app", "1.0.0", "2020-01-01T00:00:00Z");
+    env.run("-p work install app").success();
+    let profiles = || {
+        let folders = std::fs::read_dir(env.home().join("profiles")).unwrap();
+        let names = folders.map(|entry| entry.unwrap().file_name());
+        names.collect::<BTreeSet<_>>()
+    };
+    let before = profiles();
+    for line in [
+        "remove app",
+        "upgrade",
+        "update",
+        "lock",
+        "outdated",
+        "sync",
+        "list",
+        "info app",
+        "tree app",
+        "why app",
+        "graph",
+        "run app",
+        "history",
+        "rollback",
+        "build app",
+        "shell",
+        "env",
+        "export app -f tar",
+        "why-rebuilt app",
+        "prove",
+        "optimise",
+        "diff",
+        "pin 1",
+        "unpin 1",
+        "gc --keep 1",
+        "why-live app",
+        "why-depends app app",
+        "du",
+        "stats",
+        "recipe test",
+        "recipe source list",
+        "recipe source update",
+    ] {
+        env.run(&format!("-p wrok {line}"))
+            .fails(1)
+            .says("there is no profile `wrok`")
+            .says("hint: did you mean `-p work`?");
+        assert_eq!(profiles(), before, "{line}");
+    }
+    env.run("-p play list")
+        .fails(1)
+        .says("hint: there are: `work`")
+        .says("hint: the first app makes it: `orlop -p play install APP`");
+    env.run("-p play install nothing").fails(4);
+    env.run("-p play list").fails(1);
+    env.run("-p play install app").success();
+    env.run("-p play list").success();
+    // The one that nobody names need not be made.
+    env.run("list").success().says("has no apps");
+    let manifest = env.write("new.toml", "schema = 1\nprofile = \"new\"\n");
+    env.orlop(["sync", "-m", manifest.to_str().unwrap()])
+        .success();
+    env.run("-p new list").success();
+}
+
+/// By an empty one, the next change would take all apps away.
+#[test]
+fn a_manifest_that_is_deleted_is_that_of_the_current_generation() {
+    let env = Env::new();
+    for name in ["app", "other"] {
+        publish(&env, name, "1.0.0", "2020-01-01T00:00:00Z");
+    }
+    env.run("install app --linkage static").success();
+    let path = env.home().join("profiles/default/orlop.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let delete = || std::fs::remove_file(&path).unwrap();
+    delete();
+    env.run("sync")
+        .success()
+        .says("warning: there is no `")
+        .says("orlop.toml`: the manifest of generation 1 counts in its place")
+        .says("Nothing to do");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    delete();
+    env.run("install other")
+        .success()
+        .says("generation 1 counts");
+    assert_eq!(env.programs("current"), ["app", "other"]);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains("linkage = \"static\""), "{text}");
+    delete();
+    env.run("remove other").success();
+    assert_eq!(env.programs("current"), ["app"]);
+    // One that asks for nothing is a manifest.
+    std::fs::write(&path, "").unwrap();
+    env.run("sync").success().says("Removed app 1.0.0");
 }
 
 /// Else many an upgrade that found nothing would push what can be gone back to out of `gc --keep`.

@@ -46,6 +46,42 @@ fn sync_adopts_a_manifest_and_writes_its_lock() {
     );
 }
 
+/// Who finds that out behind the commit has a profile that its manifest and lock file do not tell.
+#[test]
+fn a_lock_file_that_cannot_be_written_is_said_before_anything_is_built() {
+    let env = env();
+    std::fs::create_dir_all(env.path("kept/orlop.lock")).unwrap();
+    let text = "schema = 1\n[packages]\nalpha = \"1\"\n";
+    env.write("kept/orlop.toml", text);
+    env.write("kept/own.lock", text);
+    env.write("kept/linked.toml", text);
+    std::os::unix::fs::symlink("nowhere", env.path("kept/linked.lock")).unwrap();
+    for (line, code, reason) in [
+        ("kept/orlop.toml", 1, "kept/orlop.lock`: it is a folder"),
+        ("kept/own.lock", 2, "own.lock` has the name of its own lock"),
+        ("kept/linked.toml", 1, "kept/linked.lock`: follow the link"),
+    ] {
+        let run = env.run(&format!("sync -m {line}")).fails(code);
+        drop(run.says(reason));
+    }
+    std::fs::remove_dir(env.path("kept/orlop.lock")).unwrap();
+    let shut = |line: &str| env.run_beside_read_only(&env.path("kept"), line);
+    let Some(run) = shut("sync -m kept/orlop.toml") else {
+        eprintln!("skipped: nothing can be mounted on this machine");
+        return;
+    };
+    run.fails(1).says("orlop.lock`: nothing can be put into `");
+    assert!(!env.home().join("profiles/default/current").exists());
+    assert_eq!(env.objects("-alpha-1.1.0").len(), 0, "nothing was built");
+    // A lock file that is there need not be written.
+    env.run("sync -m kept/orlop.toml").success();
+    let run = shut("sync -m kept/orlop.toml").unwrap().fails(1);
+    let manifest = env.path("kept/orlop.toml");
+    run.says(&format!("`orlop sync -m {} --locked`", manifest.display()));
+    let run = shut("sync -m kept/orlop.toml --locked").unwrap();
+    drop(run.success());
+}
+
 #[test]
 fn what_goes_with_a_line_of_the_manifest_is_said_before_and_after() {
     let env = env();

@@ -270,6 +270,26 @@ fn an_app_comes_with_what_it_starts() {
 }
 
 #[test]
+fn an_app_that_others_start_stays_when_it_is_removed() {
+    let env = Env::new();
+    kit(&env, "{ pager = \"1\" }");
+    env.run("install ./kit.toml pager").success();
+    let stays = "`pager` stays without being asked for: `kit` starts it\n";
+    let run = env.run("remove pager").success();
+    let said = "The apps stay as they are\nGeneration 2 of `default` is current\n";
+    assert_eq!(run.stderr, format!("{said}{stays}"), "{run}");
+    // What was said of it goes with the line.
+    env.run("install pager --linkage static").success();
+    let plan = env.run("remove pager -n").success().says(stays);
+    drop(plan.prints("\n  make pager 1.2.0 anew (pager)\n"));
+    let run = env.run("remove pager").success().says(stays);
+    assert!(!run.stderr.contains("nstall"), "{run}");
+    drop(run.says("Made pager 1.2.0 anew (pager)\nGeneration 4"));
+    env.run("install pager").success();
+    env.run("remove pager kit").success().says("Removed pager");
+}
+
+#[test]
 fn what_is_started_and_asked_for_is_there_once() {
     let env = Env::new();
     kit(&env, "{ pager = \"<2\" }");

@@ -131,7 +131,15 @@ fn a_recipe_says_which_files_they_are() {
     }
     env.run("build ./number.toml --output man")
         .fails(5)
-        .says("it made no man pages");
+        .says("it made no man pages")
+        .says("hint: go on where it failed: `orlop shell ./number.toml --output man`");
+    env.run("shell ./number.toml --output man -- true")
+        .success()
+        .says("`number-1.0.0-man` failed: it made no man pages")
+        .says("number-1.0.0-man is built here");
+    env.run("env ./number.toml --output doc")
+        .success()
+        .prints("# number-1.0.0-doc\n");
     library(&mut recipes, "outputs.doc = [\"a[\"]\n");
     env.run("build ./number.toml")
         .fails(2)

@@ -319,5 +319,6 @@ fn a_host_that_was_installed_from_other_files_is_installed_first() {
     }
     env.orlop(["build", "--plugin", &plugin, "--out", "nowhere/libloud.so"])
         .fails(1)
-        .says("nowhere/libloud.so`: No such file or directory");
+        .says("nowhere/libloud.so`: nothing can be put into")
+        .says("No such file or directory");
 }

@@ -654,14 +654,19 @@ fn what_to_do_about_a_damaged_lock_file_is_told_and_works() {
     let env = with_graph();
     env.run("install app").success();
     let lock = env.home().join("profiles/default/orlop.lock");
-    for damage in [
-        "garbage",
-        "schema = 2\nsnapshot = \"2026-11-22T00:00:00Z\"\n[[app]]\n",
+    let garbled = b"schema = 2\n# \xc3\n";
+    for (damage, said) in [
+        (&b"garbage"[..], "cannot read the lock file"),
+        (
+            b"schema = 2\nsnapshot = \"2026-11-22T00:00:00Z\"\n[[app]]\n",
+            "cannot read the lock file",
+        ),
+        (garbled, "orlop.lock`: line 2 is not UTF-8"),
     ] {
         std::fs::write(&lock, damage).unwrap();
         env.run("sync")
-            .fails(1)
-            .says("cannot read the lock file")
+            .fails(2)
+            .says(said)
             .says("delete the lock file and run `orlop sync`");
         std::fs::remove_file(&lock).unwrap();
         env.run("sync").success();

@@ -37,6 +37,15 @@ fn disk_memory_and_start_up_are_measured_both_ways() {
         .success()
         .says("Would start 3 programs 3 times, both ways");
     assert!(!env.path("page.html").exists());
+    for (file, reason) in [
+        ("absent/page.html", "nothing can be put into"),
+        (".", "it is a folder"),
+        ("absent/", "it is a folder"),
+    ] {
+        let run = env.run(&format!("stats --html {file}")).fails(1);
+        assert!(!run.stderr.contains("Starting"), "{run}");
+        drop(run.says(reason));
+    }
     let stats = env.run("stats --rounds 3 --json").success().json();
     assert_eq!(stats["rounds"], 3);
     assert_eq!(stats["crates_by_users"], serde_json::json!({"2": 1}));

@@ -35,13 +35,24 @@ fn the_way_into_the_path_can_be_typed() {
             Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{shell}"),
         }
     }
+}
 
-    let home = env.path("a:b");
-    std::fs::rename(env.path("it's `my` $HOME \"\\!*"), &home).unwrap();
-    let mut command = env.command();
-    command.args(["install", "hello", "--linkage", "static"]);
-    let run = Run::from(command.env("ORLOP_HOME", &home).output().unwrap());
-    run.success().says("hint: run them: `orlop run APP`");
+/// No quotes help there: neither `PATH` nor `LD_LIBRARY_PATH` knows any.
+#[test]
+fn a_home_that_no_search_path_can_name_is_refused() {
+    let env = Env::new();
+    for name in ["a:b", "a;b"] {
+        let home = env.path(name);
+        let mut command = env.command();
+        command.arg("list").env("ORLOP_HOME", &home);
+        let run = Run::from(command.output().unwrap()).fails(2);
+        let divider = &name[1..2];
+        run.says(&format!(
+            "{name}` has a `{divider}` in it, which divides the folders of "
+        ))
+        .says("hint: name another place: `orlop --home DIR …`, or set `ORLOP_HOME`");
+        assert!(!home.exists());
+    }
 }
 
 /// No text: the first byte of a letter, and no second one.

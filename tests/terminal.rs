@@ -134,7 +134,9 @@ fn commands_in_hints_act_where_the_command_did() {
     let env = env();
     let home = env.home();
     let home = home.to_str().unwrap();
-    env.run("-p tools list").success();
+    env.run("-p tools list")
+        .fails(1)
+        .says("`orlop -p tools install APP`");
     env.orlop(["--home", home, "-p", "tools", "info", "app"])
         .fails(1)
         .says(&format!("`orlop --home {home} -p tools install "));

@@ -197,6 +197,28 @@ fn who_looks_makes_nothing() {
     mode(0o755).unwrap();
 }
 
+/// Also of commands that need not write: what they ask writes locks and a database.
+#[test]
+fn a_home_that_cannot_be_written_to_is_named() {
+    let env = env();
+    env.run("install app").success();
+    for line in ["gc -n", "gc", "du", "verify", "install app"] {
+        let Some(run) = env.run_beside_read_only(&env.home(), line) else {
+            eprintln!("skipped: nothing can be mounted on this machine");
+            return;
+        };
+        let home = env.home().display().to_string();
+        let error = format!(
+            "error: use `{home}` as the home of the store\n  because: write to `{home}/store`\n  \
+             because: Read-only file system (os error 30)\n"
+        );
+        let run = run.fails(1).says("hint: name another place");
+        assert!(run.stderr.starts_with(&error), "{line}: {run}");
+    }
+    let run = env.run_beside_read_only(&env.home(), "run app").unwrap();
+    assert_eq!(run.success().stdout, "app 1.0.0 shared\n");
+}
+
 /// Each hint that `verify --repair` gives works when typed.
 #[test]
 fn there_is_a_way_back_from_a_damaged_generation() {

@@ -27,6 +27,25 @@ pub(crate) struct Order {
     pub(crate) keep_failed: bool,
 }
 
+impl Order {
+    /// The same for one part of a native library, if one is chosen.
+    pub(crate) fn for_output(
+        mut self,
+        output: Option<LibraryOutput>,
+    ) -> Result<Self, CommandError> {
+        match (&mut self.goal, output) {
+            (_, None) => Ok(self),
+            (Goal::Library(_, _, output), Some(wanted)) => {
+                *output = wanted;
+                Ok(self)
+            }
+            (_, Some(_)) => Err(CommandError::usage(
+                "`--output` is for the recipe of a native library",
+            )),
+        }
+    }
+}
+
 /// What is wanted of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Goal {

@@ -28,6 +28,7 @@ pub(crate) use crate::apply::make::{Goal, Making, Order, make};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::fetch::{Archives, Fetching};
+use crate::files;
 use crate::gone;
 use crate::needed;
 use crate::progress::Progress;
@@ -278,24 +279,17 @@ impl Work<'_> {
         } else {
             self.profile.lock_path()
         };
-        match fs_err::read_to_string(&path) {
-            Ok(text) => Lock::parse(path.as_str(), &text).map_err(|error| {
-                let is_damage = error.is_damage();
-                let error = CommandError::from(error);
-                if is_damage {
-                    let command = self.command();
-                    error.hint(format!(
-                        "delete the lock file and run `{command}` to solve anew"
-                    ))
-                } else {
-                    error
-                }
-            }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Ok(Lock::new(self.context.now))
-            }
-            Err(error) => Err(CommandError::new(Kind::Failed, error)),
-        }
+        let read = files::read_if_there(&path).and_then(|text| match text {
+            Some(text) => Ok(Lock::parse(path.as_str(), &text)?),
+            None => Ok(Lock::new(self.context.now)),
+        });
+        read.map_err(|error| match error.kind() {
+            Kind::Usage => error.hint(format!(
+                "delete the lock file and run `{}` to solve anew",
+                self.command()
+            )),
+            _ => error,
+        })
     }
 
     fn link(

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use orlop_build::log::quoted;
 use orlop_recipes::{
@@ -28,8 +28,20 @@ pub(super) struct Session {
 }
 
 impl Session {
+    /// Begins with a profile that is there.
     pub(super) fn begin(context: &Context) -> Result<Self, CommandError> {
         let (store, profile) = super::open(context)?;
+        Self::with(context, store, profile)
+    }
+
+    /// Begins with a profile that may be new.
+    pub(super) fn begin_new(context: &Context) -> Result<Self, CommandError> {
+        let store = context.store()?;
+        let profile = context.profile(&store)?;
+        Self::with(context, store, profile)
+    }
+
+    fn with(context: &Context, store: Store, profile: Profile) -> Result<Self, CommandError> {
         let lock = profile.lock(&mut |holder| {
             context.ui.status(format!(
                 "Waiting for {holder}, which changes `{}`",
@@ -37,7 +49,8 @@ impl Session {
             ));
         })?;
         let path = profile.manifest_path();
-        let text = ManifestEditor::new(path.as_str(), &read_or_empty(&path)?)?.to_string();
+        let text = manifest_text(context, &profile)?;
+        let text = ManifestEditor::new(path.as_str(), &text)?.to_string();
         Ok(Self {
             store,
             profile,
@@ -115,7 +128,7 @@ impl Session {
 }
 
 pub(super) fn install(context: &Context, arguments: &Install) -> Result<(), CommandError> {
-    let session = Session::begin(context)?;
+    let session = Session::begin_new(context)?;
     let mut editor = session.editor()?;
     let manifest = Manifest::parse(session.profile.manifest_path().as_str(), &session.text)?;
     let mut typed = BTreeMap::new();
@@ -296,12 +309,14 @@ pub(super) fn remove(context: &Context, arguments: &Remove) -> Result<(), Comman
     let mut editor = session.editor()?;
     let current = session.profile.current()?;
     let mut recipes = Vec::new();
+    let mut packages = BTreeSet::new();
     // One may be named twice.
     for app in arguments.apps.iter().collect::<BTreeSet<_>>() {
         let name = app
             .parse::<PackageName>()
             .map_err(|error| CommandError::new(Kind::Usage, error))?;
         if editor.remove(&name) {
+            packages.insert(name);
             continue;
         }
         if editor.remove_recipe(&name) {
@@ -320,7 +335,21 @@ pub(super) fn remove(context: &Context, arguments: &Remove) -> Result<(), Comman
             borders: Borders::Keep,
         },
     )?;
-    if !context.global.dry_run && !context.global.json {
+    if context.global.json {
+        return Ok(());
+    }
+    for name in &packages {
+        let users = current.iter();
+        let users = users.flat_map(|current| super::users(current, name.as_str()));
+        let users = users.filter(|user| !packages.contains(user.as_str()));
+        let users: Vec<_> = users.collect();
+        if !users.is_empty() {
+            let users = users.join("`, `");
+            let text = format!("`{name}` stays without being asked for: `{users}` starts it");
+            context.ui.status(text);
+        }
+    }
+    if !context.global.dry_run {
         for recipe in recipes {
             let text = format!("The manifest names no recipe `{recipe}` any more");
             context.ui.success(text);
@@ -394,9 +423,13 @@ pub(super) fn sync(context: &Context, arguments: &Sync) -> Result<(), CommandErr
     let path = context.absolute(path)?;
     let text = files::read(&path)?;
     let manifest = Manifest::parse(path.as_str(), &text)?;
+    let lock_path = lock_beside(&path)?;
+    if !arguments.locked {
+        refuse_unwritable(&path, &lock_path)?;
+    }
     let mut named = context.clone();
     named.global.profile = named.global.profile.or(manifest.profile);
-    let session = Session::begin(&named)?;
+    let session = Session::begin_new(&named)?;
     let mut editor = ManifestEditor::new(path.as_str(), &text)?;
     // The profile keeps its own copy of the manifest, elsewhere.
     let folder = path.parent().unwrap_or(Utf8Path::new("/"));
@@ -413,14 +446,57 @@ pub(super) fn sync(context: &Context, arguments: &Sync) -> Result<(), CommandErr
     };
     session.apply(&named, &change)?;
     if !context.global.dry_run && !arguments.locked {
-        let lock = read_or_empty(&session.profile.lock_path())?;
-        write(&path.with_extension("lock"), &lock)?;
+        let lock = files::read(&session.profile.lock_path())?;
+        write(&lock_path, &lock)?;
     }
     Ok(())
 }
 
-pub(super) fn read_or_empty(path: &Utf8Path) -> Result<String, CommandError> {
-    Ok(files::read_if_there(path)?.unwrap_or_default())
+/// Where the lock file of a manifest lies.
+fn lock_beside(manifest: &Utf8Path) -> Result<Utf8PathBuf, CommandError> {
+    let lock = manifest.with_extension("lock");
+    if lock == manifest {
+        let text = format!("`{manifest}` has the name of its own lock file");
+        return Err(CommandError::usage(text).hint("rename it: manifests end with `.toml`"));
+    }
+    Ok(lock)
+}
+
+/// Refuses a lock file that cannot be written, before anything is built or committed.
+fn refuse_unwritable(manifest: &Utf8Path, lock: &Utf8Path) -> Result<(), CommandError> {
+    let place = if lock.is_symlink() {
+        lock.canonicalize_utf8().map_err(|error| {
+            CommandError::failed(format!("write `{lock}`: follow the link: {error}"))
+        })?
+    } else {
+        lock.to_owned()
+    };
+    files::replaceable(&place).map_err(|error| {
+        if !lock.is_file() {
+            return error;
+        }
+        error.hint(format!(
+            "go by that lock file and leave it as it is: `orlop sync -m {} --locked`",
+            quoted(manifest.as_str())
+        ))
+    })
+}
+
+/// The manifest of a profile. In the place of one that somebody has deleted counts that of the
+/// current generation: by an empty one, the next change would take all apps away.
+pub(super) fn manifest_text(context: &Context, profile: &Profile) -> Result<String, CommandError> {
+    let path = profile.manifest_path();
+    if let Some(text) = files::read_if_there(&path)? {
+        return Ok(text);
+    }
+    let Some(current) = profile.current()? else {
+        return Ok(String::new());
+    };
+    context.ui.warning(format!(
+        "there is no `{path}`: the manifest of generation {} counts in its place",
+        current.number
+    ));
+    Ok(current.manifest()?)
 }
 
 /// Replaces a file in one step.

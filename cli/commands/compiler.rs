@@ -1,15 +1,18 @@
 //! `compiler add|list|remove|default`.
 
+use std::collections::BTreeSet;
+
 use camino::Utf8Path;
 use orlop_build::compiler;
+use orlop_recipes::Manifest;
 use orlop_store::{ImportedCompiler, Store};
 use serde::Serialize;
 
 use crate::args::CompilerCommand;
-use crate::context::Context;
+use crate::context::{Context, DEFAULT_PROFILE};
 use crate::error::CommandError;
 use crate::progress::Progress;
-use crate::toolchain;
+use crate::{files, toolchain};
 
 /// One compiler, as data.
 #[derive(Serialize)]
@@ -41,20 +44,7 @@ pub(super) fn run(context: &Context, command: CompilerCommand) -> Result<(), Com
             show(context, &entry)
         }
         CompilerCommand::List => list(context, &store),
-        CompilerCommand::Remove { name } => {
-            if context.global.dry_run {
-                compiler::removable(&store, &name)?;
-                context
-                    .ui
-                    .status(format!("Would forget the compiler {name}"));
-                return Ok(());
-            }
-            compiler::remove(&store, &name)?;
-            context.ui.success(format!(
-                "Forgot the compiler {name}; `orlop gc` removes it once no app needs it"
-            ));
-            Ok(())
-        }
+        CompilerCommand::Remove { name } => remove(context, &store, &name),
         CompilerCommand::Default { name: Some(name) } => {
             if context.global.dry_run {
                 compiler::find(&store, &name)?;
@@ -78,6 +68,108 @@ pub(super) fn run(context: &Context, command: CompilerCommand) -> Result<(), Com
             None => Err(CommandError::failed("no compiler has been imported yet")
                 .hint("the first install imports the `rustc` in `PATH`; or: `orlop compiler add PATH`")),
         },
+    }
+}
+
+fn remove(context: &Context, store: &Store, name: &str) -> Result<(), CommandError> {
+    compiler::removable(store, name)?;
+    let users = users(store, name)?;
+    if context.global.dry_run {
+        let text = format!("Would forget the compiler {name}");
+        context.ui.status(text);
+    } else {
+        compiler::remove(store, name)?;
+        context.ui.success(format!(
+            "Forgot the compiler {name}; `orlop gc` removes it once no app needs it"
+        ));
+    }
+    let default = default_name(store)?.filter(|default| default != name);
+    for one in users {
+        one.tell(context, default.as_deref());
+    }
+    Ok(())
+}
+
+/// The apps of a profile that count on a compiler.
+struct Users {
+    profile: String,
+    /// For which the manifest names it.
+    named: BTreeSet<String>,
+    /// Which are compiled with it, and may be with another one the next time.
+    compiled: BTreeSet<String>,
+}
+
+/// Who counts on a compiler, in any profile.
+fn users(store: &Store, name: &str) -> Result<Vec<Users>, CommandError> {
+    let mut users = Vec::new();
+    for profile in store.profiles()? {
+        let profile = store.profile(&profile)?;
+        let path = profile.manifest_path();
+        let text = files::read_if_there(&path)?;
+        // What is wrong with a manifest is said to who uses it.
+        let manifest = text.and_then(|text| Manifest::parse(path.as_str(), &text).ok());
+        let manifest = manifest.unwrap_or_default();
+        let asked = manifest.packages.keys().filter(|package| {
+            let request = manifest.request(package);
+            request.is_some_and(|request| request.compiler.as_deref() == Some(name))
+        });
+        let named: BTreeSet<_> = asked.map(ToString::to_string).collect();
+        let current = profile.current()?;
+        let apps = current.iter().flat_map(|current| &current.apps);
+        let compiled = apps.filter(|app| app.compiler == name && !named.contains(&app.name));
+        let compiled: BTreeSet<_> = compiled.map(|app| app.name.clone()).collect();
+        if !named.is_empty() || !compiled.is_empty() {
+            users.push(Users {
+                profile: profile.name().to_owned(),
+                named,
+                compiled,
+            });
+        }
+    }
+    Ok(users)
+}
+
+impl Users {
+    /// Says what becomes of them; `other` is the compiler of who names none from now on.
+    fn tell(&self, context: &Context, other: Option<&str>) {
+        let list = |names: &BTreeSet<String>| {
+            let names: Vec<_> = names.iter().map(String::as_str).collect();
+            names.join("`, `")
+        };
+        let profile = &self.profile;
+        if !self.compiled.is_empty() {
+            let apps = list(&self.compiled);
+            context.ui.warning(format!(
+                "it compiled `{apps}` of the profile `{profile}`: what is installed runs on, and the \
+                 next change there takes another compiler"
+            ));
+        }
+        if self.named.is_empty() {
+            return;
+        }
+        let apps = list(&self.named);
+        context.ui.warning(format!(
+            "the manifest of the profile `{profile}` names it for `{apps}`: what is installed runs \
+             on, but nothing there can change without that compiler"
+        ));
+        if let Some(other) = other {
+            let names: Vec<_> = self.named.iter().map(String::as_str).collect();
+            let place = if self.is_meant(context) {
+                String::new()
+            } else {
+                format!("-p {profile} ")
+            };
+            context.ui.hint(format!(
+                "have another compile it: `orlop {place}install {} --compiler {other}`",
+                names.join(" ")
+            ));
+        }
+    }
+
+    /// Whether commands are about that profile if they name none.
+    fn is_meant(&self, context: &Context) -> bool {
+        let meant = context.global.profile.as_deref();
+        self.profile == meant.unwrap_or(DEFAULT_PROFILE)
     }
 }
 

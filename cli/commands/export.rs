@@ -5,12 +5,14 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use orlop_build::log::quoted;
 use orlop_export::{App, ExportError, Laid, Machine, Place, deb, lay_out, oci, pack};
 use serde::Serialize;
 
 use crate::build_args::{Export, ExportFormat};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
+use crate::files;
 
 /// Who looks after a Debian package if nobody is named: the field must be there.
 const NOBODY: &str = "nobody <nobody@localhost>";
@@ -43,6 +45,13 @@ pub(super) fn export(context: &Context, arguments: &Export) -> Result<(), Comman
     let _in_use = store.use_store()?;
     let generation = super::current(&profile)?;
     let installed = super::installed(&generation, &arguments.app)?;
+    // Before there is work that could be lost.
+    let named = arguments.out.as_deref();
+    let named = named.map(|out| Output::new(context, arguments, out));
+    let named = named.transpose()?;
+    if named.is_none() {
+        files::fillable(&context.absolute(Utf8Path::new("."))?)?;
+    }
     let recipe = super::query::recipe(context, &generation, installed);
     let recipe = recipe.as_ref();
     let view = store.object(&installed.view);
@@ -58,17 +67,15 @@ pub(super) fn export(context: &Context, arguments: &Export) -> Result<(), Comman
     let root = scratch.folder().join("root");
     fs_err::create_dir(&root).map_err(ExportError::from)?;
     let laid = lay_out(&app, place(format), &root)?;
-    let out = match &arguments.out {
-        Some(out) => context.absolute(out)?,
-        None => context.absolute(Utf8Path::new(&file_name(&app, &laid, format)?))?,
+    let output = match named {
+        Some(output) => output,
+        None => Output::new(context, arguments, file_name(&app, &laid, format)?.as_ref())?,
     };
-    let shape = Shape::of(format, &out)?;
     if !context.global.dry_run {
-        let output = Output { out: &out, shape };
         let maintainer = arguments.maintainer.as_deref().unwrap_or(NOBODY);
         output.write(&app, &laid, maintainer)?;
     }
-    report(context, &app, &laid, format, &out)?;
+    report(context, &app, &laid, format, &output.out)?;
     for started in generation.started(installed) {
         context.ui.warning(format!(
             "`{}` starts programs of `{}`, which is not in it: export that, too",
@@ -97,10 +104,20 @@ fn release(app: &App<'_>, laid: &Laid) -> String {
 
 fn file_name(app: &App<'_>, laid: &Laid, format: ExportFormat) -> Result<String, CommandError> {
     Ok(match format {
-        ExportFormat::Tar => format!("{}.tar.gz", release(app, laid)),
         ExportFormat::Deb => deb::file_name(app, laid)?,
-        ExportFormat::Oci => format!("{}.oci.tar", release(app, laid)),
+        ExportFormat::Tar | ExportFormat::Oci => {
+            format!("{}.{}", release(app, laid), ending(format))
+        }
     })
+}
+
+/// What the name of a file ends with.
+fn ending(format: ExportFormat) -> &'static str {
+    match format {
+        ExportFormat::Tar => "tar.gz",
+        ExportFormat::Deb => "deb",
+        ExportFormat::Oci => "oci.tar",
+    }
 }
 
 /// What becomes of the files.
@@ -130,12 +147,32 @@ impl Shape {
 }
 
 /// Where an export goes.
-struct Output<'a> {
-    out: &'a Utf8Path,
+struct Output {
+    out: Utf8PathBuf,
     shape: Shape,
 }
 
-impl Output<'_> {
+impl Output {
+    /// An output, if it can be written there.
+    fn new(context: &Context, arguments: &Export, out: &Utf8Path) -> Result<Self, CommandError> {
+        let out = context.absolute(out)?;
+        let format = arguments.format;
+        // An image is the one that can be a folder.
+        if format != ExportFormat::Oci && files::is_folder(&out) {
+            let file = out.join(format!("{}.{}", arguments.app, ending(format)));
+            let error = CommandError::usage(format!("`{out}` is a folder, not the name of a file"));
+            return Err(error.hint(format!("name one in it: `--out {}`", quoted(file.as_str()))));
+        }
+        let shape = Shape::of(format, &out)?;
+        // Without a slash at the end.
+        let out: Utf8PathBuf = out.components().collect();
+        if matches!(shape, Shape::ImageFolder) {
+            refuse_present(&out)?;
+        }
+        files::replaceable(&out)?;
+        Ok(Self { out, shape })
+    }
+
     fn write(&self, app: &App<'_>, laid: &Laid, maintainer: &str) -> Result<(), CommandError> {
         let scratch = laid.root.with_file_name("image");
         if matches!(self.shape, Shape::ImageTar) {
@@ -152,10 +189,6 @@ impl Output<'_> {
         }
     }
 
-    fn above(&self) -> &Utf8Path {
-        self.out.parent().unwrap_or(Utf8Path::new("/"))
-    }
-
     /// Writes a file in one step, in the place of an earlier one.
     fn file(
         &self,
@@ -164,36 +197,31 @@ impl Output<'_> {
         let io = |error| self.failed(&error);
         let file = tempfile::Builder::new()
             .permissions(Permissions::from_mode(0o644))
-            .tempfile_in(self.above())
+            .tempfile_in(above(&self.out))
             .map_err(io)?;
         let mut buffered = BufWriter::new(&file);
         write(&mut buffered)?;
         buffered.flush().map_err(io)?;
         drop(buffered);
         file.as_file().sync_all().map_err(io)?;
-        file.persist(self.out).map_err(|error| io(error.error))?;
+        file.persist(&self.out).map_err(|error| io(error.error))?;
         Ok(())
     }
 
-    /// Writes a folder in one step. What is there already may be anything, so it stays.
+    /// Writes a folder in one step, where none is.
     fn folder(
         &self,
         write: impl FnOnce(&Utf8Path) -> Result<(), ExportError>,
     ) -> Result<(), CommandError> {
-        if self.out.exists() {
-            return Err(
-                CommandError::failed(format!("`{}` is there already", self.out))
-                    .hint("write it elsewhere: `--out DIR`"),
-            );
-        }
+        refuse_present(&self.out)?;
         let io = |error| self.failed(&error);
         let made = tempfile::Builder::new()
             .permissions(Permissions::from_mode(0o755))
-            .tempdir_in(self.above())
+            .tempdir_in(above(&self.out))
             .map_err(io)?;
         let folder = Utf8Path::from_path(made.path()).expect("it lies below a path of UTF-8");
         write(folder)?;
-        fs_err::rename(made.path(), self.out).map_err(io)?;
+        fs_err::rename(made.path(), &self.out).map_err(io)?;
         // What it named is elsewhere now.
         let _moved = made.keep();
         Ok(())
@@ -203,6 +231,20 @@ impl Output<'_> {
         let error = io::Error::new(error.kind(), format!("write `{}`: {error}", self.out));
         CommandError::new(Kind::Failed, error)
     }
+}
+
+/// The folder that something lies in.
+fn above(path: &Utf8Path) -> &Utf8Path {
+    path.parent().unwrap_or(Utf8Path::new("/"))
+}
+
+/// What is there in the place of a folder may be anything, so it stays.
+fn refuse_present(out: &Utf8Path) -> Result<(), CommandError> {
+    if !out.exists() {
+        return Ok(());
+    }
+    let error = CommandError::failed(format!("`{out}` is there already"));
+    Err(error.hint("write it elsewhere: `--out DIR`"))
 }
 
 fn report(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use orlop_loader::{BoundSymbol, Proof, Search};
-use orlop_store::{GcOptions, Keep, Store};
+use orlop_store::{GcOptions, Keep};
 use serde::Serialize;
 
 use crate::args::{Gc, Prove};
@@ -13,8 +13,8 @@ use crate::error::{CommandError, Kind};
 use crate::progress::bytes_text;
 
 pub(super) fn gc(context: &Context, arguments: &Gc) -> Result<(), CommandError> {
-    let store = Store::open_to_free(&context.home, context.now)?;
-    context.profile(&store)?; // A name that cannot be one of a profile is a mistake.
+    let store = context.store_to_free()?;
+    context.existing_profile(&store)?;
     let options = options(context, arguments)?;
     if context.global.dry_run {
         let plan = store.plan_gc(&options)?;

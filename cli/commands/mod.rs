@@ -27,13 +27,13 @@ mod versions;
 
 use camino::Utf8PathBuf;
 use clap::CommandFactory as _;
-use orlop_recipes::PackageName;
+use orlop_recipes::{AppRecipe, PackageName, RecipeSet, closest};
 use orlop_resolver::Lock;
 use orlop_store::{Generation, GenerationApp, Profile, Store};
 
 use crate::args::{Arguments, Command};
 use crate::context::Context;
-use crate::error::CommandError;
+use crate::error::{CommandError, Kind};
 
 /// Does what was typed.
 pub(crate) fn run(context: &Context, command: Command) -> Result<(), CommandError> {
@@ -94,7 +94,9 @@ fn current(profile: &Profile) -> Result<Generation, CommandError> {
 /// The lock that a generation was made from.
 fn locked(generation: &Generation) -> Result<Lock, CommandError> {
     let path = generation.folder().join("lock.toml");
-    Ok(Lock::parse(path.as_str(), &generation.lock()?)?)
+    // That one is not the user's to mend.
+    Lock::parse(path.as_str(), &generation.lock()?)
+        .map_err(|error| CommandError::new(Kind::Failed, error))
 }
 
 /// An installed app, by its name or that of one of its programs.
@@ -109,15 +111,36 @@ fn installed<'a>(
             apps.iter()
                 .find(|app| app.binaries.iter().any(|program| program == name))
         })
-        .ok_or_else(|| {
-            let error = CommandError::failed(format!("`{name}` is not installed"));
-            match name.parse::<PackageName>() {
-                Ok(name) => error
-                    .hint(format!("install it: `orlop install {name}`"))
-                    .hint("see what is installed: `orlop list`"),
-                Err(_) => error.hint("see what is installed: `orlop list`"),
-            }
-        })
+        .ok_or_else(|| not_installed(generation, name))
+}
+
+fn not_installed(generation: &Generation, name: &str) -> CommandError {
+    let error = CommandError::failed(format!("`{name}` is not installed"));
+    let apps = generation.apps.iter();
+    let names = apps.flat_map(|app| [&app.name].into_iter().chain(&app.binaries));
+    let known = RecipeSet::shipped();
+    let goes_by = |app: &&AppRecipe| {
+        app.name.as_str() == name || app.aliases.contains(name) || app.binaries.contains(name)
+    };
+    let error = match (
+        closest(name, names.map(String::as_str)),
+        known.apps().find(goes_by),
+        name.parse::<PackageName>(),
+    ) {
+        (_, Some(app), _) if app.name.as_str() == name => {
+            error.hint(format!("install it: `orlop install {name}`"))
+        }
+        (_, Some(app), _) => error.hint(format!(
+            "it is a program of the app `{0}`: `orlop install {0}`",
+            app.name
+        )),
+        (Some(close), None, _) => error.hint(format!("did you mean `{close}`?")),
+        (None, None, Ok(name)) => error.hint(format!(
+            "if the registry has an app of that name: `orlop install {name}`"
+        )),
+        (None, None, Err(_)) => error,
+    };
+    error.hint("see what is installed: `orlop list`")
 }
 
 /// The apps that start a program of an app.
@@ -142,10 +165,10 @@ fn search_path(
     folders.join(":")
 }
 
-/// Opens the store and the profile that the command is about.
+/// Opens the store and the profile that the command is about, which must be there.
 fn open(context: &Context) -> Result<(Store, Profile), CommandError> {
     let store = context.store()?;
-    let profile = context.profile(&store)?;
+    let profile = context.existing_profile(&store)?;
     Ok((store, profile))
 }
 

@@ -38,7 +38,9 @@ struct Moved {
 }
 
 pub(super) fn optimise(context: &Context) -> Result<(), CommandError> {
-    let shared = share(context)?;
+    let (store, _) = super::open(context)?;
+    let shared = share(context, &store)?;
+    drop(store);
     let session = Session::begin(context)?;
     let borders = match session.profile.current()? {
         Some(current) => draw(context, &session, &current)?,
@@ -51,8 +53,7 @@ pub(super) fn optimise(context: &Context) -> Result<(), CommandError> {
 }
 
 /// Lets equal files be one, in the whole store.
-fn share(context: &Context) -> Result<Shared, CommandError> {
-    let store = context.store()?;
+fn share(context: &Context, store: &Store) -> Result<Shared, CommandError> {
     if context.global.dry_run {
         let shared = store.plan_sharing()?;
         context.ui.status(format!(

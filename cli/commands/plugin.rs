@@ -25,6 +25,7 @@ use crate::cdylibs;
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::fetch::{Archives, Fetching};
+use crate::files;
 use crate::progress::Progress;
 use crate::request::{self, Wanted};
 use crate::toolchain;
@@ -42,6 +43,10 @@ struct Built {
 
 pub(super) fn build(context: &Context, arguments: &Build) -> Result<(), CommandError> {
     let recipe = read(context, arguments)?;
+    let out = arguments.out.as_deref();
+    let out = out.map(|out| context.absolute(out)).transpose()?;
+    // Before there is work that could be lost.
+    out.iter().try_for_each(|out| files::replaceable(out))?;
     let (store, profile) = super::open(context)?;
     let _in_use = store.use_store()?;
     let generation = super::current(&profile)?;
@@ -63,10 +68,8 @@ pub(super) fn build(context: &Context, arguments: &Build) -> Result<(), CommandE
         return Ok(());
     };
     let file = store.object(&linked.path).join(&linked.file);
-    if let Some(out) = &arguments.out {
-        let out = context.absolute(out)?;
-        put(&file, &out)
-            .map_err(|error| CommandError::failed(format!("write `{out}`: {error}")))?;
+    if let Some(out) = &out {
+        put(&file, out).map_err(|error| CommandError::failed(format!("write `{out}`: {error}")))?;
     }
     if context.global.json {
         let references = linked.proofs.iter().map(|proof| proof.references);

@@ -37,7 +37,7 @@ pub(super) fn report(
         .flat_map(|one| &one.apps)
         .map(App::of)
         .collect();
-    let (word, plan, (installed, removed)) = match outcome {
+    let (word, plan, (coming, removed)) = match outcome {
         Outcome::Unchanged(plan, _) => ("unchanged", plan, Default::default()),
         Outcome::Planned(plan, apps) => {
             let new: Vec<_> = apps.iter().zip(&plan.apps).map(App::planned).collect();
@@ -53,6 +53,7 @@ pub(super) fn report(
         Outcome::Unchanged(..) | Outcome::Planned(..) => None,
     };
     if context.global.json {
+        let installed = coming.into_iter().map(|coming| coming.text).collect();
         return context.ui.data_json(&Report {
             profile: profile.name(),
             outcome: word,
@@ -67,11 +68,15 @@ pub(super) fn report(
     }
     match outcome {
         Outcome::Committed(_, generation) => {
-            for app in &installed {
-                context.ui.success(format!("Installed {app}"));
+            for Coming { text, is_new } in &coming {
+                let done = if *is_new { "Installed" } else { "Made" };
+                context.ui.success(format!("{done} {text}"));
             }
             for app in &removed {
                 context.ui.success(format!("Removed {app}"));
+            }
+            if coming.is_empty() && removed.is_empty() {
+                context.ui.status(unchanged(before, generation));
             }
             share::show_caveats(context, before, generation);
             context.ui.status(format!(
@@ -79,14 +84,16 @@ pub(super) fn report(
                 generation.number,
                 profile.name()
             ));
-            path_hint(context, profile, &installed);
+            if coming.iter().any(|app| app.is_new) {
+                path_hint(context, profile);
+            }
             if !removed.is_empty() {
                 context
                     .ui
                     .hint("to have back what was removed: `orlop rollback`");
             }
         }
-        Outcome::Planned(..) => show_plan(context, plan, &installed, &removed),
+        Outcome::Planned(..) => show_plan(context, plan, &coming, &removed),
         Outcome::Unchanged(..) => context
             .ui
             .status(format!("Nothing to do: {}", apply::summary(plan))),
@@ -94,7 +101,20 @@ pub(super) fn report(
     Ok(())
 }
 
-fn show_plan(context: &Context, plan: &Plan, installed: &[String], removed: &[String]) {
+/// What becomes of the apps where none comes or goes: borders between them may have moved.
+fn unchanged(before: Option<&Generation>, after: &Generation) -> String {
+    let views = before.iter().flat_map(|before| &before.apps);
+    let views: BTreeSet<_> = views.map(|app| &app.view).collect();
+    let linked = after.apps.iter().filter(|app| !views.contains(&app.view));
+    let linked: Vec<_> = linked.map(|app| app.name.as_str()).collect();
+    if linked.is_empty() {
+        return "The apps stay as they are".to_owned();
+    }
+    let names = linked.join("`, `");
+    format!("Linked anew, from the same crates: `{names}`")
+}
+
+fn show_plan(context: &Context, plan: &Plan, coming: &[Coming], removed: &[String]) {
     let line = |line: String| context.ui.data(line);
     line(format!("Plan: {}", apply::summary(plan)));
     for source in &plan.fetch {
@@ -103,22 +123,18 @@ fn show_plan(context: &Context, plan: &Plan, installed: &[String], removed: &[St
     for derivation in &plan.build {
         line(format!("  build {}", derivation.name));
     }
-    for app in installed {
-        line(format!("  install {app}"));
+    for Coming { text, is_new } in coming {
+        let verb = if *is_new { "install" } else { "make" };
+        line(format!("  {verb} {text}"));
     }
     for app in removed {
         line(format!("  remove {app}"));
     }
 }
 
-fn path_hint(context: &Context, profile: &Profile, installed: &[String]) {
+fn path_hint(context: &Context, profile: &Profile) {
     let folder = profile.folder().join("current/bin");
-    if installed.is_empty() || context.search_path.contains(&folder) {
-        return;
-    }
-    // What divides the folders of `PATH` cannot be a part of one.
-    if folder.as_str().contains(':') {
-        context.ui.hint("run them: `orlop run APP`");
+    if context.search_path.contains(&folder) {
         return;
     }
     let folder = quoted(folder.as_str());
@@ -158,31 +174,45 @@ impl<'a> App<'a> {
         }
     }
 
-    /// Whether an app of the same version is linked from the same.
+    /// Whether it is the same version, linked from the same.
     fn is_as(&self, other: &Self) -> bool {
-        self.link_sets == other.link_sets && self.linkage == other.linkage
+        self.version == other.version
+            && self.link_sets == other.link_sets
+            && self.linkage == other.linkage
     }
 }
 
-/// What comes and what goes, as lines.
-fn difference(old: &[App<'_>], new: &[App<'_>]) -> (Vec<String>, Vec<String>) {
-    let installed = new.iter().filter_map(|app| {
+/// An app that comes.
+struct Coming {
+    /// What it is, as the rest of a line.
+    text: String,
+    /// Whether it was not there in that version.
+    is_new: bool,
+}
+
+/// What comes and what goes.
+fn difference(old: &[App<'_>], new: &[App<'_>]) -> (Vec<Coming>, Vec<String>) {
+    let coming = new.iter().filter_map(|app| {
         let App { name, version, .. } = app;
         let programs = app.programs.join(", ");
-        match old.iter().find(|earlier| earlier.name == *name) {
+        let earlier = old.iter().find(|earlier| earlier.name == *name);
+        let text = match earlier {
+            Some(earlier) if app.is_as(earlier) => return None,
             Some(earlier) if earlier.version == *version => {
-                (!app.is_as(earlier)).then(|| format!("{name} {version} anew ({programs})"))
+                format!("{name} {version} anew ({programs})")
             }
-            Some(earlier) => Some(format!(
-                "{name} {version} in place of {} ({programs})",
-                earlier.version
-            )),
-            None => Some(format!("{name} {version} ({programs})")),
-        }
+            Some(earlier) => {
+                let before = earlier.version;
+                format!("{name} {version} in place of {before} ({programs})")
+            }
+            None => format!("{name} {version} ({programs})"),
+        };
+        let is_new = earlier.is_none_or(|earlier| earlier.version != *version);
+        Some(Coming { text, is_new })
     });
     let removed = old
         .iter()
         .filter(|earlier| !new.iter().any(|app| app.name == earlier.name))
         .map(|app| format!("{} {}", app.name, app.version));
-    (installed.collect(), removed.collect())
+    (coming.collect(), removed.collect())
 }

@@ -74,6 +74,7 @@ fn with_step(
 ) -> Result<(), CommandError> {
     let target = arguments.target.as_ref();
     let order = super::build::order(context, target, false)?;
+    let order = order.for_output(arguments.output)?;
     apply::make(context, &order, |making| {
         if making.executor.runner.isolation() == Isolation::None {
             return Err(CommandError::usage(

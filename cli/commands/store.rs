@@ -173,7 +173,7 @@ fn object(context: &Context, store: &Store, text: &str) -> Result<StorePath, Com
             return Ok(path);
         }
     }
-    let profile = context.profile(store)?;
+    let profile = context.existing_profile(store)?;
     if let Some(generation) = profile.current()?
         && let Ok(app) = super::installed(&generation, text)
     {

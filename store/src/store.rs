@@ -117,7 +117,9 @@ impl Store {
     /// up the room that is kept for that.
     pub fn open_to_free(home: &Utf8Path, now: Timestamp) -> Result<Self, StoreError> {
         Self::open(home, now).or_else(|error| {
-            if home.is_absolute() && disk::remove_file(&home.join(RESERVE))? {
+            // Where it cannot be given up, what was wrong before is what there is to say.
+            let given_up = || disk::remove_file(&home.join(RESERVE)).unwrap_or(false);
+            if home.is_absolute() && given_up() {
                 tracing::warn!("{error}; using the room that is kept for gc");
                 Self::open_with(home, now, false)
             } else {

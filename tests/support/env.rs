@@ -126,7 +126,31 @@ impl Env {
     }
 
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_orlop"));
+        self.command_of(env!("CARGO_BIN_EXE_orlop"))
+    }
+
+    /// Runs `orlop` where a folder cannot be written to, not even by root; nothing on machines that
+    /// let nobody mount anything.
+    pub(crate) fn run_beside_read_only(&self, folder: &Path, line: &str) -> Option<Run> {
+        let shut = "mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\" && \"$@\"";
+        let unshare = |words: &[&str]| {
+            let mut command = self.command_of("unshare");
+            // Who is root already keeps all that it may do.
+            let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+            command.args(if is_root { &["-m"][..] } else { &["-r", "-m"] });
+            command.args(["sh", "-c", shut]).arg(folder).args(words);
+            command.output().ok()
+        };
+        if !unshare(&["true"]).is_some_and(|output| output.status.success()) {
+            return None;
+        }
+        let mut words = vec![env!("CARGO_BIN_EXE_orlop")];
+        words.extend(line.split_whitespace());
+        unshare(&words).map(Run::from)
+    }
+
+    fn command_of(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
         command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())

@@ -14,7 +14,7 @@ use orlop_store::Plan;
 use serde::Serialize;
 
 pub(super) use self::order::order;
-use crate::apply::{self, Goal, Making};
+use crate::apply::{self, Making};
 use crate::build_args::Build;
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
@@ -32,16 +32,8 @@ pub(super) fn build(context: &Context, arguments: &Build) -> Result<(), CommandE
     if arguments.plugin {
         return super::plugin::build(context, arguments);
     }
-    let mut order = order(context, Some(&arguments.app), arguments.keep_failed)?;
-    match (&mut order.goal, arguments.output) {
-        (Goal::Library(_, _, output), Some(wanted)) => *output = wanted,
-        (_, Some(_)) => {
-            return Err(CommandError::usage(
-                "`--output` is for the recipe of a native library",
-            ));
-        }
-        (_, None) => {}
-    }
+    let order = order(context, Some(&arguments.app), arguments.keep_failed)?;
+    let order = order.for_output(arguments.output)?;
     apply::make(context, &order, |making| run(context, arguments, making))
 }
 
@@ -51,8 +43,12 @@ fn run(context: &Context, arguments: &Build, making: &Making<'_>) -> Result<(), 
     if !dry {
         making.execute(&plan).map_err(|error| match error.kind() {
             Kind::Build => error.hint(format!(
-                "go on where it failed: `orlop shell {}`",
-                quoted(&arguments.app.to_string())
+                "go on where it failed: `orlop shell {}{}`",
+                quoted(&arguments.app.to_string()),
+                match arguments.output {
+                    Some(output) => format!(" --output {output}"),
+                    None => String::new(),
+                }
             )),
             _ => error,
         })?;

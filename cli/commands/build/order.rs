@@ -20,8 +20,9 @@ pub(crate) fn order(
     keep_failed: bool,
 ) -> Result<Order, CommandError> {
     let store = context.store()?;
-    let path = context.profile(&store)?.manifest_path();
-    let text = change::read_or_empty(&path)?;
+    let profile = context.existing_profile(&store)?;
+    let path = profile.manifest_path();
+    let text = change::manifest_text(context, &profile)?;
     let mut editor = ManifestEditor::new(path.as_str(), &text)?;
     let manifest = Manifest::parse(path.as_str(), &editor.to_string())?;
     let known = |name| manifest.packages.get(name).cloned();

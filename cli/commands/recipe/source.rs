@@ -39,7 +39,7 @@ pub(super) fn run(context: &Context, command: &SourceCommand) -> Result<(), Comm
 }
 
 fn add(context: &Context, arguments: &AddSource) -> Result<(), CommandError> {
-    let session = Session::begin(context)?;
+    let session = Session::begin_new(context)?;
     let place = arguments.place.trim_end_matches('/');
     let source = if place.contains("://") {
         let rev = match &arguments.rev {
@@ -108,7 +108,7 @@ fn usual_name(source: &CrateSource) -> Result<PackageName, CommandError> {
 fn list(context: &Context) -> Result<(), CommandError> {
     let (_store, profile) = context.open_profile()?;
     let path = profile.manifest_path();
-    let text = change::read_or_empty(&path)?;
+    let text = change::manifest_text(context, &profile)?;
     let manifest = if text.is_empty() {
         Manifest::default()
     } else {

@@ -27,6 +27,7 @@ use serde::Serialize;
 use crate::args::Stats;
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
+use crate::files as user_files;
 use files::Files;
 use processes::Memory;
 
@@ -143,6 +144,11 @@ struct Pair {
 
 pub(super) fn stats(context: &Context, arguments: &Stats) -> Result<(), CommandError> {
     let (store, profile) = super::open(context)?;
+    let html = arguments.html.as_deref();
+    let html = html.map(|path| context.absolute(path)).transpose()?;
+    // Measuring takes minutes.
+    html.iter()
+        .try_for_each(|path| user_files::writable(path))?;
     let generation = super::current(&profile)?;
     if generation.apps.is_empty() {
         return Err(CommandError::failed(format!(
@@ -171,16 +177,15 @@ pub(super) fn stats(context: &Context, arguments: &Stats) -> Result<(), CommandE
         &pairs,
         arguments.rounds.into(),
     )?;
-    if let Some(path) = &arguments.html {
-        let path = context.absolute(path)?;
-        fs_err::write(&path, page::page(&statistics))
+    if let Some(path) = &html {
+        fs_err::write(path, page::page(&statistics))
             .map_err(|error| CommandError::new(Kind::Failed, error))?;
         context.ui.success(format!("Wrote {path}"));
     }
     if context.global.json {
         return context.ui.data_json(&statistics);
     }
-    if arguments.html.is_none() {
+    if html.is_none() {
         text::print(context, &statistics);
     }
     Ok(())

@@ -68,6 +68,14 @@ impl Profile {
         &self.name
     }
 
+    /// Whether there is such a profile: it has, or once had, something to hold. A folder alone is
+    /// what a first command leaves that came to nothing.
+    pub fn exists(&self) -> Result<bool, StoreError> {
+        Ok(disk::exists(&self.manifest_path())?
+            || disk::exists(&self.folder.join("current"))?
+            || !self.numbers()?.is_empty())
+    }
+
     /// Returns where its manifest is, the file that `install` edits.
     pub fn manifest_path(&self) -> Utf8PathBuf {
         self.folder.join("orlop.toml")
