@@ -4,7 +4,9 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
+use miette::{
+    Diagnostic, LabeledSpan, MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents,
+};
 
 use crate::choice::{ChoiceError, list};
 use crate::name::NameError;
@@ -18,7 +20,15 @@ pub struct RecipeError {
     kind: Box<RecipeErrorKind>,
     span: Range<usize>,
     /// Absent where the text is too long to show.
-    text: Option<NamedSource<Arc<str>>>,
+    text: Option<Shown>,
+}
+
+/// A text of which a snippet is shown. Columns count characters, as those of rustc do; miette's own
+/// texts count bytes.
+#[derive(Debug, Clone)]
+struct Shown {
+    file: String,
+    text: Arc<str>,
 }
 
 /// What can be wrong in a recipe or a manifest.
@@ -124,8 +134,10 @@ impl RecipeError {
     /// Makes the error for one place of a text.
     pub(crate) fn new(file: &str, text: &str, span: Range<usize>, kind: RecipeErrorKind) -> Self {
         let file = literal(file);
-        let text = (!matches!(kind, RecipeErrorKind::TooLong { .. }))
-            .then(|| NamedSource::new(&file, printable(text)));
+        let text = (!matches!(kind, RecipeErrorKind::TooLong { .. })).then(|| Shown {
+            file: file.clone(),
+            text: printable(text),
+        });
         Self {
             file,
             kind: Box::new(kind),
@@ -192,6 +204,28 @@ impl RecipeErrorKind {
                 Some(suggestion) => Some(format!("did you mean `{suggestion}`?")),
                 None if expected.is_empty() => None,
                 None => Some(format!("known here: {}", list(expected))),
+impl SourceCode for Shown {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        lines_before: usize,
+        lines_after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let contents = self.text.read_span(span, lines_before, lines_after)?;
+        let before = self.text.get(..contents.span().offset());
+        let line = before.and_then(|before| before.rsplit('\n').next());
+        let line = line.unwrap_or_default().trim_start_matches('\u{feff}');
+        Ok(Box::new(MietteSpanContents::new_named(
+            self.file.clone(),
+            contents.data(),
+            *contents.span(),
+            contents.line(),
+            line.chars().count(),
+            contents.line_count(),
+        )))
+    }
+}
+
             },
             Self::Choice(error) => {
                 error.suggestion().map(|suggestion| format!("did you mean `{suggestion}`?"))
@@ -280,4 +314,67 @@ pub(crate) fn rendered(error: &RecipeError) -> String {
         .map(str::trim_end)
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::rendered;
+    use crate::Manifest;
+
+    #[track_caller]
+    fn refused(text: &str) -> String {
+        rendered(&Manifest::parse("orlop.toml", text).unwrap_err())
+    }
+
+    #[test]
+    fn columns_count_characters() {
+        for (before, column) in [
+            ("", 1),
+            ("é", 2),
+            ("表", 2),
+            ("🦀🦀", 3),
+            // A letter and what is drawn over it are two characters.
+            ("e\u{301}", 3),
+        ] {
+            let text = format!(
+                "schema = 1\r\n[packages]\r\nx = {{ recipe = 'a{before}', polcy = '' }}\r\n"
+            );
+            let column = "x = { recipe = 'a', polcy".len() - "polcy".len() + column;
+            let place = format!("[orlop.toml:3:{column}]");
+            assert!(
+                refused(&text).contains(&place),
+                "{before:?}: {}",
+                refused(&text)
+            );
+        }
+        assert!(refused("\u{feff}scheme = 1\n").contains("[orlop.toml:1:1]"));
+    }
+
+    #[test]
+    fn markers_stand_below_what_they_mean() {
+        // A wide character takes two places of a line, one that is drawn over another none.
+        assert_snapshot!(refused("schema = 1\n[packages]\nx = { recipe = \"表é.toml\", polcy = \"é\" }\n"), @r#"
+         × read `orlop.toml`: unknown key `packages.x.polcy`
+          ╭─[orlop.toml:3:27]
+        2 │ [packages]
+        3 │ x = { recipe = "表é.toml", polcy = "é" }
+          ·                            ──┬──
+          ·                              ╰── has no meaning here
+          ╰────
+         help: did you mean `policy`?
+        "#);
+        assert_snapshot!(refused("schema = 1\n[packages]\nx = \"e\u{301}é表\" # 🦀\n"), @r#"
+         × read `orlop.toml`: `e\u{301}é表` is not a version requirement: unexpected character 'e' while
+         │ parsing major version number
+          ╭─[orlop.toml:3:5]
+        2 │ [packages]
+        3 │ x = "éé表" # 🦀
+          ·     ───┬──
+          ·        ╰── not a version requirement
+          ╰────
+         help: write it as in Cargo.toml: `1.2` (compatible with 1.2), `=1.2.3`, `>=1, <3`, `*`
+        "#);
+    }
 }
