@@ -304,6 +304,37 @@ fn import_finds_the_app_of_a_project_and_of_a_repository() {
 }
 
 #[test]
+fn import_takes_no_option_that_its_source_has_no_use_for() {
+    let env = Env::new();
+    env.registry
+        .publish(Package::new("kit", "1.0.0").main("fn main() {}"));
+    std::fs::create_dir(env.path("project")).unwrap();
+    let rev = "0".repeat(40);
+    for (line, message) in [
+        (
+            "kit --folder cli",
+            "`--folder` is for folders and repositories, and `kit` is a package of the registry",
+        ),
+        (
+            "kit@1 --folder cli --rev main",
+            "`--folder` is for folders and repositories, and `kit` is a package of the registry",
+        ),
+        (
+            &format!("kit --rev {rev}"),
+            "`--rev` is for repositories, and `kit` is a package of the registry",
+        ),
+        (
+            &format!("./project --rev {rev}"),
+            "`--rev` is for repositories, and `./project` is a folder, which is read as it is",
+        ),
+    ] {
+        env.run(&format!("recipe import {line} --output -"))
+            .fails(2)
+            .says(message);
+    }
+}
+
+#[test]
 fn bump_moves_versions_and_digests_and_nothing_else() {
     let env = Env::new();
     env.registry
