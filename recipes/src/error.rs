@@ -133,7 +133,8 @@ pub enum RecipeErrorKind {
 impl RecipeError {
     /// Makes the error for one place of a text.
     pub(crate) fn new(file: &str, text: &str, span: Range<usize>, kind: RecipeErrorKind) -> Self {
-        let file = literal(file);
+        // A path is not cut short: its end tells which file it is.
+        let file = shown(file, usize::MAX);
         let text = (!matches!(kind, RecipeErrorKind::TooLong { .. })).then(|| Shown {
             file: file.clone(),
             text: printable(text),
@@ -378,3 +379,10 @@ mod tests {
         "#);
     }
 }
+    #[test]
+    fn the_whole_path_is_named() {
+        let file = format!("/home/{}/orlop.toml", "deep/".repeat(50));
+        let error = Manifest::parse(&file, "scheme = 1\n").unwrap_err();
+        assert!(rendered(&error).contains(&format!("[{file}:1:1]")));
+    }
+
