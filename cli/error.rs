@@ -423,6 +423,11 @@ impl From<Refusal> for CommandError {
 }
 
 impl From<SandboxRefused> for CommandError {
+            // It is what was promised; the promise is wrong.
+            BuildError::Unpack {
+                source: UnpackError::Format { .. },
+                ..
+            } => Kind::Usage,
     fn from(error: SandboxRefused) -> Self {
         let hints = error.hints();
         Self::new(Kind::Failed, error).hints(hints)
@@ -480,6 +485,10 @@ mod tests {
         };
         let full = || io::Error::from(io::ErrorKind::StorageFull);
         let database = StoreError::DatabaseFull { path: "/db".into() };
+            ImportError::Unpack {
+                source: UnpackError::Format { .. },
+                ..
+            } => Kind::Usage,
         let unpack = BuildError::Unpack {
             archive: "kit".to_owned(),
             source: UnpackError::Write(full()),
