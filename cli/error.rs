@@ -378,6 +378,11 @@ impl From<BuildError> for CommandError {
                 source: UnpackError::Write(_),
                 ..
             } => Kind::Failed,
+            // It is what was promised; the promise is wrong.
+            BuildError::Unpack {
+                source: UnpackError::Format { .. },
+                ..
+            } => Kind::Usage,
             BuildError::Unpack { .. } => Kind::Untrusted,
             _ => Kind::Failed,
         };
@@ -423,11 +428,6 @@ impl From<Refusal> for CommandError {
 }
 
 impl From<SandboxRefused> for CommandError {
-            // It is what was promised; the promise is wrong.
-            BuildError::Unpack {
-                source: UnpackError::Format { .. },
-                ..
-            } => Kind::Usage,
     fn from(error: SandboxRefused) -> Self {
         let hints = error.hints();
         Self::new(Kind::Failed, error).hints(hints)
@@ -440,6 +440,10 @@ impl From<ImportError> for CommandError {
         let kind = match &error {
             // The outer error is transparent: asked for its causes, it leaves itself out.
             ImportError::Fetch(source) => transfer_kind(source),
+            ImportError::Unpack {
+                source: UnpackError::Format { .. },
+                ..
+            } => Kind::Usage,
             ImportError::Unpack { .. } | ImportError::OtherCompiler { .. } => Kind::Untrusted,
             _ => Kind::Failed,
         };
@@ -485,10 +489,6 @@ mod tests {
         };
         let full = || io::Error::from(io::ErrorKind::StorageFull);
         let database = StoreError::DatabaseFull { path: "/db".into() };
-            ImportError::Unpack {
-                source: UnpackError::Format { .. },
-                ..
-            } => Kind::Usage,
         let unpack = BuildError::Unpack {
             archive: "kit".to_owned(),
             source: UnpackError::Write(full()),

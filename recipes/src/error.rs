@@ -181,6 +181,28 @@ impl Diagnostic for RecipeError {
     }
 }
 
+impl SourceCode for Shown {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        lines_before: usize,
+        lines_after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let contents = self.text.read_span(span, lines_before, lines_after)?;
+        let before = self.text.get(..contents.span().offset());
+        let line = before.and_then(|before| before.rsplit('\n').next());
+        let line = line.unwrap_or_default().trim_start_matches('\u{feff}');
+        Ok(Box::new(MietteSpanContents::new_named(
+            self.file.clone(),
+            contents.data(),
+            *contents.span(),
+            contents.line(),
+            line.chars().count(),
+            contents.line_count(),
+        )))
+    }
+}
+
 impl RecipeErrorKind {
     fn label(&self) -> String {
         match self {
@@ -205,28 +227,6 @@ impl RecipeErrorKind {
                 Some(suggestion) => Some(format!("did you mean `{suggestion}`?")),
                 None if expected.is_empty() => None,
                 None => Some(format!("known here: {}", list(expected))),
-impl SourceCode for Shown {
-    fn read_span<'a>(
-        &'a self,
-        span: &SourceSpan,
-        lines_before: usize,
-        lines_after: usize,
-    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
-        let contents = self.text.read_span(span, lines_before, lines_after)?;
-        let before = self.text.get(..contents.span().offset());
-        let line = before.and_then(|before| before.rsplit('\n').next());
-        let line = line.unwrap_or_default().trim_start_matches('\u{feff}');
-        Ok(Box::new(MietteSpanContents::new_named(
-            self.file.clone(),
-            contents.data(),
-            *contents.span(),
-            contents.line(),
-            line.chars().count(),
-            contents.line_count(),
-        )))
-    }
-}
-
             },
             Self::Choice(error) => {
                 error.suggestion().map(|suggestion| format!("did you mean `{suggestion}`?"))
@@ -354,6 +354,13 @@ mod tests {
     }
 
     #[test]
+    fn the_whole_path_is_named() {
+        let file = format!("/home/{}/orlop.toml", "deep/".repeat(50));
+        let error = Manifest::parse(&file, "scheme = 1\n").unwrap_err();
+        assert!(rendered(&error).contains(&format!("[{file}:1:1]")));
+    }
+
+    #[test]
     fn markers_stand_below_what_they_mean() {
         // A wide character takes two places of a line, one that is drawn over another none.
         assert_snapshot!(refused("schema = 1\n[packages]\nx = { recipe = \"表é.toml\", polcy = \"é\" }\n"), @r#"
@@ -379,10 +386,3 @@ mod tests {
         "#);
     }
 }
-    #[test]
-    fn the_whole_path_is_named() {
-        let file = format!("/home/{}/orlop.toml", "deep/".repeat(50));
-        let error = Manifest::parse(&file, "scheme = 1\n").unwrap_err();
-        assert!(rendered(&error).contains(&format!("[{file}:1:1]")));
-    }
-
