@@ -100,6 +100,24 @@ pub enum RecipeErrorKind {
         /// What to write instead, where `reason` does not say it.
         help: Option<&'static str>,
     },
+    /// A variable that a build sets itself.
+    #[error("`{name}` is set by the build itself")]
+    Set {
+        /// Its name.
+        name: String,
+    },
+    /// A name in braces that stands for nothing.
+    #[error("nothing stands in for `{{{name}}}` in {within}")]
+    Placeholder {
+        /// The name.
+        name: String,
+        /// Where it stands: `a script`.
+        within: &'static str,
+        /// What was probably meant.
+        suggestion: Option<String>,
+        /// What to write instead, where nothing is probable.
+        help: &'static str,
+    },
     /// Two files for one place.
     #[error("two files go to `share/{place}`")]
     Twice {
@@ -215,6 +233,8 @@ impl RecipeErrorKind {
             Self::Name(_) => "not a name".to_owned(),
             Self::Choice(_) => "not known".to_owned(),
             Self::Text { expected, .. } => format!("not {expected}"),
+            Self::Set { .. } => "not for recipes".to_owned(),
+            Self::Placeholder { .. } => "stands for nothing".to_owned(),
             Self::NoRecipe { .. } => "a recipe of what?".to_owned(),
             Self::Exclusive { first, .. } => format!("`{first}` is there, too"),
             Self::Twice { .. } | Self::SeveralRecipes { .. } => "the second one".to_owned(),
@@ -236,6 +256,16 @@ impl RecipeErrorKind {
                 Some("upgrade orlop, or write the file for `schema = 1`".to_owned())
             }
             Self::Text { help, .. } => help.map(str::to_owned),
+            Self::Set { .. } => Some(
+                "programs come into reach by `tools` and `needs.build`, libraries by `native`"
+                    .to_owned(),
+            ),
+            Self::Placeholder {
+                suggestion, help, ..
+            } => Some(match suggestion {
+                Some(suggestion) => format!("did you mean `{suggestion}`?"),
+                None => (*help).to_owned(),
+            }),
             Self::NoRecipe { .. } => {
                 Some("`[app]` is a program, `[crate]` changes how a crate is built, `[library]` is a native library, `[plugin]` is loaded by an app, `[compiler]` is a Rust compiler".to_owned())
             }

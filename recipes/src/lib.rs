@@ -15,6 +15,7 @@
 //! | [`schema`] | [`recipe_schema`]: the JSON schema of recipes |
 //! | [`error`] | [`RecipeError`]: what is wrong in a file, and where |
 //! | [`suggest`] | [`closest`]: "did you mean" |
+//! | `placeholder` | names in braces, which stand for folders in some places and for nothing in others |
 //! | `text` | texts that must keep a rule: requirements, points in time, checksums, file names |
 //! | `reader` | walks a TOML file, remembers where everything stands |
 //!
@@ -29,6 +30,7 @@ pub mod format;
 pub mod lint;
 pub mod manifest;
 pub mod name;
+mod placeholder;
 mod reader;
 pub mod recipe;
 pub mod schema;

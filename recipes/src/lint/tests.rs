@@ -138,6 +138,63 @@ fn versions_of_libraries_are_known() {
 }
 
 #[test]
+fn circles_of_libraries_are_found() {
+    let library = |name: &str, version: &str, needs: &str| {
+        format!(
+            "schema = 1\n[library]\nname = \"{name}\"\nversion = \"{version}\"\n\
+             source = {{ crate = \"x-src\", version = \"=1.0.0\", checksum = \"{}\" }}\n\
+             {needs}\nbuild = \"make\"\n",
+            "01".repeat(32)
+        )
+    };
+    let mut known = known();
+    let others = [
+        ("b", "1.0", "needs.build = [\"c\"]"),
+        ("c", "1.0", "native = { z = {}, a = \"2\" }"),
+        ("z", "1.0", "native = [\"zlib\"]"),
+        ("d", "1.0", "native = [\"e\"]"),
+        ("e", "1.0", "native = [\"d\"]"),
+    ];
+    for (name, version, needs) in others {
+        let text = library(name, version, needs);
+        known.recipes.add(Recipe::parse("x.toml", &text).unwrap());
+    }
+    let found = |version: &str, needs: &str| {
+        let text = library("a", version, needs);
+        let mut known = known.clone();
+        known.recipes.add(Recipe::parse("a.toml", &text).unwrap());
+        let findings = lint("a.toml", &text, &known).unwrap();
+        let found = findings.into_iter().map(|finding| {
+            assert_eq!(finding.rule.name, "needs-itself");
+            (finding.line, finding.column, finding.message)
+        });
+        found.collect::<Vec<_>>()
+    };
+    let direct = "it would have to be built before it is built".to_owned();
+    let around = "it needs `b`, which needs `c`, which needs it".to_owned();
+    for (version, needs, expected) in [
+        (
+            "2.0",
+            "native = [\"zlib\", \"a\"]",
+            vec![(6, 19, direct.clone())],
+        ),
+        (
+            "2.0",
+            "native = { zlib = {}, a = \"2\" }",
+            vec![(6, 23, direct.clone())],
+        ),
+        ("2.0", "needs.build = { a = {} }", vec![(6, 17, direct)]),
+        ("2.0", "native = [\"b\"]", vec![(6, 11, around)]),
+        // Another version is another library, and the circle of others is theirs.
+        ("3.0", "native = [\"b\"]", vec![]),
+        ("2.0", "native = [\"d\"]", vec![]),
+        ("2.0", "needs.test = [\"a\"]", vec![]),
+    ] {
+        assert_eq!(found(version, needs), expected, "{needs}");
+    }
+}
+
+#[test]
 fn a_file_may_name_the_version_of_a_library() {
     let (_, text) = shipped::FILES
         .iter()

@@ -17,6 +17,7 @@
 //! | `read` | text to [`Recipe`] |
 //! | [`cdylib`] | [`CdylibRecipe`]: libraries for C out of crates |
 //! | [`compiler`] | [`CompilerRecipe`]: Rust compilers out of archives |
+//! | `environment` | which variables a recipe may set, and what stands for folders in their values |
 //! | [`filter`] | [`Filter`]: which files are the source of a native library |
 //! | [`natives`] | [`NativeRecipe`]: what goes by the name of a native library |
 //! | [`needs`] | [`Need`]: what a recipe asks of another |
@@ -30,6 +31,7 @@
 pub mod build;
 pub mod cdylib;
 pub mod compiler;
+mod environment;
 pub mod filter;
 pub mod natives;
 pub mod needs;

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use semver::VersionReq;
 
+use super::environment::Whose;
 use super::{
     AppNeeds, AppRecipe, BuildNeeds, BuildSystem, CdylibRecipe, CrateOverride, CrateSource, Filter,
     Instead, LibraryNeeds, LibraryRecipe, LibrarySource, OutputGlobs, PluginRecipe, Recipe,
-    RecipeKind, ShareOrigin, Tool, cdylib, compiler, needs, share,
+    RecipeKind, ShareOrigin, Tool, cdylib, compiler, environment, needs, share,
 };
 use crate::choice::Choice as _;
 use crate::error::{RecipeError, RecipeErrorKind};
@@ -195,26 +196,31 @@ pub(crate) fn crate_source(mut table: Table<'_>) -> Result<CrateSource, RecipeEr
 }
 
 fn crate_override(mut table: Table<'_>) -> Result<CrateOverride, RecipeError> {
+    let name = table
+        .required("name", "name = \"hello-sys\"")?
+        .text(package)?;
+    let versions = table.text("versions", text::requirement)?;
+    let native = needs::read(&mut table, "native")?;
+    let libraries = native.keys().collect();
     let change = CrateOverride {
-        name: table
-            .required("name", "name = \"hello-sys\"")?
-            .text(package)?,
-        versions: table
-            .text("versions", text::requirement)?
-            .unwrap_or(VersionReq::STAR),
-        native: needs::read(&mut table, "native")?,
+        name,
+        versions: versions.unwrap_or(VersionReq::STAR),
         needs: BuildNeeds::read(&mut table)?,
         tools: tools(&mut table, "tools")?,
         through: tools(&mut table, "through")?,
         unused_tools: tools(&mut table, "unused-tools")?,
-        environment: environment(&mut table)?,
-        instead: instead(&mut table)?,
+        environment: environment::read(&mut table, Whose::Crate, &libraries)?,
+        instead: instead(&mut table, &libraries)?,
+        native,
     };
     table.finish()?;
     Ok(change)
 }
 
-fn instead(table: &mut Table<'_>) -> Result<BTreeMap<PackageName, Instead>, RecipeError> {
+fn instead(
+    table: &mut Table<'_>,
+    others: &BTreeSet<&PackageName>,
+) -> Result<BTreeMap<PackageName, Instead>, RecipeError> {
     let Some(libraries) = table.table("instead")? else {
         return Ok(BTreeMap::new());
     };
@@ -222,6 +228,8 @@ fn instead(table: &mut Table<'_>) -> Result<BTreeMap<PackageName, Instead>, Reci
         .into_values()
         .map(|value| {
             let library = value.key(package)?;
+            let mut libraries = others.clone();
+            libraries.insert(&library);
             let mut table = value.table()?;
             let instead = Instead {
                 versions: table
@@ -229,7 +237,7 @@ fn instead(table: &mut Table<'_>) -> Result<BTreeMap<PackageName, Instead>, Reci
                     .unwrap_or(VersionReq::STAR),
                 tools: tools(&mut table, "tools")?,
                 unused_tools: tools(&mut table, "unused-tools")?,
-                environment: environment(&mut table)?,
+                environment: environment::read(&mut table, Whose::Crate, &libraries)?,
             };
             table.finish()?;
             Ok((library, instead))
@@ -262,11 +270,13 @@ fn how(table: &mut Table<'_>) -> Result<How, RecipeError> {
             second: "script",
         }));
     }
-    let arguments = arguments.map(|value| value.texts(text::anything));
+    let arguments = arguments.map(|value| value.texts(text::argument));
     Ok(How {
         build,
         arguments: arguments.transpose()?.unwrap_or_default(),
-        script: script.map(|value| value.text(text::script)).transpose()?,
+        script: script
+            .map(|value| value.text_at(text::library_script))
+            .transpose()?,
     })
 }
 
@@ -284,20 +294,26 @@ fn library(mut table: Table<'_>) -> Result<LibraryRecipe, RecipeError> {
         arguments,
         script,
     } = how(&mut table)?;
+    let native = needs::read(&mut table, "native")?;
+    let needs = LibraryNeeds::read(&mut table)?;
+    let libraries = native.keys().chain(needs.build.keys()).collect();
     let library = LibraryRecipe {
         name,
         version,
         update: table.text("update", text::requirement)?,
         source,
-        native: needs::read(&mut table, "native")?,
-        needs: LibraryNeeds::read(&mut table)?,
         tools: tools(&mut table, "tools")?,
-        environment: environment(&mut table)?,
+        environment: environment::read(&mut table, Whose::Library, &libraries)?,
+        native,
+        needs,
         patch: table.text("patch", text::script)?,
         build,
         arguments,
         script,
-        test: table.text("test", text::script)?,
+        test: table
+            .take("test")
+            .map(|value| value.text_at(text::library_script))
+            .transpose()?,
         outputs: OutputGlobs::read(&mut table)?,
     };
     table.finish()?;
@@ -343,16 +359,6 @@ fn source(mut table: Table<'_>) -> Result<LibrarySource, RecipeError> {
     };
     table.finish()?;
     Ok(source)
-}
-
-fn environment(table: &mut Table<'_>) -> Result<BTreeMap<String, String>, RecipeError> {
-    let Some(variables) = table.table("environment")? else {
-        return Ok(BTreeMap::new());
-    };
-    variables
-        .into_values()
-        .map(|value| Ok((value.key(text::variable)?, value.text(text::anything)?)))
-        .collect()
 }
 
 fn tools(table: &mut Table<'_>, key: &'static str) -> Result<BTreeSet<Tool>, RecipeError> {
