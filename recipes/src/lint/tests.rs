@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::RecipeErrorKind;
 use crate::recipe::{RecipeSet, shipped};
 
 /// A world in which the examples make sense.
@@ -216,6 +217,21 @@ fn a_file_may_name_the_version_of_a_library() {
             "{file}"
         );
     }
+}
+
+#[test]
+fn the_script_that_is_proposed_is_one_that_builds_something() {
+    let text = format!(
+        "schema = 1\n[library]\nname = \"hello\"\nversion = \"1.0\"\n\
+         source = {{ crate = \"x-src\", version = \"=1.0.0\", checksum = \"{}\" }}\n",
+        "01".repeat(32)
+    );
+    let error = lint("hello.toml", &text, &known()).unwrap_err();
+    let RecipeErrorKind::MissingKey { example, .. } = error.kind() else {
+        panic!("{error}")
+    };
+    let findings = lint("hello.toml", &format!("{text}{example}\n"), &known()).unwrap();
+    assert!(findings.is_empty(), "{findings:#?}");
 }
 
 #[test]

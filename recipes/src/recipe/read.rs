@@ -257,7 +257,7 @@ fn how(table: &mut Table<'_>) -> Result<How, RecipeError> {
     let arguments = table.take("arguments");
     let script = match build {
         Some(_) => table.take("script"),
-        None => Some(table.required("script", "script = \"make install\"")?),
+        None => Some(table.required("script", "script = 'make install PREFIX=\"$out\"'")?),
     };
     let other = match (build, &arguments) {
         (Some(_), _) => Some("build"),
