@@ -10,7 +10,7 @@ use orlop_link::Role;
 use orlop_plan::Product;
 use orlop_recipes::{
     AppRecipe, AppSpec, CodegenChoice, CrateSource, FeatureName, LinkageChoice, Manifest, Need,
-    PackageName, PackageRequest, Policy, Recipe, RecipeSet, Version, VersionReq,
+    PackageName, PackageRequest, Policy, Recipe, RecipeError, RecipeSet, Version, VersionReq,
 };
 use orlop_resolver::{Platform, Request};
 use orlop_store::{Compiler, PlannedApp};
@@ -145,10 +145,7 @@ pub(crate) fn line(manifest: &str, app: &PackageName) -> Option<usize> {
 pub(crate) fn recipes(context: &Context, manifest: &Manifest) -> Result<RecipeSet, CommandError> {
     let mut recipes = RecipeSet::shipped();
     for (name, source) in &manifest.recipe_sources {
-        let files = recipe_files(context, source).map_err(gone::source(name))?;
-        let files = files.into_iter();
-        let read = files.map(|file| read_recipe(context, file.as_str()));
-        recipes.add_all(read.collect::<Result<_, _>>()?);
+        recipes.add_all(recipes_of(context, source).map_err(gone::source(name))?);
     }
     let files = manifest.recipes.iter();
     let read = files.map(|(name, path)| read_recipe(context, path).map_err(gone::recipe(name)));
@@ -156,7 +153,22 @@ pub(crate) fn recipes(context: &Context, manifest: &Manifest) -> Result<RecipeSe
     Ok(recipes)
 }
 
-/// The recipes of a source, by name: the files `*.toml` of its folder.
+/// Reads all recipes of a source. Those of a repository elsewhere name nothing of this machine.
+pub(crate) fn recipes_of(
+    context: &Context,
+    source: &CrateSource,
+) -> Result<Vec<Recipe>, CommandError> {
+    let parse = if source.is_here() {
+        Recipe::parse
+    } else {
+        Recipe::parse_remote
+    };
+    let files = recipe_files(context, source)?;
+    let read = files.iter().map(|file| read_with(file, parse));
+    read.collect()
+}
+
+/// The files of the recipes of a source, by name: `*.toml` in its folder.
 pub(crate) fn recipe_files(
     context: &Context,
     source: &CrateSource,
@@ -196,8 +208,16 @@ pub(crate) fn read_recipe(context: &Context, path: &str) -> Result<Recipe, Comma
             quoted(path.as_str())
         )));
     }
-    let text = files::read(&path)?;
-    let mut recipe = Recipe::parse(path.as_str(), &text)?;
+    read_with(&path, Recipe::parse)
+}
+
+/// Reads the recipe in a file; what it names begins at its folder.
+fn read_with(
+    path: &Utf8Path,
+    parse: impl FnOnce(&str, &str) -> Result<Recipe, RecipeError>,
+) -> Result<Recipe, CommandError> {
+    let text = files::read(path)?;
+    let mut recipe = parse(path.as_str(), &text)?;
     let folder = path.parent().unwrap_or(Utf8Path::new("/")).as_str();
     let sources: Vec<_> = match &mut recipe {
         Recipe::App(app) => app

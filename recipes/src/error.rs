@@ -100,6 +100,14 @@ pub enum RecipeErrorKind {
         /// What to write instead, where `reason` does not say it.
         help: Option<&'static str>,
     },
+    /// A folder or a repository of this machine in a recipe from another one.
+    #[error("`{place}` is a {what} of this machine, and the recipe comes from another one")]
+    Here {
+        /// `folder` or `repository`.
+        what: &'static str,
+        /// Its path or address.
+        place: String,
+    },
     /// A variable that a build sets itself.
     #[error("`{name}` is set by the build itself")]
     Set {
@@ -233,6 +241,7 @@ impl RecipeErrorKind {
             Self::Name(_) => "not a name".to_owned(),
             Self::Choice(_) => "not known".to_owned(),
             Self::Text { expected, .. } => format!("not {expected}"),
+            Self::Here { .. } => "not for this recipe".to_owned(),
             Self::Set { .. } => "not for recipes".to_owned(),
             Self::Placeholder { .. } => "stands for nothing".to_owned(),
             Self::NoRecipe { .. } => "a recipe of what?".to_owned(),
@@ -256,6 +265,10 @@ impl RecipeErrorKind {
                 Some("upgrade orlop, or write the file for `schema = 1`".to_owned())
             }
             Self::Text { help, .. } => help.map(str::to_owned),
+            Self::Here { .. } => Some(
+                "its author names what everybody can have: `{ git = \"https://…\", rev = \"…\" }`"
+                    .to_owned(),
+            ),
             Self::Set { .. } => Some(
                 "programs come into reach by `tools` and `needs.build`, libraries by `native`"
                     .to_owned(),

@@ -60,6 +60,16 @@ pub(crate) struct Value<'t> {
     entry: Entry<'t>,
 }
 
+/// Returns where the value of a key stands, behind the tables that it is in.
+pub(crate) fn place(text: &str, table: &str, keys: &[&str]) -> Option<Range<usize>> {
+    let root = DeTable::parse(text).ok()?;
+    let mut value = root.get_ref().get(table)?;
+    for key in keys {
+        value = value.get_ref().get(*key)?;
+    }
+    Some(value.span())
+}
+
 impl<'t> Table<'t> {
     /// Reads a file that starts with `schema = 1`.
     pub(crate) fn read(file: &'t str, text: &'t str) -> Result<Self, RecipeError> {

@@ -15,6 +15,7 @@
 //! |---|---|
 //! | `mod` | the types |
 //! | `read` | text to [`Recipe`] |
+//! | `remote` | what a recipe from another machine may not name |
 //! | [`cdylib`] | [`CdylibRecipe`]: libraries for C out of crates |
 //! | [`compiler`] | [`CompilerRecipe`]: Rust compilers out of archives |
 //! | `environment` | which variables a recipe may set, and what stands for folders in their values |
@@ -37,6 +38,7 @@ pub mod natives;
 pub mod needs;
 pub mod outputs;
 mod read;
+mod remote;
 pub mod set;
 pub mod share;
 pub(crate) mod shipped;
@@ -360,6 +362,13 @@ impl Recipe {
     /// Reads the text of a recipe; `file_name` is for messages.
     pub fn parse(file_name: &str, text: &str) -> Result<Self, RecipeError> {
         read::recipe(file_name, text)
+    }
+
+    /// Reads the text of a recipe that comes from another machine: it may name nothing of this one.
+    pub fn parse_remote(file_name: &str, text: &str) -> Result<Self, RecipeError> {
+        let recipe = Self::parse(file_name, text)?;
+        remote::check(file_name, text, &recipe)?;
+        Ok(recipe)
     }
 
     /// Returns what it is for.
