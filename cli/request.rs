@@ -10,7 +10,7 @@ use orlop_link::Role;
 use orlop_plan::Product;
 use orlop_recipes::{
     AppRecipe, AppSpec, CodegenChoice, CrateSource, FeatureName, LinkageChoice, Manifest, Need,
-    PackageName, PackageRequest, Policy, Recipe, RecipeError, RecipeSet, Version, VersionReq,
+    PackageName, PackageRequest, Policy, Recipe, RecipeError, RecipeSet, Version, VersionReq, Wish,
 };
 use orlop_resolver::{Platform, Request};
 use orlop_store::{Compiler, PlannedApp};
@@ -291,7 +291,8 @@ fn one(
         return Err(CommandError::usage(format!(
             "`{name}` takes plugins, which share crates with it, so it cannot have the linkage \
              `static`"
-        )));
+        ))
+        .about(Wish::Linkage(name.clone())));
     }
     let locals = match &recipe {
         Some(recipe) => context
@@ -336,7 +337,8 @@ fn natives(
             let error = CommandError::usage(format!(
                 "`{app}` is to be built against `{name}`, for which there is no recipe of a native \
                  library"
-            ));
+            ))
+            .about(Wish::Native(name.clone()));
             Err(
                 error.hint(match orlop_recipes::closest(name.as_str(), known()) {
                     Some(close) => format!("did you mean `{close}`?"),
@@ -378,7 +380,8 @@ fn linkage(
         (CodegenChoice::App, Some(other)) => Err(CommandError::usage(format!(
             "`{name}` cannot have the codegen `app` and the linkage `{other}`: crates that are \
              compiled for one app are not shared"
-        ))),
+        ))
+        .about(Wish::Codegen(name.clone()))),
         (CodegenChoice::Shared, _) => Ok(request.linkage.unwrap_or(LinkageChoice::Shared)),
     }
 }

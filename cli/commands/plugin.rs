@@ -11,7 +11,7 @@ use orlop_link::{App, LinkedPlugin, Role};
 use orlop_plan::{AppRequest, Cdylibs, Product, Surroundings};
 use orlop_recipes::{
     AppSpec, CodegenChoice, LinkageChoice, Manifest, PackageName, PluginRecipe, Policy, Recipe,
-    RecipeSet,
+    RecipeSet, Wish,
 };
 use orlop_resolver::{Lock, Mismatch, Resolution, Side, resolve_plugin};
 use orlop_store::{
@@ -19,7 +19,6 @@ use orlop_store::{
 };
 use serde::Serialize;
 
-use crate::apply;
 use crate::build_args::Build;
 use crate::cdylibs;
 use crate::context::Context;
@@ -28,6 +27,7 @@ use crate::fetch::{Archives, Fetching};
 use crate::progress::Progress;
 use crate::request::{self, Wanted};
 use crate::toolchain;
+use crate::{apply, asked};
 
 /// What was built, as data.
 #[derive(Serialize)]
@@ -41,14 +41,15 @@ struct Built {
 }
 
 pub(super) fn build(context: &Context, arguments: &Build) -> Result<(), CommandError> {
-    let recipe = read(context, arguments)?;
+    let (path, recipe) = read(context, arguments)?;
     let (store, profile) = super::open(context)?;
     let _in_use = store.use_store()?;
     let generation = super::current(&profile)?;
     let progress = Progress::new(context.ui.clone());
     let scratch = store.scratch()?;
     let runner = context.runner(&store, scratch.folder())?;
-    let host = Host::find(context, &store, &generation, &recipe, &progress)?;
+    let host = Host::find(context, &store, &generation, &recipe, &progress)
+        .map_err(|error| asked::shown_in(&path, error))?;
     let work = Work {
         context,
         store: &store,
@@ -97,7 +98,8 @@ fn put(file: &Utf8Path, out: &Utf8Path) -> io::Result<()> {
     Ok(())
 }
 
-fn read(context: &Context, arguments: &Build) -> Result<PluginRecipe, CommandError> {
+/// Reads the recipe of a plugin; returns its path, too.
+fn read(context: &Context, arguments: &Build) -> Result<(Utf8PathBuf, PluginRecipe), CommandError> {
     let AppSpec::Recipe(path) = &arguments.app else {
         return Err(
             CommandError::usage("`--plugin` takes the recipe of a plugin, as a file")
@@ -105,7 +107,7 @@ fn read(context: &Context, arguments: &Build) -> Result<PluginRecipe, CommandErr
         );
     };
     match request::read_recipe(context, path)? {
-        Recipe::Plugin(recipe) => Ok(recipe),
+        Recipe::Plugin(recipe) => Ok((context.absolute(Utf8Path::new(path))?, recipe)),
         other => Err(CommandError::usage(format!(
             "`{path}` is not the recipe of a plugin: it says what `{}` is",
             other.name()
@@ -161,7 +163,8 @@ impl Host {
                      and a process has one Rust library",
                     recipe.name, installed.compiler
                 ),
-            ));
+            )
+            .about(Wish::Compiler(other.clone())));
         }
         let compiler = toolchain::compiler(context, store, progress, Some(&installed.compiler))?;
         let lock = super::locked(generation)?;

@@ -100,6 +100,12 @@ pub enum RecipeErrorKind {
         /// What to write instead, where `reason` does not say it.
         help: Option<&'static str>,
     },
+    /// What the file asks for is not to be had.
+    #[error("{reason}")]
+    Unmet {
+        /// Why.
+        reason: String,
+    },
     /// A folder or a repository of this machine in a recipe from another one.
     #[error("`{place}` is a {what} of this machine, and the recipe comes from another one")]
     Here {
@@ -241,6 +247,7 @@ impl RecipeErrorKind {
             Self::Name(_) => "not a name".to_owned(),
             Self::Choice(_) => "not known".to_owned(),
             Self::Text { expected, .. } => format!("not {expected}"),
+            Self::Unmet { .. } => "asked for here".to_owned(),
             Self::Here { .. } => "not for this recipe".to_owned(),
             Self::Set { .. } => "not for recipes".to_owned(),
             Self::Placeholder { .. } => "stands for nothing".to_owned(),
@@ -288,6 +295,7 @@ impl RecipeErrorKind {
             | Self::Syntax { .. }
             | Self::WrongType { .. }
             | Self::Name(_)
+            | Self::Unmet { .. }
             | Self::Twice { .. } => None,
         }
     }

@@ -45,7 +45,7 @@ pub use error::{RecipeError, RecipeErrorKind};
 pub use format::format;
 pub use lint::lint;
 pub use manifest::{
-    CodegenChoice, LinkageChoice, Manifest, ManifestEditor, PackageRequest, Policy,
+    CodegenChoice, LinkageChoice, Manifest, ManifestEditor, PackageRequest, Policy, Wish,
 };
 pub use name::{FeatureName, NameError, PackageName};
 pub use recipe::{
