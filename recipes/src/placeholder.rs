@@ -158,7 +158,7 @@ impl<'t> Script<'t> {
 mod tests {
     use super::*;
     use crate::choice::Choice as _;
-    use crate::recipe::{BuildSystem, RecipeSet};
+    use crate::recipe::{BuildSystem, LibraryRecipe, RecipeSet};
 
     #[test]
     fn names_in_braces_are_found() {
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn scripts_that_are_shipped_have_none() {
         let libraries = RecipeSet::shipped();
-        let scripts = libraries.libraries().map(|library| library.lines());
+        let scripts = libraries.libraries().map(LibraryRecipe::lines);
         let systems = BuildSystem::ALL.iter().map(|system| system.script(&[]));
         for script in scripts.chain(systems) {
             assert_eq!(in_script(&script), None, "{script}");

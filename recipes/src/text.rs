@@ -157,14 +157,9 @@ pub(crate) fn address(text: &str) -> Result<String, RecipeErrorKind> {
 /// Makes sure that nothing in an address waits to be filled in.
 fn whole(address: String) -> Result<String, RecipeErrorKind> {
     let help = "write it out: a recipe names one source";
-    let mut names = placeholder::names(&address);
-    match names.next() {
-        Some((_, name)) => Err(placeholder::unknown(name, "an address", help)),
-        None => {
-            drop(names);
-            Ok(address)
-        }
-    }
+    let unknown = placeholder::names(&address).next();
+    let unknown = unknown.map(|(_, name)| placeholder::unknown(name, "an address", help));
+    unknown.map_or(Ok(address), Err)
 }
 
 /// Reads the address of a Git repository. Never an option, and no program behind the address.
