@@ -9,9 +9,7 @@ use super::subject::{Subject, tables};
 use super::{Report, fixes};
 use crate::format::rank;
 use crate::name::PackageName;
-use crate::recipe::{
-    CrateSource, LibraryRecipe, LibrarySource, NativeRecipe, Need, Needs, Recipe, RecipeSet, Unmet,
-};
+use crate::recipe::{LibraryRecipe, NativeRecipe, Need, Needs, Recipe, RecipeSet, Unmet};
 
 pub(super) fn key_order(subject: &Subject<'_>, report: &mut Report<'_>) {
     if let Some(root) = subject.root() {
@@ -118,26 +116,10 @@ fn is_insecure(address: &str) -> bool {
 }
 
 pub(super) fn insecure_address(subject: &Subject<'_>, report: &mut Report<'_>) {
-    for (url, span) in subject.in_tables("source", &["url", "mirrors"]) {
-        if is_insecure(url) {
+    for (address, span) in subject.in_sources(&["url", "mirrors", "git"]) {
+        if is_insecure(address) {
             report.add(&span, INSECURE);
         }
-    }
-    let library = subject.library().map(|library| &library.source);
-    let (key, address) = match (library, subject.app().and_then(|app| app.source.as_ref())) {
-        (Some(LibrarySource::Url { url, mirrors, .. }), _) => {
-            for mirror in mirrors.iter().filter(|mirror| is_insecure(mirror)) {
-                report.add(&subject.item_of("source.mirrors", mirror), INSECURE);
-            }
-            ("source.url", url)
-        }
-        (Some(LibrarySource::Git { git, .. }), _) | (_, Some(CrateSource::Git { git, .. })) => {
-            ("source.git", git)
-        }
-        _ => return,
-    };
-    if is_insecure(address) {
-        report.add(&subject.value(key), INSECURE);
     }
 }
 
@@ -151,22 +133,10 @@ fn is_placeholder(digits: &str) -> bool {
 }
 
 pub(super) fn placeholder(subject: &Subject<'_>, report: &mut Report<'_>) {
-    for (digits, span) in subject.in_tables("source", &["sha256"]) {
+    for (digits, span) in subject.in_sources(&["sha256", "checksum", "rev"]) {
         if is_placeholder(digits) {
             report.add(&span, PLACEHOLDER);
         }
-    }
-    let library = subject.library().map(|library| &library.source);
-    let (key, digits) = match (library, subject.app().and_then(|app| app.source.as_ref())) {
-        (Some(LibrarySource::Url { sha256, .. }), _) => ("source.sha256", sha256),
-        (Some(LibrarySource::Crate { checksum, .. }), _) => ("source.checksum", checksum),
-        (Some(LibrarySource::Git { rev, .. }), _) | (_, Some(CrateSource::Git { rev, .. })) => {
-            ("source.rev", rev)
-        }
-        _ => return,
-    };
-    if is_placeholder(digits) {
-        report.add(&subject.value(key), PLACEHOLDER);
     }
 }
 

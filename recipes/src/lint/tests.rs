@@ -121,6 +121,42 @@ fn archives_of_compilers_are_looked_at() {
 }
 
 #[test]
+fn all_sources_are_looked_at() {
+    let zeros = "0".repeat(40);
+    let app = format!(
+        "schema = 1\n[app]\nname = \"hello\"\nsource = {{ git = \"https://x.y/z\", rev = \"{zeros}\" }}\n\n\
+         [app.patch]\nfirst = {{ path = \"../first\" }}\n\
+         second = {{ git = \"http://x.y/z\", rev = \"{zeros}\" }}\n"
+    );
+    let plugin = format!(
+        "schema = 1\n[plugin]\nname = \"hello\"\nhost = \"hi\"\n\
+         source = {{ git = \"git://x.y/z\", rev = \"{zeros}\" }}\n"
+    );
+    let found = |text: &str| {
+        let findings = lint("hello.toml", text, &known()).unwrap();
+        let rules = ["insecure-address", "placeholder"];
+        let findings = findings
+            .iter()
+            .map(|finding| (finding.rule.name, finding.line));
+        findings
+            .filter(|(rule, _)| rules.contains(rule))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        found(&app),
+        [
+            ("placeholder", 4),
+            ("insecure-address", 8),
+            ("placeholder", 8)
+        ]
+    );
+    assert_eq!(
+        found(&plugin),
+        [("insecure-address", 5), ("placeholder", 5)]
+    );
+}
+
+#[test]
 fn versions_of_libraries_are_known() {
     let text = "schema = 1\n[crate]\nname = \"hello-sys\"\nnative = { xz = {}, zlib = \"0.9\" }\n";
     let findings = lint("hello-sys.toml", text, &known()).unwrap();
