@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use semver::{Version, VersionReq};
 
 use crate::error::{RecipeErrorKind, literal, reason};
+use crate::name::{FeatureName, PackageName};
 use crate::placeholder;
 use crate::reader::Located;
 
@@ -15,6 +16,16 @@ const SCRIPT_HELP: &str = "a shell knows variables: `$out` is the folder to fill
                            as `ZLIB = \"{zlib}\"` the folder of a library";
 const SNAPSHOT_HELP: &str =
     "write a date, `2026-11-22` (its end, in UTC), or a time, `2026-11-22T08:00:00Z`";
+
+/// Reads the name of a package.
+pub(crate) fn package(text: &str) -> Result<PackageName, RecipeErrorKind> {
+    Ok(text.parse()?)
+}
+
+/// Reads the name of a feature.
+pub(crate) fn feature(text: &str) -> Result<FeatureName, RecipeErrorKind> {
+    Ok(text.parse()?)
+}
 
 /// Reads a requirement as in Cargo.toml; `latest` is the same as `*`.
 pub(crate) fn requirement(text: &str) -> Result<VersionReq, RecipeErrorKind> {

@@ -11,6 +11,7 @@ use crate::error::RecipeError;
 use crate::name::PackageName;
 use crate::reader;
 use crate::recipe::{CrateSource, crate_source};
+use crate::text;
 
 /// The table in a manifest.
 const TABLE: &str = "recipe-sources";
@@ -24,12 +25,7 @@ pub(super) fn read(
     };
     table
         .into_values()
-        .map(|value| {
-            Ok((
-                value.key(|text| Ok(text.parse()?))?,
-                crate_source(value.table()?)?,
-            ))
-        })
+        .map(|value| Ok((value.key(text::package)?, crate_source(value.table()?)?)))
         .collect()
 }
 

@@ -48,16 +48,18 @@ pub(super) fn recipe(file_name: &str, text: &str) -> Result<Recipe, RecipeError>
 }
 
 fn app(mut table: Table<'_>) -> Result<AppRecipe, RecipeError> {
-    let name = table.required("name", "name = \"hello\"")?.text(package)?;
+    let name = table
+        .required("name", "name = \"hello\"")?
+        .text(text::package)?;
     let app = AppRecipe {
         package: table
-            .text("crate", package)?
+            .text("crate", text::package)?
             .unwrap_or_else(|| name.clone()),
         name,
         requirement: table
             .text("version", text::requirement)?
             .unwrap_or(VersionReq::STAR),
-        features: table.texts("features", |text| Ok(text.parse()?))?,
+        features: table.texts("features", text::feature)?,
         default_features: table.boolean("default-features")?.unwrap_or(true),
         policy: table.choice("policy")?,
         binaries: table
@@ -83,17 +85,21 @@ fn app(mut table: Table<'_>) -> Result<AppRecipe, RecipeError> {
 }
 
 fn plugin(mut table: Table<'_>) -> Result<PluginRecipe, RecipeError> {
-    let name = table.required("name", "name = \"hello\"")?.text(package)?;
+    let name = table
+        .required("name", "name = \"hello\"")?
+        .text(text::package)?;
     let plugin = PluginRecipe {
-        host: table.required("host", "host = \"app\"")?.text(package)?,
+        host: table
+            .required("host", "host = \"app\"")?
+            .text(text::package)?,
         package: table
-            .text("crate", package)?
+            .text("crate", text::package)?
             .unwrap_or_else(|| name.clone()),
         name,
         requirement: table
             .text("version", text::requirement)?
             .unwrap_or(VersionReq::STAR),
-        features: table.texts("features", |text| Ok(text.parse()?))?,
+        features: table.texts("features", text::feature)?,
         default_features: table.boolean("default-features")?.unwrap_or(true),
         compiler: table.text("compiler", text::line)?,
         source: table.table("source")?.map(crate_source).transpose()?,
@@ -103,16 +109,18 @@ fn plugin(mut table: Table<'_>) -> Result<PluginRecipe, RecipeError> {
 }
 
 fn cdylib(mut table: Table<'_>) -> Result<CdylibRecipe, RecipeError> {
-    let name = table.required("name", "name = \"hello\"")?.text(package)?;
+    let name = table
+        .required("name", "name = \"hello\"")?
+        .text(text::package)?;
     let cdylib = CdylibRecipe {
         package: table
-            .text("crate", package)?
+            .text("crate", text::package)?
             .unwrap_or_else(|| name.clone()),
         name,
         version: table
             .required("version", "version = \"1.2.3\"")?
             .text(text::exact_version)?,
-        features: table.texts("features", |text| Ok(text.parse()?))?,
+        features: table.texts("features", text::feature)?,
         default_features: table.boolean("default-features")?.unwrap_or(true),
         headers: headers(&mut table)?,
         pkg_config: table.text("pkg-config", cdylib::pkg_config)?,
@@ -137,7 +145,7 @@ fn patch(table: &mut Table<'_>) -> Result<BTreeMap<PackageName, CrateSource>, Re
     };
     patches
         .into_values()
-        .map(|value| Ok((value.key(package)?, crate_source(value.table()?)?)))
+        .map(|value| Ok((value.key(text::package)?, crate_source(value.table()?)?)))
         .collect()
 }
 
@@ -198,7 +206,7 @@ pub(crate) fn crate_source(mut table: Table<'_>) -> Result<CrateSource, RecipeEr
 fn crate_override(mut table: Table<'_>) -> Result<CrateOverride, RecipeError> {
     let name = table
         .required("name", "name = \"hello-sys\"")?
-        .text(package)?;
+        .text(text::package)?;
     let versions = table.text("versions", text::requirement)?;
     let native = needs::read(&mut table, "native")?;
     let libraries = native.keys().collect();
@@ -227,7 +235,7 @@ fn instead(
     libraries
         .into_values()
         .map(|value| {
-            let library = value.key(package)?;
+            let library = value.key(text::package)?;
             let mut libraries = others.clone();
             libraries.insert(&library);
             let mut table = value.table()?;
@@ -281,7 +289,9 @@ fn how(table: &mut Table<'_>) -> Result<How, RecipeError> {
 }
 
 fn library(mut table: Table<'_>) -> Result<LibraryRecipe, RecipeError> {
-    let name = table.required("name", "name = \"hello\"")?.text(package)?;
+    let name = table
+        .required("name", "name = \"hello\"")?
+        .text(text::package)?;
     let version = table
         .required("version", "version = \"1.2.3\"")?
         .text(text::library_version)?;
@@ -321,7 +331,7 @@ fn library(mut table: Table<'_>) -> Result<LibraryRecipe, RecipeError> {
 }
 
 fn source(mut table: Table<'_>) -> Result<LibrarySource, RecipeError> {
-    let source = if let Some(name) = table.text("crate", package)? {
+    let source = if let Some(name) = table.text("crate", text::package)? {
         LibrarySource::Crate {
             name,
             version: table
@@ -370,11 +380,7 @@ fn packages(
     table: &mut Table<'_>,
     key: &'static str,
 ) -> Result<BTreeSet<PackageName>, RecipeError> {
-    Ok(table.texts(key, package)?.into_iter().collect())
-}
-
-fn package(text: &str) -> Result<PackageName, RecipeErrorKind> {
-    Ok(text.parse()?)
+    Ok(table.texts(key, text::package)?.into_iter().collect())
 }
 
 #[cfg(test)]
