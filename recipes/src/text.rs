@@ -158,8 +158,7 @@ pub(crate) fn address(text: &str) -> Result<String, RecipeErrorKind> {
             text,
             "the address of a `.tar.gz`",
             format!("it ends in `{end}`, and Orlop unpacks no other archives"),
-            "many projects publish a `.tar.gz` beside it; a commit (`git`) or a package of the \
-             registry (`crate`) can be the source as well",
+            "many projects publish a `.tar.gz` beside it",
         )),
         None => whole(address),
     }

@@ -294,8 +294,7 @@ mod tests {
           ·                             ╰── not the address of a `.tar.gz`
         7 │ native = ["zlib", "xz"]
           ╰────
-         help: many projects publish a `.tar.gz` beside it; a commit (`git`) or a package of the registry
-               (`crate`) can be the source as well
+         help: many projects publish a `.tar.gz` beside it
         "#);
     }
 }
