@@ -15,6 +15,7 @@
 //! | [`schema`] | [`recipe_schema`]: the JSON schema of recipes |
 //! | [`error`] | [`RecipeError`]: what is wrong in a file, and where |
 //! | [`suggest`] | [`closest`]: "did you mean" |
+//! | `edit` | changes values of a file, and leaves all that stands around them |
 //! | `placeholder` | names in braces, which stand for folders in some places and for nothing in others |
 //! | `text` | texts that must keep a rule: requirements, points in time, checksums, file names |
 //! | `reader` | walks a TOML file, remembers where everything stands |
@@ -25,6 +26,7 @@ pub mod additive;
 pub mod bump;
 pub mod choice;
 pub mod draft;
+mod edit;
 pub mod error;
 pub mod format;
 pub mod lint;

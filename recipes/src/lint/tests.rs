@@ -75,6 +75,10 @@ fn findings_know_their_place() {
         .find(|finding| finding.rule.name == "unknown-binary")
         .unwrap();
     assert_eq!((found.line, found.column), (4, 22));
+    // A mark of the byte order is no character of the text.
+    let marked = format!("\u{feff}{text}");
+    let again = lint("hello.toml", &marked, &known()).unwrap();
+    assert_eq!(again, findings);
     assert_eq!(
         found.message,
         "the package has no program `hullo`; it has `hello`, `hi`"

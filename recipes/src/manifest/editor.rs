@@ -15,6 +15,7 @@ use toml_edit::{Array, Document, DocumentMut, InlineTable, Item, Table, TableLik
 
 use super::{Manifest, PackageRequest};
 use crate::choice::Choice as _;
+use crate::edit::replace;
 use crate::error::RecipeError;
 use crate::name::{FeatureName, PackageName};
 use crate::recipe::CrateSource;
@@ -395,13 +396,6 @@ fn on_one_line(table: &mut InlineTable) {
     table.fmt();
     table.set_trailing("");
     table.set_trailing_comma(false);
-}
-
-/// Replaces a value; spaces and the comment beside it stay.
-pub(super) fn replace(value: &mut Value, new: Value) {
-    let decor = value.decor().clone();
-    *value = new;
-    *value.decor_mut() = decor;
 }
 
 #[cfg(test)]

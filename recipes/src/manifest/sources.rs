@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use toml_edit::{InlineTable, Item, Table, Value};
 
 use super::ManifestEditor;
-use super::editor::replace;
+use crate::edit::replace;
 use crate::error::RecipeError;
 use crate::name::PackageName;
 use crate::reader;
