@@ -234,6 +234,15 @@ fn what_does_not_fit_the_host_is_refused_with_the_reason() {
         2,
         &["is not the recipe of a plugin"],
     );
+    check(
+        "schema = 1\n[plugin]\nname = \"loud\"\nhost = \"host\"\ncompiler = \"9.9.9\"\n",
+        4,
+        &[
+            "cannot be built with the compiler 9.9.9",
+            ".toml:5:12]",
+            "asked for here",
+        ],
+    );
 
     let Some(other) = other_compiler() else {
         eprintln!("skipped: rustup has only one toolchain on this machine");
