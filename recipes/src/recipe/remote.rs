@@ -104,4 +104,103 @@ mod tests {
          help: its author names what everybody can have: `{ git = "https://…", rev = "…" }`
         "#);
     }
+
+    /// In every place where a recipe names a file or a folder, which stands as `NAME`.
+    #[test]
+    fn no_name_leads_out_of_where_it_belongs() {
+        let sum = "01".repeat(32);
+        let library = |source: &str| {
+            format!(
+                "[library]\nname = \"x\"\nversion = \"1\"\nbuild = \"make\"\nsource = {{ {source} }}\n"
+            )
+        };
+        let cdylib = "[cdylib]\nname = \"x\"\nversion = \"1.0.0\"\n";
+        let app = "[app]\nname = \"x\"\n";
+        for (recipe, good) in [
+            (
+                format!("{app}share = {{ \"x.1\" = {{ file = \"NAME\" }} }}\n"),
+                "doc/x.1",
+            ),
+            (
+                format!("{app}share = {{ \"NAME\" = {{ file = \"x.1\" }} }}\n"),
+                "doc/x.1",
+            ),
+            (
+                format!("{app}share = {{ \"NAME\" = {{ run = \"x\" }} }}\n"),
+                "doc/x.1",
+            ),
+            (format!("{app}binaries = [\"NAME\"]\n"), "x"),
+            (
+                format!(
+                    "{app}source = {{ git = \"https://x.y/z\", {COMMIT}, folder = \"NAME\" }}\n"
+                ),
+                "a/b",
+            ),
+            (
+                format!(
+                    "{app}[app.patch]\ny = {{ git = \"https://x.y/z\", {COMMIT}, folder = \"NAME\" }}\n"
+                ),
+                "a/b",
+            ),
+            (
+                library(&format!(
+                    "url = \"https://x.y/z\", sha256 = \"{sum}\", folder = \"NAME\""
+                )),
+                "a/b",
+            ),
+            (
+                library(&format!(
+                    "crate = \"z\", version = \"1.0.0\", checksum = \"{sum}\", folder = \"NAME\""
+                )),
+                "a/b",
+            ),
+            (
+                library(&format!(
+                    "git = \"https://x.y/z\", {COMMIT}, folder = \"NAME\""
+                )),
+                "a/b",
+            ),
+            (library("path = \"z\", folder = \"NAME\""), "a/b"),
+            (
+                format!("{cdylib}headers = {{ \"NAME\" = \"x.h\" }}\n"),
+                "a/x.h",
+            ),
+            (
+                format!("{cdylib}headers = {{ \"x.h\" = \"NAME\" }}\n"),
+                "a/x.h",
+            ),
+            (format!("{cdylib}pkg-config = \"NAME\"\n"), "x-1.0"),
+            (
+                format!(
+                    "[compiler]\nname = \"x\"\nversion = \"1\"\n\
+                     source = [{{ url = \"https://x.y/z\", sha256 = \"{sum}\", folder = \"NAME\" }}]\n"
+                ),
+                "a/b",
+            ),
+        ] {
+            let parse = |name: &str| {
+                Recipe::parse(
+                    "x.toml",
+                    &format!("schema = 1\n{}", recipe.replace("NAME", name)),
+                )
+            };
+            if let Err(error) = parse(good) {
+                panic!("{}", rendered(&error));
+            }
+            for bad in [
+                "..",
+                "../x",
+                "a/../../x",
+                "a/..",
+                "/x",
+                "/etc/x.1",
+                "",
+                ".",
+                "./x",
+                "a//b",
+            ] {
+                assert!(parse(bad).is_err(), "{bad}: {recipe}");
+            }
+        }
+    }
 }
