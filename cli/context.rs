@@ -10,7 +10,7 @@ use orlop_build::sandbox::{Sandbox, Unconfined};
 use orlop_index::{
     Patience, Progress as IndexProgress, Registry, RegistryOptions, Source, Workshop,
 };
-use orlop_recipes::{RecipeSet, closest};
+use orlop_recipes::{RecipeSet, Wish, closest};
 use orlop_store::{Profile, Runner, Store, StoreError};
 
 use crate::args::{Global, SandboxChoice};
@@ -212,6 +212,7 @@ impl Context {
              then is not known",
             snapshot.strftime("%F %R UTC")
         ))
+        .about(Wish::Snapshot(snapshot))
         .hint(format!("take the registry as it is: `--snapshot {today}`")))
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::error::Error as StdError;
 use std::{fmt, io};
 
+use camino::Utf8Path;
 use miette::Diagnostic;
 use orlop_build::BuildError;
 use orlop_build::compiler::ImportError;
@@ -16,7 +17,7 @@ use orlop_index::{DownloadError, LocalError, OpenError, Reason, SourceError};
 use orlop_link::LinkError;
 use orlop_loader::Refusal;
 use orlop_plan::{MissingTool, PlanError};
-use orlop_recipes::{FeatureName, RecipeError};
+use orlop_recipes::{FeatureName, RecipeError, Unmet, Wish};
 use orlop_resolver::{IndexError, LockError, ResolveError};
 use orlop_store::{FetchError, StoreError, said};
 
@@ -29,6 +30,8 @@ pub(crate) struct CommandError {
     kind: Kind,
     error: Message,
     hints: Vec<String>,
+    /// What a file may ask for that cannot be had.
+    wish: Option<Wish>,
 }
 
 /// What is said.
@@ -65,6 +68,7 @@ impl CommandError {
             kind,
             error: Message::Chain(error.into()),
             hints: Vec::new(),
+            wish: None,
         }
     }
 
@@ -98,6 +102,30 @@ impl CommandError {
             Message::Chain(inner) => Message::Chain(outer(inner).into()),
             diagnostic @ Message::Diagnostic(_) => diagnostic,
         };
+        self
+    }
+
+    /// Says what is asked for that cannot be had: the file that asks may be known elsewhere.
+    pub(crate) fn about(mut self, wish: Wish) -> Self {
+        self.wish = Some(wish);
+        self
+    }
+
+    /// Returns what is asked for that cannot be had.
+    pub(crate) fn wish(&self) -> Option<&Wish> {
+        self.wish.as_ref()
+    }
+
+    /// Shows the place in a file that asks for what cannot be had, if it does.
+    pub(crate) fn shown_in(mut self, file: &Utf8Path, text: &str) -> Self {
+        let refused = self.wish.as_ref().and_then(|wish| {
+            let reason = self.reason();
+            wish.refused(file.as_str(), text, &reason)
+        });
+        if let Some(refused) = refused {
+            self.error = Message::Diagnostic(Box::new(refused));
+            self.wish = None;
+        }
         self
     }
 
@@ -259,6 +287,7 @@ impl From<RecipeError> for CommandError {
             kind: Kind::Usage,
             error: Message::Diagnostic(Box::new(error)),
             hints: Vec::new(),
+            wish: None,
         }
     }
 }
@@ -333,8 +362,24 @@ impl From<PlanError> for CommandError {
             PlanError::MissingTools { missing } => tool_hints(missing),
             _ => Vec::new(),
         };
-        Self::new(kind, error).hints(hints)
+        let wish = match &error {
+            PlanError::Unmet { user, unmet } => need(user, unmet),
+            _ => None,
+        };
+        let error = Self::new(kind, error).hints(hints);
+        match wish {
+            Some(wish) => error.about(wish),
+            None => error,
+        }
     }
+}
+
+/// What a recipe needs; users are named with their versions.
+fn need(user: &str, unmet: &Unmet) -> Option<Wish> {
+    Some(Wish::Need {
+        user: user.split(' ').next()?.parse().ok()?,
+        library: unmet.name().clone(),
+    })
 }
 
 /// Whether features can be asked for: those of dependencies cannot.
@@ -379,6 +424,11 @@ impl From<BuildError> for CommandError {
                 source: UnpackError::Write(_),
                 ..
             } => Kind::Failed,
+            // It is what was promised; the promise is wrong.
+            BuildError::Unpack {
+                source: UnpackError::Format { .. },
+                ..
+            } => Kind::Usage,
             BuildError::Unpack { .. } => Kind::Untrusted,
             _ => Kind::Failed,
         };
@@ -436,6 +486,10 @@ impl From<ImportError> for CommandError {
         let kind = match &error {
             // The outer error is transparent: asked for its causes, it leaves itself out.
             ImportError::Fetch(source) => transfer_kind(source),
+            ImportError::Unpack {
+                source: UnpackError::Format { .. },
+                ..
+            } => Kind::Usage,
             ImportError::Unpack { .. } | ImportError::OtherCompiler { .. } => Kind::Untrusted,
             _ => Kind::Failed,
         };

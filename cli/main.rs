@@ -9,6 +9,7 @@
 //! | [`apply`] | the one way through: resolve, plan, execute, link, commit |
 //! | [`request`] | from a manifest to questions for the resolver |
 //! | [`solve`] | questions to the resolver, by policy |
+//! | [`asked`] | where what cannot be had is asked for |
 //! | [`gone`] | what a manifest names and is there no longer |
 //! | [`needed`] | apps that apps start |
 //! | [`cdylibs`] | what libraries for C are compiled from |
@@ -24,6 +25,7 @@
 
 mod apply;
 mod args;
+mod asked;
 mod build_args;
 mod cdylibs;
 mod commands;

@@ -10,7 +10,7 @@ use orlop_link::Role;
 use orlop_plan::Product;
 use orlop_recipes::{
     AppRecipe, AppSpec, CodegenChoice, CrateSource, FeatureName, LinkageChoice, Manifest, Need,
-    PackageName, PackageRequest, Policy, Recipe, RecipeSet, Version, VersionReq,
+    PackageName, PackageRequest, Policy, Recipe, RecipeError, RecipeSet, Version, VersionReq, Wish,
 };
 use orlop_resolver::{Platform, Request};
 use orlop_store::{Compiler, PlannedApp};
@@ -145,10 +145,7 @@ pub(crate) fn line(manifest: &str, app: &PackageName) -> Option<usize> {
 pub(crate) fn recipes(context: &Context, manifest: &Manifest) -> Result<RecipeSet, CommandError> {
     let mut recipes = RecipeSet::shipped();
     for (name, source) in &manifest.recipe_sources {
-        let files = recipe_files(context, source).map_err(gone::source(name))?;
-        let files = files.into_iter();
-        let read = files.map(|file| read_recipe(context, file.as_str()));
-        recipes.add_all(read.collect::<Result<_, _>>()?);
+        recipes.add_all(recipes_of(context, source).map_err(gone::source(name))?);
     }
     let files = manifest.recipes.iter();
     let read = files.map(|(name, path)| read_recipe(context, path).map_err(gone::recipe(name)));
@@ -156,7 +153,22 @@ pub(crate) fn recipes(context: &Context, manifest: &Manifest) -> Result<RecipeSe
     Ok(recipes)
 }
 
-/// The recipes of a source, by name: the files `*.toml` of its folder.
+/// Reads all recipes of a source. Those of a repository elsewhere name nothing of this machine.
+pub(crate) fn recipes_of(
+    context: &Context,
+    source: &CrateSource,
+) -> Result<Vec<Recipe>, CommandError> {
+    let parse = if source.is_here() {
+        Recipe::parse
+    } else {
+        Recipe::parse_remote
+    };
+    let files = recipe_files(context, source)?;
+    let read = files.iter().map(|file| read_with(file, parse));
+    read.collect()
+}
+
+/// The files of the recipes of a source, by name: `*.toml` in its folder.
 pub(crate) fn recipe_files(
     context: &Context,
     source: &CrateSource,
@@ -206,8 +218,16 @@ pub(crate) fn read_recipe(context: &Context, path: &str) -> Result<Recipe, Comma
         let folder = path.parent().unwrap_or(Utf8Path::new("/"));
         return Err(CommandError::usage(text).hint(for_project(folder)));
     }
-    let text = files::read(&path)?;
-    let mut recipe = Recipe::parse(path.as_str(), &text)?;
+    read_with(&path, Recipe::parse)
+}
+
+/// Reads the recipe in a file; what it names begins at its folder.
+fn read_with(
+    path: &Utf8Path,
+    parse: impl FnOnce(&str, &str) -> Result<Recipe, RecipeError>,
+) -> Result<Recipe, CommandError> {
+    let text = files::read(path)?;
+    let mut recipe = parse(path.as_str(), &text)?;
     let folder = path.parent().unwrap_or(Utf8Path::new("/")).as_str();
     let sources: Vec<_> = match &mut recipe {
         Recipe::App(app) => app
@@ -281,7 +301,8 @@ fn one(
         return Err(CommandError::usage(format!(
             "`{name}` takes plugins, which share crates with it, so it cannot have the linkage \
              `static`"
-        )));
+        ))
+        .about(Wish::Linkage(name.clone())));
     }
     let locals = match &recipe {
         Some(recipe) => context
@@ -326,7 +347,8 @@ fn natives(
             let error = CommandError::usage(format!(
                 "`{app}` is to be built against `{name}`, for which there is no recipe of a native \
                  library"
-            ));
+            ))
+            .about(Wish::Native(name.clone()));
             Err(
                 error.hint(match orlop_recipes::closest(name.as_str(), known()) {
                     Some(close) => format!("did you mean `{close}`?"),
@@ -368,7 +390,8 @@ fn linkage(
         (CodegenChoice::App, Some(other)) => Err(CommandError::usage(format!(
             "`{name}` cannot have the codegen `app` and the linkage `{other}`: crates that are \
              compiled for one app are not shared"
-        ))),
+        ))
+        .about(Wish::Codegen(name.clone()))),
         (CodegenChoice::Shared, _) => Ok(request.linkage.unwrap_or(LinkageChoice::Shared)),
     }
 }

@@ -7,7 +7,7 @@ use orlop_build::archived::{Archived, Hands, Part};
 use orlop_build::log::quoted;
 use orlop_build::{c_tools as c, compiler};
 use orlop_plan::ToolSets;
-use orlop_recipes::{Choice as _, CompilerRecipe, Recipe, RecipeSet, Tool, Version};
+use orlop_recipes::{Choice as _, CompilerRecipe, Recipe, RecipeSet, Tool, Version, Wish};
 use orlop_resolver::Resolution;
 use orlop_store::derivation::Tools;
 use orlop_store::{Compiler, ImportedCompiler, Reporter, Runner, Store, StorePath};
@@ -47,7 +47,8 @@ pub(crate) fn compiler(
 
 /// There is no compiler of a name among those in the store.
 pub(crate) fn unknown(context: &Context, stored: &[ImportedCompiler], name: &str) -> CommandError {
-    let error = CommandError::failed(format!("there is no compiler `{name}` in the store"));
+    let error = CommandError::failed(format!("there is no compiler `{name}` in the store"))
+        .about(Wish::Compiler(name.to_owned()));
     // What rustup calls `nightly` has its release and its date for a name here.
     let known = toolchains(context).into_iter().map(|toolchain| {
         let described = compiler::describe(&toolchain.rustc);

@@ -324,10 +324,31 @@ const MISTAKES: &[Mistake] = &[
         says: &["its entry `rustc-1.0.0/rustc/bin/rustdoc` is a symbolic link"],
     },
     Mistake {
-        name: "another format",
+        name: "another format, as its name tells",
         make: |archives| {
             archives.env.write("files/rustc.tar.xz", "not really");
             archives.source("rustc.tar.xz", None);
+        },
+        code: 2,
+        says: &[
+            "it ends in `.tar.xz`, and Orlop unpacks no other archives",
+            "many projects publish a `.tar.gz` beside it",
+        ],
+    },
+    Mistake {
+        name: "another format, as it begins",
+        make: |archives| {
+            archives.env.write("files/rustc", "PK\u{3}\u{4} and so on");
+            archives.source("rustc", None);
+        },
+        code: 2,
+        says: &["it is a `.zip` archive, and only `.tar.gz` archives are unpacked"],
+    },
+    Mistake {
+        name: "no archive at all",
+        make: |archives| {
+            archives.env.write("files/rustc.tar.gz", "not really");
+            archives.source("rustc.tar.gz", None);
         },
         code: 3,
         says: &["it is not a whole `.tar.gz` archive"],

@@ -40,6 +40,7 @@ mod parity;
 mod pipelining;
 mod plugins;
 mod recipe_authors;
+mod recipe_mistakes;
 mod recipe_share;
 mod recipes;
 mod resolve;

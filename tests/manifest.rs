@@ -201,6 +201,70 @@ fn mistakes_in_the_manifest_are_shown_where_they_are() {
         .says("version");
 }
 
+/// Wrong is only what the store, the clock or another line say of it.
+#[test]
+fn what_cannot_be_had_is_shown_where_it_is_asked_for() {
+    let env = env();
+    let sync = |text: &str, code: i32| {
+        let manifest = env.write("ours.toml", &format!("schema = 1\n{text}"));
+        env.orlop(["sync", "-m", manifest.to_str().unwrap()])
+            .fails(code)
+    };
+    for (text, code, place, message) in [
+        (
+            "compiler = \"9.9.9\"\n[packages]\nalpha = \"1\"\n",
+            1,
+            "ours.toml:2:12]",
+            "there is no compiler `9.9.9` in the store",
+        ),
+        (
+            "[packages]\nalpha = \"1\"\nbeta = { compiler = \"none\" }\n",
+            1,
+            "ours.toml:4:21]",
+            "there is no compiler `none` in the store",
+        ),
+        (
+            "natives = [\"zlib\", \"zlip\"]\n[packages]\nalpha = \"1\"\n",
+            2,
+            "ours.toml:2:20]",
+            "for which there is no recipe",
+        ),
+        (
+            "[packages]\nalpha = { version = '1', natives = ['zlip'] }\n",
+            2,
+            "ours.toml:3:37]",
+            "for which there is no recipe",
+        ),
+        (
+            "snapshot = 3000-01-01\n[packages]\nalpha = \"1\"\n",
+            2,
+            "ours.toml:2:12]",
+            "lies in the future",
+        ),
+        (
+            "[packages]\nalpha = { linkage = 'shared', codegen = 'app' }\n",
+            2,
+            "ours.toml:3:41]",
+            "cannot have the codegen `app`",
+        ),
+    ] {
+        let run = sync(text, code);
+        let said: Vec<_> = run
+            .stderr
+            .split(['│', ' ', '\n'])
+            .filter(|word| !word.is_empty())
+            .collect();
+        assert!(said.join(" ").contains(message), "{run}");
+        // The line is shown, and its number.
+        drop(run.says(place).says("asked for here"));
+    }
+    drop(sync("[packages]\nalpha = { compiler = 'none' }\n", 1).says("hint: see which there are"));
+    // What only the command line says stands in no file.
+    let run = env.run("install alpha --compiler none").fails(1);
+    assert!(!run.stderr.contains("orlop.toml:"), "{run}");
+    drop(run.says("error: there is no compiler `none` in the store"));
+}
+
 #[test]
 fn rollback_takes_the_manifest_along() {
     let env = env();

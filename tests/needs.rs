@@ -217,7 +217,7 @@ fn programs_of_a_library_for_c_and_circles_are_refused() {
     recipes
         .install("two")
         .fails(4)
-        .says("the native library `left` needs itself");
+        .says("the native library `left` needs itself: it needs `right 1.0.0`, which needs it");
 }
 
 /// A pager in two versions, and an app that starts it.

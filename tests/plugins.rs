@@ -173,6 +173,18 @@ fn a_plugin_and_its_host_speak_plain_rust() {
         .prints("0 to build");
 }
 
+/// Asserts that a plugin is refused, and why.
+#[track_caller]
+fn refused(env: &Env, recipe: &str, code: i32, reasons: &[&str]) {
+    let recipe = env.write("other.toml", recipe);
+    let mut run = env
+        .orlop(["build", "--plugin", recipe.to_str().unwrap()])
+        .fails(code);
+    for reason in reasons {
+        run = run.says(reason);
+    }
+}
+
 #[test]
 fn what_does_not_fit_the_host_is_refused_with_the_reason() {
     let env = Env::new();
@@ -182,15 +194,7 @@ fn what_does_not_fit_the_host_is_refused_with_the_reason() {
         .says("has no apps yet");
     env.orlop(["install", &host]).success();
 
-    let check = |text: &str, code: i32, reasons: &[&str]| {
-        let recipe = env.write("other.toml", text);
-        let mut run = env
-            .orlop(["build", "--plugin", recipe.to_str().unwrap()])
-            .fails(code);
-        for reason in reasons {
-            run = run.says(reason);
-        }
-    };
+    let check = |text: &str, code, reasons: &[&str]| refused(&env, text, code, reasons);
     env.registry.publish(
         Package::new("wants-more", "1.0.0")
             .needs_with("api", "1", &["wider"])
@@ -233,6 +237,15 @@ fn what_does_not_fit_the_host_is_refused_with_the_reason() {
         "schema = 1\n[app]\nname = \"host\"\n",
         2,
         &["is not the recipe of a plugin"],
+    );
+    check(
+        "schema = 1\n[plugin]\nname = \"loud\"\nhost = \"host\"\ncompiler = \"9.9.9\"\n",
+        4,
+        &[
+            "cannot be built with the compiler 9.9.9",
+            ".toml:5:12]",
+            "asked for here",
+        ],
     );
 
     let Some(other) = other_compiler() else {

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use orlop_recipes::lint::RULES;
 
-use crate::support::{Env, Package};
+use crate::support::{Env, Package, Server};
 
 fn text(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap()
@@ -304,6 +304,37 @@ fn import_finds_the_app_of_a_project_and_of_a_repository() {
 }
 
 #[test]
+fn import_takes_no_option_that_its_source_has_no_use_for() {
+    let env = Env::new();
+    env.registry
+        .publish(Package::new("kit", "1.0.0").main("fn main() {}"));
+    std::fs::create_dir(env.path("project")).unwrap();
+    let rev = "0".repeat(40);
+    for (line, message) in [
+        (
+            "kit --folder cli",
+            "`--folder` is for folders and repositories, and `kit` is a package of the registry",
+        ),
+        (
+            "kit@1 --folder cli --rev main",
+            "`--folder` is for folders and repositories, and `kit` is a package of the registry",
+        ),
+        (
+            &format!("kit --rev {rev}"),
+            "`--rev` is for repositories, and `kit` is a package of the registry",
+        ),
+        (
+            &format!("./project --rev {rev}"),
+            "`--rev` is for repositories, and `./project` is a folder, which is read as it is",
+        ),
+    ] {
+        env.run(&format!("recipe import {line} --output -"))
+            .fails(2)
+            .says(message);
+    }
+}
+
+#[test]
 fn bump_moves_versions_and_digests_and_nothing_else() {
     let env = Env::new();
     env.registry
@@ -508,4 +539,55 @@ fn sources_that_are_gone_or_were_never_there() {
     env.run(&format!("recipe import {address}"))
         .fails(1)
         .says("does not appear to be a git repository");
+}
+
+#[test]
+fn recipes_from_elsewhere_name_nothing_of_this_machine() {
+    let env = Env::new();
+    let theirs = env.path("theirs");
+    std::fs::create_dir(&theirs).unwrap();
+    let write = |source: &str| {
+        let text = format!("schema = 1\n[app]\nname = \"kit\"\nsource = {source}\n");
+        std::fs::write(theirs.join("kit.toml"), text).unwrap();
+        git(&theirs, &["add", "."]);
+        git(&theirs, &["commit", "--quiet", "-m", "one"]);
+        git(&theirs, &["update-server-info"]);
+        git(&theirs, &["rev-parse", "HEAD"])
+    };
+    git(&theirs, &["init", "--quiet", "--initial-branch=main"]);
+    let server = Server::start(&env.path("."));
+    let far = format!("{}/theirs/.git", server.url());
+    let near = format!("file://{}", theirs.display());
+    let commit = "0".repeat(40);
+    for (source, what) in [
+        (
+            "{ path = \"..\" }".to_owned(),
+            "`..` is a folder of this machine",
+        ),
+        (
+            "{ path = \"/etc\" }".to_owned(),
+            "`/etc` is a folder of this machine",
+        ),
+        (
+            format!("{{ git = \"file:///root\", rev = \"{commit}\" }}"),
+            "`file:///root` is a repository of this machine",
+        ),
+    ] {
+        let rev = write(&source);
+        env.orlop(["recipe", "source", "add", "--name", "far", &far])
+            .fails(2)
+            .says(what)
+            .says("kit.toml:4:");
+        // Who writes it into the manifest is told the same; the user's own may.
+        let sources = format!("[recipe-sources]\nfar = {{ git = \"{far}\", rev = \"{rev}\" }}\n");
+        let manifest = env.write("ours.toml", &format!("schema = 1\n{sources}"));
+        env.orlop(["sync", "-m", manifest.to_str().unwrap()])
+            .fails(2)
+            .says(what);
+        env.orlop(["recipe", "source", "add", "-n", "--name", "near", &near])
+            .success()
+            .says("Would add near with 1 recipes");
+        env.orlop(["recipe", "source", "add", "-n", "./theirs"])
+            .success();
+    }
 }

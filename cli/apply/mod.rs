@@ -25,6 +25,7 @@ use orlop_store::{
 };
 
 pub(crate) use crate::apply::make::{Goal, Making, Order, make};
+use crate::asked;
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::fetch::{Archives, Fetching};
@@ -134,13 +135,24 @@ fn with_work<T>(
     change: &Change,
     run: impl FnOnce(&Work<'_>, &[Wanted]) -> Result<T, CommandError>,
 ) -> Result<T, CommandError> {
-    let _in_use = store.use_store()?;
     let manifest_path = profile.manifest_path();
     let manifest = Manifest::parse(manifest_path.as_str(), &change.manifest)?;
+    let done = with_manifest(context, store, profile, (change, &manifest), run);
+    done.map_err(|error| asked::shown(context, (&change.file, &manifest), error))
+}
+
+fn with_manifest<T>(
+    context: &Context,
+    store: &Store,
+    profile: &Profile,
+    (change, manifest): (&Change, &Manifest),
+    run: impl FnOnce(&Work<'_>, &[Wanted]) -> Result<T, CommandError>,
+) -> Result<T, CommandError> {
+    let _in_use = store.use_store()?;
     context.refuse_future(manifest.snapshot)?;
     let way_out = |error| gone::way_out(context, profile, error);
-    let recipes = request::recipes(context, &manifest).map_err(way_out)?;
-    let wanted = request::wanted(context, &manifest, &recipes).map_err(way_out)?;
+    let recipes = request::recipes(context, manifest).map_err(way_out)?;
+    let wanted = request::wanted(context, manifest, &recipes).map_err(way_out)?;
     let progress = Progress::new(context.ui.clone());
     let scratch = store.scratch()?;
     let runner = context.runner(store, scratch.folder())?;
@@ -148,7 +160,7 @@ fn with_work<T>(
         context,
         store,
         profile,
-        manifest: &manifest,
+        manifest,
         change,
         recipes: &recipes,
         progress: &progress,

@@ -11,7 +11,7 @@ use orlop_link::{App, LinkedPlugin, Role};
 use orlop_plan::{AppRequest, Cdylibs, Product, Surroundings};
 use orlop_recipes::{
     AppSpec, CodegenChoice, LinkageChoice, Manifest, PackageName, PluginRecipe, Policy, Recipe,
-    RecipeSet,
+    RecipeSet, Wish,
 };
 use orlop_resolver::{Lock, Mismatch, Resolution, Side, resolve_plugin};
 use orlop_store::{
@@ -19,7 +19,6 @@ use orlop_store::{
 };
 use serde::Serialize;
 
-use crate::apply;
 use crate::build_args::Build;
 use crate::cdylibs;
 use crate::context::Context;
@@ -29,6 +28,7 @@ use crate::files;
 use crate::progress::Progress;
 use crate::request::{self, Wanted};
 use crate::toolchain;
+use crate::{apply, asked};
 
 /// What was built, as data.
 #[derive(Serialize)]
@@ -42,7 +42,7 @@ struct Built {
 }
 
 pub(super) fn build(context: &Context, arguments: &Build) -> Result<(), CommandError> {
-    let recipe = read(context, arguments)?;
+    let (path, recipe) = read(context, arguments)?;
     let out = arguments.out.as_deref();
     let out = out.map(|out| context.absolute(out)).transpose()?;
     // Before there is work that could be lost.
@@ -53,7 +53,8 @@ pub(super) fn build(context: &Context, arguments: &Build) -> Result<(), CommandE
     let progress = Progress::new(context.ui.clone());
     let scratch = store.scratch()?;
     let runner = context.runner(&store, scratch.folder())?;
-    let host = Host::find(context, &store, &generation, &recipe, &progress)?;
+    let host = Host::find(context, &store, &generation, &recipe, &progress)
+        .map_err(|error| asked::shown_in(&path, error))?;
     let work = Work {
         context,
         store: &store,
@@ -100,7 +101,8 @@ fn put(file: &Utf8Path, out: &Utf8Path) -> io::Result<()> {
     Ok(())
 }
 
-fn read(context: &Context, arguments: &Build) -> Result<PluginRecipe, CommandError> {
+/// Reads the recipe of a plugin; returns its path, too.
+fn read(context: &Context, arguments: &Build) -> Result<(Utf8PathBuf, PluginRecipe), CommandError> {
     let AppSpec::Recipe(path) = &arguments.app else {
         return Err(
             CommandError::usage("`--plugin` takes the recipe of a plugin, as a file")
@@ -108,7 +110,7 @@ fn read(context: &Context, arguments: &Build) -> Result<PluginRecipe, CommandErr
         );
     };
     match request::read_recipe(context, path)? {
-        Recipe::Plugin(recipe) => Ok(recipe),
+        Recipe::Plugin(recipe) => Ok((context.absolute(Utf8Path::new(path))?, recipe)),
         other => Err(CommandError::usage(format!(
             "`{path}` is not the recipe of a plugin: it says what `{}` is",
             other.name()
@@ -164,7 +166,8 @@ impl Host {
                      and a process has one Rust library",
                     recipe.name, installed.compiler
                 ),
-            ));
+            )
+            .about(Wish::Compiler(other.clone())));
         }
         let compiler = toolchain::compiler(context, store, progress, Some(&installed.compiler))?;
         let lock = super::locked(generation)?;

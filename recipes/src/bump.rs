@@ -1,9 +1,10 @@
 //! [`bump()`]: moves a recipe to a newer version. Only the values that change are touched.
 
 use semver::{Comparator, Op};
-use toml_edit::{DocumentMut, Item, TableLike, Value};
+use toml_edit::{DocumentMut, Item};
 
 use crate::choice::Choice as _;
+use crate::edit;
 use crate::error::RecipeError;
 use crate::recipe::{AppRecipe, CrateSource, LibraryRecipe, LibrarySource, Recipe};
 use crate::{Version, VersionReq};
@@ -93,10 +94,7 @@ pub fn bump(file_name: &str, text: &str, newest: &Newest) -> Result<Bump, Recipe
             to,
             unsure,
         } => {
-            let mut document: DocumentMut = text
-                .trim_start_matches('\u{feff}')
-                .parse()
-                .expect("the recipe was read");
+            let mut document = edit::document(text);
             for (path, value) in values {
                 set(&mut document, kind, path, &value);
             }
@@ -297,19 +295,11 @@ fn set(document: &mut DocumentMut, kind: &str, path: &str, text: &str) {
             .and_then(Item::as_table_like_mut)
             .expect("the value was read from there");
     }
-    replace(table, key, text);
-}
-
-/// Replaces a value where it stands: a key that is inserted anew loses its comments.
-fn replace(table: &mut dyn TableLike, key: &str, text: &str) {
-    let mut value = Value::from(text);
     match table.get_mut(key) {
-        Some(Item::Value(old)) => {
-            *value.decor_mut() = old.decor().clone();
-            *old = value;
-        }
+        // A key that is inserted anew loses its comments.
+        Some(Item::Value(old)) => edit::replace(old, text.into()),
         _ => {
-            table.insert(key, Item::Value(value));
+            table.insert(key, Item::Value(text.into()));
         }
     }
 }

@@ -4,7 +4,9 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
+use miette::{
+    Diagnostic, LabeledSpan, MietteError, MietteSpanContents, SourceCode, SourceSpan, SpanContents,
+};
 
 use crate::choice::{ChoiceError, list};
 use crate::name::NameError;
@@ -18,7 +20,15 @@ pub struct RecipeError {
     kind: Box<RecipeErrorKind>,
     span: Range<usize>,
     /// Absent where the text is too long to show.
-    text: Option<NamedSource<Arc<str>>>,
+    text: Option<Shown>,
+}
+
+/// A text of which a snippet is shown. Columns count characters, as those of rustc do; miette's own
+/// texts count bytes.
+#[derive(Debug, Clone)]
+struct Shown {
+    file: String,
+    text: Arc<str>,
 }
 
 /// What can be wrong in a recipe or a manifest.
@@ -90,6 +100,38 @@ pub enum RecipeErrorKind {
         /// What to write instead, where `reason` does not say it.
         help: Option<&'static str>,
     },
+    /// What the file asks for is not to be had.
+    #[error("{reason}")]
+    Unmet {
+        /// Why.
+        reason: String,
+    },
+    /// A folder or a repository of this machine in a recipe from another one.
+    #[error("`{place}` is a {what} of this machine, and the recipe comes from another one")]
+    Here {
+        /// `folder` or `repository`.
+        what: &'static str,
+        /// Its path or address.
+        place: String,
+    },
+    /// A variable that a build sets itself.
+    #[error("`{name}` is set by the build itself")]
+    Set {
+        /// Its name.
+        name: String,
+    },
+    /// A name in braces that stands for nothing.
+    #[error("nothing stands in for `{{{name}}}` in {within}")]
+    Placeholder {
+        /// The name.
+        name: String,
+        /// Where it stands: `a script`.
+        within: &'static str,
+        /// What was probably meant.
+        suggestion: Option<String>,
+        /// What to write instead, where nothing is probable.
+        help: &'static str,
+    },
     /// Two files for one place.
     #[error("two files go to `share/{place}`")]
     Twice {
@@ -123,9 +165,12 @@ pub enum RecipeErrorKind {
 impl RecipeError {
     /// Makes the error for one place of a text.
     pub(crate) fn new(file: &str, text: &str, span: Range<usize>, kind: RecipeErrorKind) -> Self {
-        let file = literal(file);
-        let text = (!matches!(kind, RecipeErrorKind::TooLong { .. }))
-            .then(|| NamedSource::new(&file, printable(text)));
+        // A path is not cut short: its end tells which file it is.
+        let file = shown(file, usize::MAX);
+        let text = (!matches!(kind, RecipeErrorKind::TooLong { .. })).then(|| Shown {
+            file: file.clone(),
+            text: printable(text),
+        });
         Self {
             file,
             kind: Box::new(kind),
@@ -168,6 +213,28 @@ impl Diagnostic for RecipeError {
     }
 }
 
+impl SourceCode for Shown {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        lines_before: usize,
+        lines_after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let contents = self.text.read_span(span, lines_before, lines_after)?;
+        let before = self.text.get(..contents.span().offset());
+        let line = before.and_then(|before| before.rsplit('\n').next());
+        let line = line.unwrap_or_default().trim_start_matches('\u{feff}');
+        Ok(Box::new(MietteSpanContents::new_named(
+            self.file.clone(),
+            contents.data(),
+            *contents.span(),
+            contents.line(),
+            line.chars().count(),
+            contents.line_count(),
+        )))
+    }
+}
+
 impl RecipeErrorKind {
     fn label(&self) -> String {
         match self {
@@ -180,6 +247,10 @@ impl RecipeErrorKind {
             Self::Name(_) => "not a name".to_owned(),
             Self::Choice(_) => "not known".to_owned(),
             Self::Text { expected, .. } => format!("not {expected}"),
+            Self::Unmet { .. } => "asked for here".to_owned(),
+            Self::Here { .. } => "not for this recipe".to_owned(),
+            Self::Set { .. } => "not for recipes".to_owned(),
+            Self::Placeholder { .. } => "stands for nothing".to_owned(),
             Self::NoRecipe { .. } => "a recipe of what?".to_owned(),
             Self::Exclusive { first, .. } => format!("`{first}` is there, too"),
             Self::Twice { .. } | Self::SeveralRecipes { .. } => "the second one".to_owned(),
@@ -201,6 +272,20 @@ impl RecipeErrorKind {
                 Some("upgrade orlop, or write the file for `schema = 1`".to_owned())
             }
             Self::Text { help, .. } => help.map(str::to_owned),
+            Self::Here { .. } => Some(
+                "its author names what everybody can have: `{ git = \"https://…\", rev = \"…\" }`"
+                    .to_owned(),
+            ),
+            Self::Set { .. } => Some(
+                "programs come into reach by `tools` and `needs.build`, libraries by `native`"
+                    .to_owned(),
+            ),
+            Self::Placeholder {
+                suggestion, help, ..
+            } => Some(match suggestion {
+                Some(suggestion) => format!("did you mean `{suggestion}`?"),
+                None => (*help).to_owned(),
+            }),
             Self::NoRecipe { .. } => {
                 Some("`[app]` is a program, `[crate]` changes how a crate is built, `[library]` is a native library, `[plugin]` is loaded by an app, `[compiler]` is a Rust compiler".to_owned())
             }
@@ -210,6 +295,7 @@ impl RecipeErrorKind {
             | Self::Syntax { .. }
             | Self::WrongType { .. }
             | Self::Name(_)
+            | Self::Unmet { .. }
             | Self::Twice { .. } => None,
         }
     }
@@ -280,4 +366,74 @@ pub(crate) fn rendered(error: &RecipeError) -> String {
         .map(str::trim_end)
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::rendered;
+    use crate::Manifest;
+
+    #[track_caller]
+    fn refused(text: &str) -> String {
+        rendered(&Manifest::parse("orlop.toml", text).unwrap_err())
+    }
+
+    #[test]
+    fn columns_count_characters() {
+        for (before, column) in [
+            ("", 1),
+            ("é", 2),
+            ("表", 2),
+            ("🦀🦀", 3),
+            // A letter and what is drawn over it are two characters.
+            ("e\u{301}", 3),
+        ] {
+            let text = format!(
+                "schema = 1\r\n[packages]\r\nx = {{ recipe = 'a{before}', polcy = '' }}\r\n"
+            );
+            let column = "x = { recipe = 'a', polcy".len() - "polcy".len() + column;
+            let place = format!("[orlop.toml:3:{column}]");
+            assert!(
+                refused(&text).contains(&place),
+                "{before:?}: {}",
+                refused(&text)
+            );
+        }
+        assert!(refused("\u{feff}scheme = 1\n").contains("[orlop.toml:1:1]"));
+    }
+
+    #[test]
+    fn the_whole_path_is_named() {
+        let file = format!("/home/{}/orlop.toml", "deep/".repeat(50));
+        let error = Manifest::parse(&file, "scheme = 1\n").unwrap_err();
+        assert!(rendered(&error).contains(&format!("[{file}:1:1]")));
+    }
+
+    #[test]
+    fn markers_stand_below_what_they_mean() {
+        // A wide character takes two places of a line, one that is drawn over another none.
+        assert_snapshot!(refused("schema = 1\n[packages]\nx = { recipe = \"表é.toml\", polcy = \"é\" }\n"), @r#"
+         × read `orlop.toml`: unknown key `packages.x.polcy`
+          ╭─[orlop.toml:3:27]
+        2 │ [packages]
+        3 │ x = { recipe = "表é.toml", polcy = "é" }
+          ·                            ──┬──
+          ·                              ╰── has no meaning here
+          ╰────
+         help: did you mean `policy`?
+        "#);
+        assert_snapshot!(refused("schema = 1\n[packages]\nx = \"q\u{301}é表\" # 🦀\n"), @r#"
+         × read `orlop.toml`: `q\u{301}é表` is not a version requirement: unexpected character 'q' while
+         │ parsing major version number
+          ╭─[orlop.toml:3:5]
+        2 │ [packages]
+        3 │ x = "q́é表" # 🦀
+          ·     ───┬──
+          ·        ╰── not a version requirement
+          ╰────
+         help: write it as in Cargo.toml: `1.2` (compatible with 1.2), `=1.2.3`, `>=1, <3`, `*`
+        "#);
+    }
 }

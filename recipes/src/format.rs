@@ -8,8 +8,9 @@
 //! | arrays | on one line where that is short, else one item a line |
 //! | spaces | one around `=` and before a comment; one empty line at most |
 
-use toml_edit::{Array, Decor, DocumentMut, InlineTable, Item, RawString, Table, Value};
+use toml_edit::{Array, Decor, InlineTable, Item, RawString, Table, Value};
 
+use crate::edit;
 use crate::error::RecipeError;
 use crate::recipe::Recipe;
 
@@ -19,8 +20,7 @@ const WIDTH: usize = 100;
 /// Lays a recipe out; `file_name` is for messages.
 pub fn format(file_name: &str, text: &str) -> Result<String, RecipeError> {
     Recipe::parse(file_name, text)?;
-    let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
-    let mut document: DocumentMut = text.parse().expect("the recipe was read");
+    let mut document = edit::document(&text.replace("\r\n", "\n"));
     table("", document.as_table_mut());
     let trailing = comments(document.trailing().as_str().unwrap_or_default(), false);
     document.set_trailing(trailing);

@@ -15,6 +15,8 @@
 //! | [`schema`] | [`recipe_schema`]: the JSON schema of recipes |
 //! | [`error`] | [`RecipeError`]: what is wrong in a file, and where |
 //! | [`suggest`] | [`closest`]: "did you mean" |
+//! | `edit` | changes values of a file, and leaves all that stands around them |
+//! | `placeholder` | names in braces, which stand for folders in some places and for nothing in others |
 //! | `text` | texts that must keep a rule: requirements, points in time, checksums, file names |
 //! | `reader` | walks a TOML file, remembers where everything stands |
 //!
@@ -24,11 +26,13 @@ pub mod additive;
 pub mod bump;
 pub mod choice;
 pub mod draft;
+mod edit;
 pub mod error;
 pub mod format;
 pub mod lint;
 pub mod manifest;
 pub mod name;
+mod placeholder;
 mod reader;
 pub mod recipe;
 pub mod schema;
@@ -43,7 +47,7 @@ pub use error::{RecipeError, RecipeErrorKind};
 pub use format::format;
 pub use lint::lint;
 pub use manifest::{
-    CodegenChoice, LinkageChoice, Manifest, ManifestEditor, PackageRequest, Policy,
+    CodegenChoice, LinkageChoice, Manifest, ManifestEditor, PackageRequest, Policy, Wish,
 };
 pub use name::{FeatureName, NameError, PackageName};
 pub use recipe::{

@@ -32,6 +32,9 @@ impl Source<'_> {
     }
 }
 
+/// What is read of a text, or what is wrong with it and where in it.
+pub(crate) type Located<T> = Result<T, (Range<usize>, RecipeErrorKind)>;
+
 /// A table of which keys are taken.
 pub(crate) struct Table<'t> {
     source: Source<'t>,
@@ -55,6 +58,16 @@ pub(crate) struct Value<'t> {
     /// The key with the tables around it.
     path: String,
     entry: Entry<'t>,
+}
+
+/// Returns where the value of a key stands, behind the tables that it is in.
+pub(crate) fn place(text: &str, table: &str, keys: &[&str]) -> Option<Range<usize>> {
+    let root = DeTable::parse(text).ok()?;
+    let mut value = root.get_ref().get(table)?;
+    for key in keys {
+        value = value.get_ref().get(*key)?;
+    }
+    Some(value.span())
 }
 
 impl<'t> Table<'t> {
@@ -266,7 +279,7 @@ impl<'t> Value<'t> {
     /// Reads a text with `parse`, which says where in it something is wrong.
     pub(crate) fn text_at<T>(
         self,
-        parse: impl FnOnce(&str) -> Result<T, (Range<usize>, RecipeErrorKind)>,
+        parse: impl FnOnce(&str) -> Located<T>,
     ) -> Result<T, RecipeError> {
         match &self.entry.value {
             DeValue::String(text) => parse(text).map_err(|(place, kind)| {
@@ -277,18 +290,37 @@ impl<'t> Value<'t> {
         }
     }
 
-    /// Returns where a part of a text stands in the file, if it is written in a simple way: on one
-    /// line, and with escapes of one letter at most.
+    /// Returns where a part of a text stands in the file, if it is written in a simple way: with
+    /// escapes of one letter at most.
     fn place(&self, text: &str, part: &Range<usize>) -> Option<Range<usize>> {
         let span = &self.entry.span;
         let written = self.source.text.get(span.clone())?;
-        let quote = written.chars().next()?;
-        let inner = written.strip_prefix(quote)?.strip_suffix(quote)?;
+        let letter = written.chars().next()?;
+        let quote: String = written
+            .chars()
+            .take_while(|other| *other == letter)
+            .take(3)
+            .collect();
+        // Two of them are an empty text on one line.
+        let quote = if quote.len() == 3 {
+            &*quote
+        } else {
+            &quote[..1]
+        };
+        let mut inner = written.strip_prefix(quote)?.strip_suffix(quote)?;
+        let mut start = span.start + quote.len();
+        if quote.len() == 3 {
+            // The end of the first line is none of it.
+            let rest = inner.strip_prefix("\r\n").or(inner.strip_prefix('\n'));
+            let rest = rest.unwrap_or(inner);
+            start += inner.len() - rest.len();
+            inner = rest;
+        }
         let mut places = Vec::new();
         let mut letters = inner.char_indices();
         while let Some((place, letter)) = letters.next() {
             let letter = match letter {
-                '\\' if quote == '"' => letters.next()?.1,
+                '\\' if quote.starts_with('"') => letters.next()?.1,
                 letter => letter,
             };
             places.extend(std::iter::repeat_n(place, letter.len_utf8()));
@@ -297,7 +329,7 @@ impl<'t> Value<'t> {
         if places.len() != text.len() + 1 {
             return None;
         }
-        let place = |at: usize| Some(span.start + quote.len_utf8() + places.get(at)?);
+        let place = |at: usize| Some(start + places.get(at)?);
         Some(place(part.start)?..place(part.end)?)
     }
 

@@ -6,11 +6,26 @@ use jiff::tz::TimeZone;
 use semver::{Version, VersionReq};
 
 use crate::error::{RecipeErrorKind, literal, reason};
+use crate::name::{FeatureName, PackageName};
+use crate::placeholder;
+use crate::reader::Located;
 
 const REQUIREMENT_HELP: &str =
     "write it as in Cargo.toml: `1.2` (compatible with 1.2), `=1.2.3`, `>=1, <3`, `*`";
+const SCRIPT_HELP: &str = "a shell knows variables: `$out` is the folder to fill, and `environment` gives others, such \
+                           as `ZLIB = \"{zlib}\"` the folder of a library";
 const SNAPSHOT_HELP: &str =
     "write a date, `2026-11-22` (its end, in UTC), or a time, `2026-11-22T08:00:00Z`";
+
+/// Reads the name of a package.
+pub(crate) fn package(text: &str) -> Result<PackageName, RecipeErrorKind> {
+    Ok(text.parse()?)
+}
+
+/// Reads the name of a feature.
+pub(crate) fn feature(text: &str) -> Result<FeatureName, RecipeErrorKind> {
+    Ok(text.parse()?)
+}
 
 /// Reads a requirement as in Cargo.toml; `latest` is the same as `*`.
 pub(crate) fn requirement(text: &str) -> Result<VersionReq, RecipeErrorKind> {
@@ -99,16 +114,62 @@ pub(crate) fn checksum(text: &str) -> Result<String, RecipeErrorKind> {
     )
 }
 
+/// The endings of archives that Orlop cannot unpack.
+const OTHER_ARCHIVES: [&str; 22] = [
+    ".7z",
+    ".deb",
+    ".jar",
+    ".rar",
+    ".rpm",
+    ".tar",
+    ".tar.bz2",
+    ".tar.lz",
+    ".tar.lz4",
+    ".tar.lzma",
+    ".tar.lzo",
+    ".tar.xz",
+    ".tar.z",
+    ".tar.zst",
+    ".tb2",
+    ".tbz",
+    ".tbz2",
+    ".tlz",
+    ".txz",
+    ".tzst",
+    ".whl",
+    ".zip",
+];
+
 /// Reads the address of an archive.
 pub(crate) fn address(text: &str) -> Result<String, RecipeErrorKind> {
     let valid = (text.starts_with("https://") || text.starts_with("http://"))
         && text.chars().all(|c| c.is_ascii_graphic());
-    rule(
+    let address = rule(
         valid,
         text,
         "the address of an archive",
         "it starts with `https://` or `http://`",
-    )
+    )?;
+    let path = text.find(['?', '#']).map_or(text, |end| &text[..end]);
+    let path = path.to_ascii_lowercase();
+    let other = OTHER_ARCHIVES.iter().find(|end| path.ends_with(**end));
+    match other {
+        Some(end) => Err(refused(
+            text,
+            "the address of a `.tar.gz`",
+            format!("it ends in `{end}`, and Orlop unpacks no other archives"),
+            "many projects publish a `.tar.gz` beside it",
+        )),
+        None => whole(address),
+    }
+}
+
+/// Makes sure that nothing in an address waits to be filled in.
+fn whole(address: String) -> Result<String, RecipeErrorKind> {
+    let help = "write it out: a recipe names one source";
+    let unknown = placeholder::names(&address).next();
+    let unknown = unknown.map(|(_, name)| placeholder::unknown(name, "an address", help));
+    unknown.map_or(Ok(address), Err)
 }
 
 /// Reads the address of a Git repository. Never an option, and no program behind the address.
@@ -116,12 +177,12 @@ pub(crate) fn repository(text: &str) -> Result<String, RecipeErrorKind> {
     let known = ["https://", "http://", "ssh://", "git://", "file:///"];
     let valid = known.iter().any(|start| text.starts_with(start))
         && text.chars().all(|c| c.is_ascii_graphic());
-    rule(
+    whole(rule(
         valid,
         text,
         "the address of a Git repository",
         "it starts with `https://`, `ssh://` or `file:///`",
-    )
+    )?)
 }
 
 /// Reads the name of a commit.
@@ -232,6 +293,28 @@ pub(crate) fn script(text: &str) -> Result<String, RecipeErrorKind> {
     )
 }
 
+/// Reads a shell script of a native library, in which no name in braces stands for anything.
+pub(crate) fn library_script(text: &str) -> Located<String> {
+    let script = script(text).map_err(|kind| (0..text.len(), kind))?;
+    match placeholder::in_script(text) {
+        Some((place, name)) => {
+            let kind = placeholder::unknown(name, "a script", SCRIPT_HELP);
+            Err((place, kind))
+        }
+        None => Ok(script),
+    }
+}
+
+/// Reads a word that goes to a build system, as a shell reads it in double quotes.
+pub(crate) fn argument(text: &str) -> Result<String, RecipeErrorKind> {
+    let text = anything(text)?;
+    let name = placeholder::names(&text).next();
+    match name {
+        Some((_, name)) => Err(placeholder::unknown(name, "an argument", SCRIPT_HELP)),
+        None => Ok(text),
+    }
+}
+
 fn rule(
     valid: bool,
     text: &str,
@@ -323,6 +406,31 @@ mod tests {
         for bad in ["", " \n", "\u{1b}[31m", "a\rb", "a\0"] {
             assert!(lines(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn archives_are_what_can_be_unpacked() {
+        for good in [
+            "https://x.y/z",
+            "https://x.y/z.tar.gz",
+            "http://x.y/z-1.0.tgz?name=z.zip#z.zip",
+            "https://x.y/z.crate",
+            "https://x.y/z.zip/download",
+        ] {
+            assert_eq!(address(good).as_deref(), Ok(good));
+        }
+        for bad in [
+            "ftp://x.y/z.tar.gz",
+            "https://x.y/z.tar.xz",
+            "https://x.y/z.TAR.BZ2?raw=true",
+            "https://x.y/z.txz",
+            "https://x.y/z.tar",
+            "https://x.y/z.zip#top",
+            "https://x.y/z-{version}.tar.gz",
+        ] {
+            assert!(address(bad).is_err(), "{bad}");
+        }
+        assert!(repository("https://x.y/{name}").is_err());
     }
 
     #[test]

@@ -92,6 +92,9 @@ impl State {
             .nth(1)
             .unwrap_or("/")
             .trim_start_matches('/')
+            .split('?')
+            .next()
+            .unwrap_or_default()
             .to_owned();
         let archive = Path::new(&path)
             .extension()

@@ -61,6 +61,11 @@ fn wish(context: &Context, arguments: &ImportRecipe) -> Result<Wish, CommandErro
         CrateSource::commit(text, &rev, arguments.folder.as_deref())
             .map_err(|error| CommandError::new(Kind::Usage, error))?
     } else if is_folder {
+        if arguments.rev.is_some() {
+            return Err(CommandError::usage(format!(
+                "`--rev` is for repositories, and `{text}` is a folder, which is read as it is"
+            )));
+        }
         let mut path = text.trim_end_matches('/').to_owned();
         if let Some(folder) = &arguments.folder {
             path = format!("{path}/{folder}");
@@ -77,11 +82,14 @@ fn wish(context: &Context, arguments: &ImportRecipe) -> Result<Wish, CommandErro
         CrateSource::Path { path }
     } else {
         return match text.parse() {
-            Ok(AppSpec::Registry { name, requirement }) => Ok(Wish {
-                name,
-                requirement,
-                source: None,
-            }),
+            Ok(AppSpec::Registry { name, requirement }) => {
+                refuse_places(&name, arguments)?;
+                Ok(Wish {
+                    name,
+                    requirement,
+                    source: None,
+                })
+            }
             Ok(AppSpec::Recipe(_)) => {
                 Err(CommandError::usage(format!("`{text}` is a recipe already")))
             }
@@ -104,6 +112,25 @@ fn wish(context: &Context, arguments: &ImportRecipe) -> Result<Wish, CommandErro
         name,
         requirement: VersionReq::STAR,
         source: Some(source),
+    })
+}
+
+/// Refuses what names a place in a project beside a package of the registry, which is one archive.
+fn refuse_places(name: &PackageName, arguments: &ImportRecipe) -> Result<(), CommandError> {
+    let (option, whose) = match (&arguments.folder, &arguments.rev) {
+        (Some(_), _) => ("--folder", "folders and repositories"),
+        (None, Some(_)) => ("--rev", "repositories"),
+        (None, None) => return Ok(()),
+    };
+    let error = CommandError::usage(format!(
+        "`{option}` is for {whose}, and `{name}` is a package of the registry"
+    ));
+    Err(if Utf8Path::new(name.as_str()).is_dir() {
+        error.hint(format!(
+            "the folder of that name is `./{name}`: `orlop recipe import ./{name}`"
+        ))
+    } else {
+        error
     })
 }
 

@@ -81,16 +81,13 @@ fn add(context: &Context, arguments: &AddSource) -> Result<(), CommandError> {
 
 /// Reads all recipes of a source; returns how many there are.
 fn checked(context: &Context, source: &CrateSource) -> Result<usize, CommandError> {
-    let files = request::recipe_files(context, source)?;
-    for file in &files {
-        request::read_recipe(context, file.as_str())?;
-    }
-    if files.is_empty() {
+    let recipes = request::recipes_of(context, source)?;
+    if recipes.is_empty() {
         return Err(CommandError::failed(
             "there are no recipes: no file `*.toml`",
         ));
     }
-    Ok(files.len())
+    Ok(recipes.len())
 }
 
 fn usual_name(source: &CrateSource) -> Result<PackageName, CommandError> {

@@ -1,5 +1,6 @@
 //! Checks of all recipes, of overrides and of native libraries.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use toml_edit::{Item, TableLike};
@@ -7,7 +8,8 @@ use toml_edit::{Item, TableLike};
 use super::subject::{Subject, tables};
 use super::{Report, fixes};
 use crate::format::rank;
-use crate::recipe::{CrateSource, LibrarySource, Need, Needs, Recipe, Unmet};
+use crate::name::PackageName;
+use crate::recipe::{LibraryRecipe, NativeRecipe, Need, Needs, Recipe, RecipeSet, Unmet};
 
 pub(super) fn key_order(subject: &Subject<'_>, report: &mut Report<'_>) {
     if let Some(root) = subject.root() {
@@ -114,26 +116,10 @@ fn is_insecure(address: &str) -> bool {
 }
 
 pub(super) fn insecure_address(subject: &Subject<'_>, report: &mut Report<'_>) {
-    for (url, span) in subject.in_tables("source", &["url", "mirrors"]) {
-        if is_insecure(url) {
+    for (address, span) in subject.in_sources(&["url", "mirrors", "git"]) {
+        if is_insecure(address) {
             report.add(&span, INSECURE);
         }
-    }
-    let library = subject.library().map(|library| &library.source);
-    let (key, address) = match (library, subject.app().and_then(|app| app.source.as_ref())) {
-        (Some(LibrarySource::Url { url, mirrors, .. }), _) => {
-            for mirror in mirrors.iter().filter(|mirror| is_insecure(mirror)) {
-                report.add(&subject.item_of("source.mirrors", mirror), INSECURE);
-            }
-            ("source.url", url)
-        }
-        (Some(LibrarySource::Git { git, .. }), _) | (_, Some(CrateSource::Git { git, .. })) => {
-            ("source.git", git)
-        }
-        _ => return,
-    };
-    if is_insecure(address) {
-        report.add(&subject.value(key), INSECURE);
     }
 }
 
@@ -147,22 +133,10 @@ fn is_placeholder(digits: &str) -> bool {
 }
 
 pub(super) fn placeholder(subject: &Subject<'_>, report: &mut Report<'_>) {
-    for (digits, span) in subject.in_tables("source", &["sha256"]) {
+    for (digits, span) in subject.in_sources(&["sha256", "checksum", "rev"]) {
         if is_placeholder(digits) {
             report.add(&span, PLACEHOLDER);
         }
-    }
-    let library = subject.library().map(|library| &library.source);
-    let (key, digits) = match (library, subject.app().and_then(|app| app.source.as_ref())) {
-        (Some(LibrarySource::Url { sha256, .. }), _) => ("source.sha256", sha256),
-        (Some(LibrarySource::Crate { checksum, .. }), _) => ("source.checksum", checksum),
-        (Some(LibrarySource::Git { rev, .. }), _) | (_, Some(CrateSource::Git { rev, .. })) => {
-            ("source.rev", rev)
-        }
-        _ => return,
-    };
-    if is_placeholder(digits) {
-        report.add(&subject.value(key), PLACEHOLDER);
     }
 }
 
@@ -201,6 +175,62 @@ pub(super) fn unknown_library(subject: &Subject<'_>, report: &mut Report<'_>) {
             report.add(&subject.named(key, name.as_str()), message);
         }
     }
+}
+
+pub(super) fn needs_itself(subject: &Subject<'_>, report: &mut Report<'_>) {
+    let Some(library) = subject.library() else {
+        return;
+    };
+    let keys = [
+        ("native", &library.native),
+        ("needs.build", &library.needs.build),
+    ];
+    for (key, needs) in keys {
+        for (name, need) in needs {
+            let Some(way) = way_back(library, (name, need), &subject.known.recipes) else {
+                continue;
+            };
+            let message = match way.as_slice() {
+                [] => "it would have to be built before it is built".to_owned(),
+                way => format!(
+                    "it needs `{}`, which needs it",
+                    way.join("`, which needs `")
+                ),
+            };
+            report.add(&subject.named(key, name.as_str()), message);
+        }
+    }
+}
+
+/// Returns the libraries between a library and itself, if what it needs leads back to it. Other
+/// versions of it are other libraries.
+fn way_back<'a>(
+    library: &'a LibraryRecipe,
+    (name, need): (&'a PackageName, &'a Need),
+    recipes: &'a RecipeSet,
+) -> Option<Vec<&'a str>> {
+    let mut seen = BTreeSet::new();
+    let mut open = vec![(Vec::new(), name, need)];
+    while let Some((way, name, need)) = open.pop() {
+        let found = match recipes.native(name, need) {
+            Ok(Cow::Borrowed(NativeRecipe::Library(found))) => Some(&**found),
+            // Its recipe may be the only one.
+            Err(Unmet::NoRecipe { .. }) if *name == library.name => Some(library),
+            _ => None,
+        };
+        let Some(found) = found else {
+            continue;
+        };
+        if (&found.name, &found.version) == (&library.name, &library.version) {
+            return Some(way);
+        }
+        if seen.insert((&found.name, &found.version)) {
+            let way: Vec<_> = way.into_iter().chain([found.name.as_str()]).collect();
+            let needs = found.native.iter().chain(&found.needs.build);
+            open.extend(needs.map(|(name, need)| (way.clone(), name, need)));
+        }
+    }
+    None
 }
 
 pub(super) fn script_without_out(subject: &Subject<'_>, report: &mut Report<'_>) {

@@ -7,6 +7,7 @@ use toml_edit::{DocumentMut, Item, TableLike, Value};
 
 use super::any::is_empty;
 use crate::choice::Choice as _;
+use crate::edit;
 use crate::recipe::RecipeKind;
 
 /// The layout is put right for all fixes together.
@@ -116,9 +117,7 @@ fn replace_text(document: &mut DocumentMut, key: &str, change: impl Fn(&str) -> 
     if let Some(Item::Value(value)) = table.get_mut(key)
         && let Some(better) = value.as_str().and_then(change)
     {
-        let decor = value.decor().clone();
-        *value = Value::from(better);
-        *value.decor_mut() = decor;
+        edit::replace(value, better.into());
     }
 }
 

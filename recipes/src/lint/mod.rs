@@ -26,6 +26,7 @@ use serde::Serialize;
 use self::subject::Subject;
 use crate::Version;
 use crate::choice::choice;
+use crate::edit;
 use crate::error::RecipeError;
 use crate::recipe::{Recipe, RecipeSet};
 
@@ -105,10 +106,7 @@ pub fn fix(file_name: &str, text: &str, known: &Known) -> Result<String, RecipeE
         .collect();
     for rule in RULES.iter().filter(|rule| broken.contains(rule.name)) {
         if let Some(fix) = rule.fix {
-            let mut document: toml_edit::DocumentMut = text
-                .trim_start_matches('\u{feff}')
-                .parse()
-                .expect("the recipe was read");
+            let mut document = edit::document(&text);
             fix(&mut document);
             text = document.to_string();
         }

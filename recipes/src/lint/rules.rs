@@ -243,6 +243,19 @@ pub const RULES: &[Rule] = &[
         fix: None,
     },
     Rule {
+        name: "needs-itself",
+        level: Level::Error,
+        about: "No native library needs itself to be built, nor one that needs it.",
+        bad: "[library]\nname = \"hello\"\nversion = \"1.0\"\n\
+              source = { crate = \"hello-src\", version = \"=1.0.0\", checksum = \"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\" }\n\
+              native = [\"hello\"]\nbuild = \"make\"\n",
+        good: "[library]\nname = \"hello\"\nversion = \"1.0\"\n\
+               source = { crate = \"hello-src\", version = \"=1.0.0\", checksum = \"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\" }\n\
+               native = [\"zlib\"]\nbuild = \"make\"\n",
+        check: any::needs_itself,
+        fix: None,
+    },
+    Rule {
         name: "script-without-out",
         level: Level::Error,
         about: "The script of a native library puts something into `$out`.",

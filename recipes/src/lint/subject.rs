@@ -110,14 +110,15 @@ impl<'a> Subject<'a> {
             .unwrap_or(0..0)
     }
 
-    /// The texts of some keys, also in arrays, in the tables of an array of tables; nothing if it is
-    /// none.
-    pub(super) fn in_tables(&self, array: &str, keys: &[&str]) -> Vec<(&str, Range<usize>)> {
-        let item = self.item(array).filter(|item| !item.is_table_like());
-        let tables = item.map(tables).unwrap_or_default();
-        let values = tables
-            .into_iter()
-            .flat_map(|table| keys.iter().filter_map(|key| table.get(key)?.as_value()));
+    /// The texts of some keys, also in arrays, of all that the recipe names as a source: its own, or
+    /// several, and those of patches.
+    pub(super) fn in_sources(&self, keys: &[&str]) -> Vec<(&str, Range<usize>)> {
+        let own = self.item("source").into_iter();
+        let patches = self.item("patch").and_then(Item::as_table_like);
+        let patches = patches.into_iter().flat_map(TableLike::iter);
+        let sources = own.chain(patches.map(|(_, item)| item)).flat_map(tables);
+        let values =
+            sources.flat_map(|table| keys.iter().filter_map(|key| table.get(key)?.as_value()));
         let texts = values.flat_map(|value| match value.as_array() {
             Some(items) => items.iter().collect(),
             None => vec![value],

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::RecipeErrorKind;
 use crate::recipe::{RecipeSet, shipped};
 
 /// A world in which the examples make sense.
@@ -74,6 +75,10 @@ fn findings_know_their_place() {
         .find(|finding| finding.rule.name == "unknown-binary")
         .unwrap();
     assert_eq!((found.line, found.column), (4, 22));
+    // A mark of the byte order is no character of the text.
+    let marked = format!("\u{feff}{text}");
+    let again = lint("hello.toml", &marked, &known()).unwrap();
+    assert_eq!(again, findings);
     assert_eq!(
         found.message,
         "the package has no program `hullo`; it has `hello`, `hi`"
@@ -120,6 +125,42 @@ fn archives_of_compilers_are_looked_at() {
 }
 
 #[test]
+fn all_sources_are_looked_at() {
+    let zeros = "0".repeat(40);
+    let app = format!(
+        "schema = 1\n[app]\nname = \"hello\"\nsource = {{ git = \"https://x.y/z\", rev = \"{zeros}\" }}\n\n\
+         [app.patch]\nfirst = {{ path = \"../first\" }}\n\
+         second = {{ git = \"http://x.y/z\", rev = \"{zeros}\" }}\n"
+    );
+    let plugin = format!(
+        "schema = 1\n[plugin]\nname = \"hello\"\nhost = \"hi\"\n\
+         source = {{ git = \"git://x.y/z\", rev = \"{zeros}\" }}\n"
+    );
+    let found = |text: &str| {
+        let findings = lint("hello.toml", text, &known()).unwrap();
+        let rules = ["insecure-address", "placeholder"];
+        let findings = findings
+            .iter()
+            .map(|finding| (finding.rule.name, finding.line));
+        findings
+            .filter(|(rule, _)| rules.contains(rule))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        found(&app),
+        [
+            ("placeholder", 4),
+            ("insecure-address", 8),
+            ("placeholder", 8)
+        ]
+    );
+    assert_eq!(
+        found(&plugin),
+        [("insecure-address", 5), ("placeholder", 5)]
+    );
+}
+
+#[test]
 fn versions_of_libraries_are_known() {
     let text = "schema = 1\n[crate]\nname = \"hello-sys\"\nnative = { xz = {}, zlib = \"0.9\" }\n";
     let findings = lint("hello-sys.toml", text, &known()).unwrap();
@@ -135,6 +176,63 @@ fn versions_of_libraries_are_known() {
             .message
             .starts_with("it needs the native library `zlib` in a version `0.9`, and")
     );
+}
+
+#[test]
+fn circles_of_libraries_are_found() {
+    let library = |name: &str, version: &str, needs: &str| {
+        format!(
+            "schema = 1\n[library]\nname = \"{name}\"\nversion = \"{version}\"\n\
+             source = {{ crate = \"x-src\", version = \"=1.0.0\", checksum = \"{}\" }}\n\
+             {needs}\nbuild = \"make\"\n",
+            "01".repeat(32)
+        )
+    };
+    let mut known = known();
+    let others = [
+        ("b", "1.0", "needs.build = [\"c\"]"),
+        ("c", "1.0", "native = { z = {}, a = \"2\" }"),
+        ("z", "1.0", "native = [\"zlib\"]"),
+        ("d", "1.0", "native = [\"e\"]"),
+        ("e", "1.0", "native = [\"d\"]"),
+    ];
+    for (name, version, needs) in others {
+        let text = library(name, version, needs);
+        known.recipes.add(Recipe::parse("x.toml", &text).unwrap());
+    }
+    let found = |version: &str, needs: &str| {
+        let text = library("a", version, needs);
+        let mut known = known.clone();
+        known.recipes.add(Recipe::parse("a.toml", &text).unwrap());
+        let findings = lint("a.toml", &text, &known).unwrap();
+        let found = findings.into_iter().map(|finding| {
+            assert_eq!(finding.rule.name, "needs-itself");
+            (finding.line, finding.column, finding.message)
+        });
+        found.collect::<Vec<_>>()
+    };
+    let direct = "it would have to be built before it is built".to_owned();
+    let around = "it needs `b`, which needs `c`, which needs it".to_owned();
+    for (version, needs, expected) in [
+        (
+            "2.0",
+            "native = [\"zlib\", \"a\"]",
+            vec![(6, 19, direct.clone())],
+        ),
+        (
+            "2.0",
+            "native = { zlib = {}, a = \"2\" }",
+            vec![(6, 23, direct.clone())],
+        ),
+        ("2.0", "needs.build = { a = {} }", vec![(6, 17, direct)]),
+        ("2.0", "native = [\"b\"]", vec![(6, 11, around)]),
+        // Another version is another library, and the circle of others is theirs.
+        ("3.0", "native = [\"b\"]", vec![]),
+        ("2.0", "native = [\"d\"]", vec![]),
+        ("2.0", "needs.test = [\"a\"]", vec![]),
+    ] {
+        assert_eq!(found(version, needs), expected, "{needs}");
+    }
 }
 
 #[test]
@@ -159,6 +257,21 @@ fn a_file_may_name_the_version_of_a_library() {
             "{file}"
         );
     }
+}
+
+#[test]
+fn the_script_that_is_proposed_is_one_that_builds_something() {
+    let text = format!(
+        "schema = 1\n[library]\nname = \"hello\"\nversion = \"1.0\"\n\
+         source = {{ crate = \"x-src\", version = \"=1.0.0\", checksum = \"{}\" }}\n",
+        "01".repeat(32)
+    );
+    let error = lint("hello.toml", &text, &known()).unwrap_err();
+    let RecipeErrorKind::MissingKey { example, .. } = error.kind() else {
+        panic!("{error}")
+    };
+    let findings = lint("hello.toml", &format!("{text}{example}\n"), &known()).unwrap();
+    assert!(findings.is_empty(), "{findings:#?}");
 }
 
 #[test]

@@ -11,10 +11,11 @@ use std::fmt;
 use std::ops::Range;
 
 use jiff::Timestamp;
-use toml_edit::{Array, Document, DocumentMut, InlineTable, Item, Table, Value};
+use toml_edit::{Array, Document, DocumentMut, InlineTable, Item, Table, TableLike, Value};
 
 use super::{Manifest, PackageRequest};
 use crate::choice::Choice as _;
+use crate::edit::replace;
 use crate::error::RecipeError;
 use crate::name::{FeatureName, PackageName};
 use crate::recipe::CrateSource;
@@ -129,11 +130,12 @@ impl ManifestEditor {
             return false;
         }
         self.take("recipes", name);
+        self.cut_empty("recipes");
         true
     }
 
     /// Takes a key out of a table at the top.
-    fn take(&mut self, table: &str, name: &PackageName) {
+    pub(super) fn take(&mut self, table: &str, name: &PackageName) {
         match self.document.get_mut(table) {
             Some(Item::Value(Value::InlineTable(rest))) => {
                 rest.remove(name.as_str());
@@ -185,6 +187,27 @@ impl ManifestEditor {
     pub(super) fn cut(&mut self, path: &[&str]) {
         let mut text = self.document.to_string();
         for lines in lines(&text, path).into_iter().rev() {
+            text.replace_range(lines, "");
+        }
+        self.document = parse(&text);
+    }
+
+    /// Cuts out a table at the top that has no key any more, with the empty line before it. One with
+    /// a comment right below its head is not empty for who wrote that: the table stays.
+    pub(super) fn cut_empty(&mut self, table: &str) {
+        let item = self.document.get(table).and_then(Item::as_table_like);
+        if !item.is_some_and(TableLike::is_empty) {
+            return;
+        }
+        let mut text = self.document.to_string();
+        for mut lines in lines(&text, &[table]) {
+            let is_comment = |line: &str| line.trim_start().starts_with('#');
+            if text[lines.end..].lines().next().is_some_and(is_comment) {
+                return;
+            }
+            if text[..lines.start].ends_with("\n\n") {
+                lines.start -= 1;
+            }
             text.replace_range(lines, "");
         }
         self.document = parse(&text);
@@ -373,13 +396,6 @@ fn on_one_line(table: &mut InlineTable) {
     table.fmt();
     table.set_trailing("");
     table.set_trailing_comma(false);
-}
-
-/// Replaces a value; spaces and the comment beside it stay.
-pub(super) fn replace(value: &mut Value, new: Value) {
-    let decor = value.decor().clone();
-    *value = new;
-    *value.decor_mut() = decor;
 }
 
 #[cfg(test)]

@@ -24,17 +24,20 @@
 //! | `mod` | the types |
 //! | `read` | text to [`Manifest`] |
 //! | `sources` | `[recipe-sources]`, read and changed |
+//! | [`wish`] | [`Wish`]: where a file asks for what nobody can have |
 //! | [`editor`] | [`ManifestEditor`]: changes a file, keeps all that it does not change |
 
 pub mod editor;
 mod read;
 pub(crate) mod sources;
+pub mod wish;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use editor::ManifestEditor;
 use jiff::Timestamp;
 use serde::Serialize;
+pub use wish::Wish;
 
 use crate::choice::choice;
 use crate::error::RecipeError;

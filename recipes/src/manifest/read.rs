@@ -36,26 +36,21 @@ pub(super) fn manifest(file_name: &str, text: &str) -> Result<Manifest, RecipeEr
 }
 
 fn natives(table: &mut Table<'_>) -> Result<BTreeSet<PackageName>, RecipeError> {
-    let names = table.texts("natives", |text| Ok(text.parse()?))?;
+    let names = table.texts("natives", text::package)?;
     Ok(names.into_iter().collect())
 }
 
 fn packages(table: Table<'_>) -> Result<BTreeMap<PackageName, PackageRequest>, RecipeError> {
     table
         .into_values()
-        .map(|value| Ok((value.key(|text| Ok(text.parse()?))?, request(value)?)))
+        .map(|value| Ok((value.key(text::package)?, request(value)?)))
         .collect()
 }
 
 fn recipes(table: Table<'_>) -> Result<BTreeMap<PackageName, String>, RecipeError> {
     table
         .into_values()
-        .map(|value| {
-            Ok((
-                value.key(|text| Ok(text.parse()?))?,
-                value.text(text::recipe_path)?,
-            ))
-        })
+        .map(|value| Ok((value.key(text::package)?, value.text(text::recipe_path)?)))
         .collect()
 }
 
@@ -76,7 +71,7 @@ fn request(value: Value<'_>) -> Result<PackageRequest, RecipeError> {
         requirement: table
             .text("version", text::requirement)?
             .unwrap_or(default.requirement),
-        features: table.texts("features", |text| Ok(text.parse()?))?,
+        features: table.texts("features", text::feature)?,
         default_features: table
             .boolean("default-features")?
             .unwrap_or(default.default_features),

@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use toml_edit::{InlineTable, Item, Table, Value};
 
 use super::ManifestEditor;
-use super::editor::replace;
+use crate::edit::replace;
 use crate::error::RecipeError;
 use crate::name::PackageName;
 use crate::reader;
 use crate::recipe::{CrateSource, crate_source};
+use crate::text;
 
 /// The table in a manifest.
 const TABLE: &str = "recipe-sources";
@@ -24,12 +25,7 @@ pub(super) fn read(
     };
     table
         .into_values()
-        .map(|value| {
-            Ok((
-                value.key(|text| Ok(text.parse()?))?,
-                crate_source(value.table()?)?,
-            ))
-        })
+        .map(|value| Ok((value.key(text::package)?, crate_source(value.table()?)?)))
         .collect()
 }
 
@@ -59,7 +55,8 @@ impl ManifestEditor {
         if self.manifest.recipe_sources.remove(name).is_none() {
             return false;
         }
-        self.cut(&[TABLE, name.as_str()]);
+        self.take(TABLE, name);
+        self.cut_empty(TABLE);
         true
     }
 }
@@ -112,6 +109,69 @@ mod tests {
             editor.to_string(),
             format!("{text}\n[recipe-sources]\nours = {{ path = \"../recipes\" }}\n")
         );
+    }
+
+    /// What is left of a manifest without the sources `a` and `b`, and the recipe `r`.
+    #[test]
+    fn an_empty_table_goes_and_all_else_stays() {
+        const START: &str = "schema = 1\n\n# mine\n[packages] # all\nx = \"1\" # why\n";
+        let both = "a = { path = \"a\" } # one\nb = { path = \"b\" }\n";
+        for (tables, rest) in [
+            (format!("\n[recipe-sources]\n{both}"), ""),
+            (
+                format!("[recipe-sources]\n{both}# end\n"),
+                "[recipe-sources]\n# end\n",
+            ),
+            (format!("\n[recipe-sources]\n{both}\n# end\n"), "\n# end\n"),
+            (
+                format!("\n# where from\n[recipe-sources]\n# old\n{both}"),
+                "\n# where from\n[recipe-sources]\n# old\n",
+            ),
+            (
+                format!("\n# where from\n[recipe-sources]\n{both}"),
+                "\n# where from\n",
+            ),
+            (
+                "\n[recipe-sources.a]\npath = \"a\"\n\n[recipe-sources.b]\npath = \"b\"\n"
+                    .to_owned(),
+                "\n\n",
+            ),
+            (
+                format!("\n[recipe-sources]\n{both}\n# files\n[recipes]\nr = \"r.toml\"\n"),
+                "\n# files\n",
+            ),
+            (
+                format!("\n[recipes]\nr = \"r.toml\"\n\n[recipe-sources]\n{both}"),
+                "",
+            ),
+        ] {
+            let text = format!("{START}{tables}");
+            let mut editor = ManifestEditor::new("orlop.toml", &text).unwrap();
+            for name in ["a", "b"] {
+                assert!(
+                    editor.remove_recipe_source(&name.parse().unwrap()),
+                    "{text}"
+                );
+            }
+            editor.remove_recipe(&"r".parse().unwrap());
+            assert_eq!(editor.to_string(), format!("{START}{rest}"), "{text}");
+            let read = Manifest::parse("orlop.toml", &editor.to_string()).unwrap();
+            assert_eq!(&read, editor.manifest(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_table_on_one_line_keeps_its_other_sources() {
+        let text =
+            "schema = 1\nrecipe-sources = { a = { path = \"a\" }, b = { path = \"b\" } } # mine\n";
+        let mut editor = ManifestEditor::new("orlop.toml", text).unwrap();
+        assert!(editor.remove_recipe_source(&"a".parse().unwrap()));
+        assert_eq!(
+            editor.to_string(),
+            "schema = 1\nrecipe-sources = { b = { path = \"b\" } } # mine\n"
+        );
+        assert!(editor.remove_recipe_source(&"b".parse().unwrap()));
+        assert_eq!(editor.to_string(), "schema = 1\n");
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub(super) fn read(mut table: Table<'_>) -> Result<CompilerRecipe, RecipeError> 
     let compiler = CompilerRecipe {
         name: table
             .required("name", "name = \"rust\"")?
-            .text(|text| Ok(text.parse()?))?,
+            .text(text::package)?,
         version: table
             .required("version", "version = \"1.95.0\"")?
             .text(text::library_version)?,

@@ -15,8 +15,10 @@
 //! |---|---|
 //! | `mod` | the types |
 //! | `read` | text to [`Recipe`] |
+//! | `remote` | what a recipe from another machine may not name |
 //! | [`cdylib`] | [`CdylibRecipe`]: libraries for C out of crates |
 //! | [`compiler`] | [`CompilerRecipe`]: Rust compilers out of archives |
+//! | `environment` | which variables a recipe may set, and what stands for folders in their values |
 //! | [`filter`] | [`Filter`]: which files are the source of a native library |
 //! | [`natives`] | [`NativeRecipe`]: what goes by the name of a native library |
 //! | [`needs`] | [`Need`]: what a recipe asks of another |
@@ -30,11 +32,13 @@
 pub mod build;
 pub mod cdylib;
 pub mod compiler;
+mod environment;
 pub mod filter;
 pub mod natives;
 pub mod needs;
 pub mod outputs;
 mod read;
+mod remote;
 pub mod set;
 pub mod share;
 pub(crate) mod shipped;
@@ -358,6 +362,13 @@ impl Recipe {
     /// Reads the text of a recipe; `file_name` is for messages.
     pub fn parse(file_name: &str, text: &str) -> Result<Self, RecipeError> {
         read::recipe(file_name, text)
+    }
+
+    /// Reads the text of a recipe that comes from another machine: it may name nothing of this one.
+    pub fn parse_remote(file_name: &str, text: &str) -> Result<Self, RecipeError> {
+        let recipe = Self::parse(file_name, text)?;
+        remote::check(file_name, text, &recipe)?;
+        Ok(recipe)
     }
 
     /// Returns what it is for.

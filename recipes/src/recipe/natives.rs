@@ -50,6 +50,17 @@ pub enum Unmet {
     },
 }
 
+impl Unmet {
+    /// Returns the name of what is needed.
+    pub fn name(&self) -> &PackageName {
+        match self {
+            Self::NoRecipe { name }
+            | Self::NoVersion { name, .. }
+            | Self::NoFeatures { name, .. } => name,
+        }
+    }
+}
+
 impl NativeRecipe {
     /// Returns its name.
     pub fn name(&self) -> &PackageName {

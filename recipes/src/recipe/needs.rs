@@ -187,12 +187,12 @@ pub(super) fn read(table: &mut Table<'_>, key: &'static str) -> Result<Needs, Re
     };
     if !value.is_table() {
         let names = value.expecting("an array of names, or a table", Value::is_array)?;
-        let names = names.texts(package)?;
+        let names = names.texts(text::package)?;
         return Ok(names.into_iter().map(|name| (name, Need::any())).collect());
     }
     let needs = value.table()?.into_values();
     needs
-        .map(|value| Ok((value.key(package)?, need(value)?)))
+        .map(|value| Ok((value.key(text::package)?, need(value)?)))
         .collect()
 }
 
@@ -210,7 +210,7 @@ fn need(value: Value<'_>) -> Result<Need, RecipeError> {
         requirement: table
             .text("version", text::requirement)?
             .unwrap_or(VersionReq::STAR),
-        features: table.texts("features", |text| Ok(text.parse()?))?,
+        features: table.texts("features", text::feature)?,
         default_features: table.boolean("default-features")?.unwrap_or(true),
         when: table.take("when").map(condition).transpose()?,
     };
@@ -255,10 +255,6 @@ fn wrong(text: &str, reason: String) -> RecipeErrorKind {
         reason,
         help: Some("write it as in Cargo.toml: `cfg(target_os = \"linux\")`"),
     }
-}
-
-fn package(text: &str) -> Result<PackageName, RecipeErrorKind> {
-    Ok(text.parse()?)
 }
 
 /// The JSON schema of what is needed.

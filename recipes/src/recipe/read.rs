@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use semver::VersionReq;
 
+use super::environment::Whose;
 use super::{
     AppNeeds, AppRecipe, BuildNeeds, BuildSystem, CdylibRecipe, CrateOverride, CrateSource, Filter,
     Instead, LibraryNeeds, LibraryRecipe, LibrarySource, OutputGlobs, PluginRecipe, Recipe,
-    RecipeKind, ShareOrigin, Tool, cdylib, compiler, needs, share,
+    RecipeKind, ShareOrigin, Tool, cdylib, compiler, environment, needs, share,
 };
 use crate::choice::Choice as _;
 use crate::error::{RecipeError, RecipeErrorKind};
@@ -47,16 +48,18 @@ pub(super) fn recipe(file_name: &str, text: &str) -> Result<Recipe, RecipeError>
 }
 
 fn app(mut table: Table<'_>) -> Result<AppRecipe, RecipeError> {
-    let name = table.required("name", "name = \"hello\"")?.text(package)?;
+    let name = table
+        .required("name", "name = \"hello\"")?
+        .text(text::package)?;
     let app = AppRecipe {
         package: table
-            .text("crate", package)?
+            .text("crate", text::package)?
             .unwrap_or_else(|| name.clone()),
         name,
         requirement: table
             .text("version", text::requirement)?
             .unwrap_or(VersionReq::STAR),
-        features: table.texts("features", |text| Ok(text.parse()?))?,
+        features: table.texts("features", text::feature)?,
         default_features: table.boolean("default-features")?.unwrap_or(true),
         policy: table.choice("policy")?,
         binaries: table
@@ -82,17 +85,21 @@ fn app(mut table: Table<'_>) -> Result<AppRecipe, RecipeError> {
 }
 
 fn plugin(mut table: Table<'_>) -> Result<PluginRecipe, RecipeError> {
-    let name = table.required("name", "name = \"hello\"")?.text(package)?;
+    let name = table
+        .required("name", "name = \"hello\"")?
+        .text(text::package)?;
     let plugin = PluginRecipe {
-        host: table.required("host", "host = \"app\"")?.text(package)?,
+        host: table
+            .required("host", "host = \"app\"")?
+            .text(text::package)?,
         package: table
-            .text("crate", package)?
+            .text("crate", text::package)?
             .unwrap_or_else(|| name.clone()),
         name,
         requirement: table
             .text("version", text::requirement)?
             .unwrap_or(VersionReq::STAR),
-        features: table.texts("features", |text| Ok(text.parse()?))?,
+        features: table.texts("features", text::feature)?,
         default_features: table.boolean("default-features")?.unwrap_or(true),
         compiler: table.text("compiler", text::line)?,
         source: table.table("source")?.map(crate_source).transpose()?,
@@ -102,16 +109,18 @@ fn plugin(mut table: Table<'_>) -> Result<PluginRecipe, RecipeError> {
 }
 
 fn cdylib(mut table: Table<'_>) -> Result<CdylibRecipe, RecipeError> {
-    let name = table.required("name", "name = \"hello\"")?.text(package)?;
+    let name = table
+        .required("name", "name = \"hello\"")?
+        .text(text::package)?;
     let cdylib = CdylibRecipe {
         package: table
-            .text("crate", package)?
+            .text("crate", text::package)?
             .unwrap_or_else(|| name.clone()),
         name,
         version: table
             .required("version", "version = \"1.2.3\"")?
             .text(text::exact_version)?,
-        features: table.texts("features", |text| Ok(text.parse()?))?,
+        features: table.texts("features", text::feature)?,
         default_features: table.boolean("default-features")?.unwrap_or(true),
         headers: headers(&mut table)?,
         pkg_config: table.text("pkg-config", cdylib::pkg_config)?,
@@ -136,7 +145,7 @@ fn patch(table: &mut Table<'_>) -> Result<BTreeMap<PackageName, CrateSource>, Re
     };
     patches
         .into_values()
-        .map(|value| Ok((value.key(package)?, crate_source(value.table()?)?)))
+        .map(|value| Ok((value.key(text::package)?, crate_source(value.table()?)?)))
         .collect()
 }
 
@@ -195,33 +204,40 @@ pub(crate) fn crate_source(mut table: Table<'_>) -> Result<CrateSource, RecipeEr
 }
 
 fn crate_override(mut table: Table<'_>) -> Result<CrateOverride, RecipeError> {
+    let name = table
+        .required("name", "name = \"hello-sys\"")?
+        .text(text::package)?;
+    let versions = table.text("versions", text::requirement)?;
+    let native = needs::read(&mut table, "native")?;
+    let libraries = native.keys().collect();
     let change = CrateOverride {
-        name: table
-            .required("name", "name = \"hello-sys\"")?
-            .text(package)?,
-        versions: table
-            .text("versions", text::requirement)?
-            .unwrap_or(VersionReq::STAR),
-        native: needs::read(&mut table, "native")?,
+        name,
+        versions: versions.unwrap_or(VersionReq::STAR),
         needs: BuildNeeds::read(&mut table)?,
         tools: tools(&mut table, "tools")?,
         through: tools(&mut table, "through")?,
         unused_tools: tools(&mut table, "unused-tools")?,
-        environment: environment(&mut table)?,
-        instead: instead(&mut table)?,
+        environment: environment::read(&mut table, Whose::Crate, &libraries)?,
+        instead: instead(&mut table, &libraries)?,
+        native,
     };
     table.finish()?;
     Ok(change)
 }
 
-fn instead(table: &mut Table<'_>) -> Result<BTreeMap<PackageName, Instead>, RecipeError> {
+fn instead(
+    table: &mut Table<'_>,
+    others: &BTreeSet<&PackageName>,
+) -> Result<BTreeMap<PackageName, Instead>, RecipeError> {
     let Some(libraries) = table.table("instead")? else {
         return Ok(BTreeMap::new());
     };
     libraries
         .into_values()
         .map(|value| {
-            let library = value.key(package)?;
+            let library = value.key(text::package)?;
+            let mut libraries = others.clone();
+            libraries.insert(&library);
             let mut table = value.table()?;
             let instead = Instead {
                 versions: table
@@ -229,7 +245,7 @@ fn instead(table: &mut Table<'_>) -> Result<BTreeMap<PackageName, Instead>, Reci
                     .unwrap_or(VersionReq::STAR),
                 tools: tools(&mut table, "tools")?,
                 unused_tools: tools(&mut table, "unused-tools")?,
-                environment: environment(&mut table)?,
+                environment: environment::read(&mut table, Whose::Crate, &libraries)?,
             };
             table.finish()?;
             Ok((library, instead))
@@ -249,7 +265,7 @@ fn how(table: &mut Table<'_>) -> Result<How, RecipeError> {
     let arguments = table.take("arguments");
     let script = match build {
         Some(_) => table.take("script"),
-        None => Some(table.required("script", "script = \"make install\"")?),
+        None => Some(table.required("script", "script = 'make install PREFIX=\"$out\"'")?),
     };
     let other = match (build, &arguments) {
         (Some(_), _) => Some("build"),
@@ -262,16 +278,20 @@ fn how(table: &mut Table<'_>) -> Result<How, RecipeError> {
             second: "script",
         }));
     }
-    let arguments = arguments.map(|value| value.texts(text::anything));
+    let arguments = arguments.map(|value| value.texts(text::argument));
     Ok(How {
         build,
         arguments: arguments.transpose()?.unwrap_or_default(),
-        script: script.map(|value| value.text(text::script)).transpose()?,
+        script: script
+            .map(|value| value.text_at(text::library_script))
+            .transpose()?,
     })
 }
 
 fn library(mut table: Table<'_>) -> Result<LibraryRecipe, RecipeError> {
-    let name = table.required("name", "name = \"hello\"")?.text(package)?;
+    let name = table
+        .required("name", "name = \"hello\"")?
+        .text(text::package)?;
     let version = table
         .required("version", "version = \"1.2.3\"")?
         .text(text::library_version)?;
@@ -284,20 +304,26 @@ fn library(mut table: Table<'_>) -> Result<LibraryRecipe, RecipeError> {
         arguments,
         script,
     } = how(&mut table)?;
+    let native = needs::read(&mut table, "native")?;
+    let needs = LibraryNeeds::read(&mut table)?;
+    let libraries = native.keys().chain(needs.build.keys()).collect();
     let library = LibraryRecipe {
         name,
         version,
         update: table.text("update", text::requirement)?,
         source,
-        native: needs::read(&mut table, "native")?,
-        needs: LibraryNeeds::read(&mut table)?,
         tools: tools(&mut table, "tools")?,
-        environment: environment(&mut table)?,
+        environment: environment::read(&mut table, Whose::Library, &libraries)?,
+        native,
+        needs,
         patch: table.text("patch", text::script)?,
         build,
         arguments,
         script,
-        test: table.text("test", text::script)?,
+        test: table
+            .take("test")
+            .map(|value| value.text_at(text::library_script))
+            .transpose()?,
         outputs: OutputGlobs::read(&mut table)?,
     };
     table.finish()?;
@@ -305,7 +331,7 @@ fn library(mut table: Table<'_>) -> Result<LibraryRecipe, RecipeError> {
 }
 
 fn source(mut table: Table<'_>) -> Result<LibrarySource, RecipeError> {
-    let source = if let Some(name) = table.text("crate", package)? {
+    let source = if let Some(name) = table.text("crate", text::package)? {
         LibrarySource::Crate {
             name,
             version: table
@@ -345,16 +371,6 @@ fn source(mut table: Table<'_>) -> Result<LibrarySource, RecipeError> {
     Ok(source)
 }
 
-fn environment(table: &mut Table<'_>) -> Result<BTreeMap<String, String>, RecipeError> {
-    let Some(variables) = table.table("environment")? else {
-        return Ok(BTreeMap::new());
-    };
-    variables
-        .into_values()
-        .map(|value| Ok((value.key(text::variable)?, value.text(text::anything)?)))
-        .collect()
-}
-
 fn tools(table: &mut Table<'_>, key: &'static str) -> Result<BTreeSet<Tool>, RecipeError> {
     let tools = table.texts(key, |text| Ok(Tool::choose(text)?))?;
     Ok(tools.into_iter().collect())
@@ -364,11 +380,7 @@ fn packages(
     table: &mut Table<'_>,
     key: &'static str,
 ) -> Result<BTreeSet<PackageName>, RecipeError> {
-    Ok(table.texts(key, package)?.into_iter().collect())
-}
-
-fn package(text: &str) -> Result<PackageName, RecipeErrorKind> {
-    Ok(text.parse()?)
+    Ok(table.texts(key, text::package)?.into_iter().collect())
 }
 
 #[cfg(test)]

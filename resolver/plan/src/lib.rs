@@ -204,10 +204,12 @@ pub enum PlanError {
         library: String,
     },
     /// Recipes of native libraries need each other in a circle.
-    #[error("the native library `{library}` needs itself")]
+    #[error("the native library `{library}` needs itself{}", way(.through))]
     NativeCycle {
         /// One of the circle.
         library: String,
+        /// The others, with their versions, in the order in which they need each other.
+        through: Vec<String>,
     },
     /// Crates need programs that this machine does not have.
     #[error("{}", .missing.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
@@ -230,6 +232,17 @@ pub struct MissingTool {
     pub package: String,
     /// Its version.
     pub version: String,
+}
+
+/// Says through which libraries one needs itself.
+fn way(through: &[String]) -> String {
+    match through {
+        [] => String::new(),
+        through => format!(
+            ": it needs `{}`, which needs it",
+            through.join("`, which needs `")
+        ),
+    }
 }
 
 fn list(names: &BTreeSet<String>) -> String {

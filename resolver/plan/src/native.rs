@@ -225,9 +225,13 @@ impl<'a> Natives<'a> {
         })?;
         // One may be built with an older version of itself.
         let label = format!("{name} {}", recipe.version());
-        if above[1..].contains(&label.as_str()) || self.open.contains(name) {
+        let open = above[1..].iter().position(|open| *open == label);
+        if open.is_some() || self.open.contains(name) {
+            let through = open.map(|open| &above[1..][open + 1..]);
+            let through = through.unwrap_or_default().iter();
             return Err(PlanError::NativeCycle {
                 library: name.to_string(),
+                through: through.map(ToString::to_string).collect(),
             });
         }
         let known = Known {

@@ -587,7 +587,7 @@ fn recipes_add_environment_and_native_libraries() {
     let mut world = World::new();
     for text in [
         "schema = 1\n[crate]\nname = \"zed\"\nnative = [\"z\"]\n\
-         environment = { Z = \"1\", FILE = \"{z}/lib:{y}\" }\n",
+         environment = { Z = \"1\", FILE = \"{z}/lib:y\" }\n",
         "schema = 1\n[library]\nname = \"z\"\nversion = \"1\"\nscript = \"make\"\nnative = [\"y\"]\n\
          source = { url = \"https://example.org/z.tar.gz\", sha256 = \
          \"0000000000000000000000000000000000000000000000000000000000000000\", folder = \"c\" }\n",
@@ -604,7 +604,7 @@ fn recipes_add_environment_and_native_libraries() {
     // A library in braces is its object; one that the recipe does not name is nothing.
     assert_eq!(
         run(&plan, "zed-1.0.0-run").environment["FILE"],
-        format!("{{{}}}/lib:{{y}}", app_path(&plan, "z-1"))
+        format!("{{{}}}/lib:y", app_path(&plan, "z-1"))
     );
     assert_eq!(call(&plan, "zed-1.0.0").natives, natives);
     assert_eq!(

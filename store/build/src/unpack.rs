@@ -14,7 +14,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::Permissions;
-use std::io::{self, Read, Write as _};
+use std::io::{self, Read, Seek as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -85,6 +85,12 @@ pub enum UnpackError {
         /// How many are allowed.
         entries: u64,
     },
+    /// It is an archive of another format.
+    #[error("it is {format} archive, and only `.tar.gz` archives are unpacked")]
+    Format {
+        /// Which one, with its article.
+        format: &'static str,
+    },
     /// It cannot be read to its end.
     #[error("it is not a whole `.tar.gz` archive")]
     Read(#[source] io::Error),
@@ -95,7 +101,10 @@ pub enum UnpackError {
 
 /// Unpacks an archive into an empty folder, without the folder on its top.
 pub fn unpack(archive: &Utf8Path, folder: &Utf8Path, rules: &Rules) -> Result<(), UnpackError> {
-    let file = File::open(archive).map_err(UnpackError::Read)?;
+    let mut file = File::open(archive).map_err(UnpackError::Read)?;
+    if let Some(format) = other_format(&mut file).map_err(UnpackError::Read)? {
+        return Err(UnpackError::Format { format });
+    }
     let size = file.metadata().map_err(UnpackError::Read)?.len();
     let limit = rules.bytes.max(size.saturating_mul(RATIO));
     let reader = Bounded {
@@ -128,6 +137,29 @@ pub fn unpack(archive: &Utf8Path, folder: &Utf8Path, rules: &Rules) -> Result<()
     // The checksum of the gzip stream comes after the last entry.
     io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(UnpackError::Read)?;
     Ok(())
+}
+
+/// How archives of other formats begin.
+const FORMATS: [(&[u8], &str); 6] = [
+    (b"\xfd7zXZ\0", "an `.xz`"),
+    (b"\x28\xb5\x2f\xfd", "a `.zst`"),
+    (b"BZh", "a `.bz2`"),
+    (b"LZIP", "a `.lz`"),
+    (b"PK\x03\x04", "a `.zip`"),
+    (b"7z\xbc\xaf\x27\x1c", "a `.7z`"),
+];
+
+/// Where an archive that is not compressed says that it is one.
+const TAR: std::ops::Range<usize> = 257..262;
+
+/// Returns what an archive is instead, if that can be seen.
+fn other_format(file: &mut File) -> io::Result<Option<&'static str>> {
+    let mut start = Vec::new();
+    Read::take(&mut *file, 512).read_to_end(&mut start)?;
+    file.rewind()?;
+    let known = FORMATS.iter().find(|(magic, _)| start.starts_with(magic));
+    let tar = (start.get(TAR) == Some(b"ustar")).then_some("an uncompressed `.tar`");
+    Ok(known.map(|(_, format)| *format).or(tar))
 }
 
 /// A reader that fails where a bomb would go on.
@@ -864,6 +896,26 @@ mod tests {
         tree/
         tree/x = 1
         ");
+    }
+
+    #[test]
+    fn other_formats_are_named() {
+        let mut plain = Vec::new();
+        file("evil-1.0.0/a", b"a").write(&mut plain);
+        plain.resize(plain.len() + 1024, 0);
+        let cases: [(&[u8], &str); 4] = [
+            (b"\xfd7zXZ\0\0\x04", "an `.xz`"),
+            (b"BZh91AY", "a `.bz2`"),
+            (b"PK\x03\x04", "a `.zip`"),
+            (&plain, "an uncompressed `.tar`"),
+        ];
+        for (bytes, format) in cases {
+            let error = unpacked(bytes, &crate_rules()).1.unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("it is {format} archive, and only `.tar.gz` archives are unpacked")
+            );
+        }
     }
 
     #[test]
