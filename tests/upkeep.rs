@@ -236,6 +236,9 @@ fn there_is_a_way_back_from_a_damaged_generation() {
             .fails(3)
             .says("orlop rollback --profile default --to N");
         env.run("history").success();
+        for command in ["list", "run app", "rollback"] {
+            env.run(command).fails(1).says("orlop rollback --to 2");
+        }
         env.run("rollback --profile default --to 1 --dry-run")
             .success()
             .prints("to generation 1");

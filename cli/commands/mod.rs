@@ -29,7 +29,7 @@ use camino::Utf8PathBuf;
 use clap::CommandFactory as _;
 use orlop_recipes::{AppRecipe, PackageName, RecipeSet, closest};
 use orlop_resolver::Lock;
-use orlop_store::{Generation, GenerationApp, Profile, Store};
+use orlop_store::{Generation, GenerationApp, Profile, Store, StoreError};
 
 use crate::args::{Arguments, Command};
 use crate::context::Context;
@@ -85,10 +85,33 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<(), CommandErro
 
 /// The current generation, or an error that says how to get one.
 fn current(profile: &Profile) -> Result<Generation, CommandError> {
-    profile.current()?.ok_or_else(|| {
+    current_if_any(profile)?.ok_or_else(|| {
         CommandError::failed(format!("the profile `{}` has no apps yet", profile.name()))
             .hint("install one: `orlop install ripgrep`")
     })
+}
+
+/// The current generation; none if there has never been any.
+fn current_if_any(profile: &Profile) -> Result<Option<Generation>, CommandError> {
+    let error = match profile.current() {
+        Ok(None) => CommandError::failed(format!(
+            "no generation of `{}` is the current one: its link `current` is lost",
+            profile.name()
+        )),
+        Err(error @ (StoreError::NoGeneration { .. } | StoreError::BrokenLink { .. })) => {
+            error.into()
+        }
+        found => return Ok(found?),
+    };
+    match profile.generations()?.last() {
+        None => Ok(None),
+        Some(newest) => {
+            let newest = newest.number;
+            Err(error.hint(format!(
+                "go back to the newest: `orlop rollback --to {newest}`"
+            )))
+        }
+    }
 }
 
 /// The lock that a generation was made from.

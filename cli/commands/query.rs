@@ -44,7 +44,7 @@ fn entry(app: &GenerationApp, libraries: &Libraries) -> Entry {
 pub(super) fn list(context: &Context) -> Result<(), CommandError> {
     let (_store, profile) = context.read_profile()?;
     let mut apps = Vec::new();
-    if let Some(current) = profile.current()? {
+    if let Some(current) = super::current_if_any(&profile)? {
         let libraries = current.libraries()?;
         apps.extend(current.apps.iter().map(|app| entry(app, &libraries)));
     }
