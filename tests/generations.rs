@@ -195,6 +195,21 @@ fn a_sync_behind_a_way_back_says_what_becomes_of_the_apps() {
 }
 
 #[test]
+fn nothing_is_no_generation_to_begin_with() {
+    let env = Env::new();
+    publish(&env, "app", "1.0.0", "2020-01-01T00:00:00Z");
+    for line in ["sync", "upgrade"] {
+        env.run(line).success().says("Nothing to do");
+        let generations = env.run("history --json").success().json();
+        assert_eq!(generations.as_array().unwrap().len(), 0, "{line}");
+    }
+    env.run("install app").success();
+    env.run("remove app")
+        .success()
+        .says("Generation 2 of `default` is current");
+}
+
+#[test]
 fn profiles_are_apart() {
     let env = Env::new();
     publish(&env, "app", "1.0.0", "2020-01-01T00:00:00Z");

@@ -243,6 +243,10 @@ impl Work<'_> {
             });
             return Ok(Outcome::Planned(plan, sketches.collect()));
         }
+        // Without apps there is nothing to link with, and nothing to go back to.
+        if apps.is_empty() && self.profile.current()?.is_none() {
+            return Ok(Outcome::Unchanged(plan, lock.to_string()));
+        }
         self.execute(&plan, &archives, false)
             .map_err(|error| self.told(error, (&plan, &apps), &registry))?;
         let linked = self.link(&apps, &plan.apps, &registry)?;
