@@ -187,6 +187,9 @@ fn a_sync_behind_a_way_back_says_what_becomes_of_the_apps() {
     env.run("upgrade").success();
     env.run("gc --dev").success();
     env.run("rollback").success();
+    env.run("stats --rounds 1")
+        .fails(1)
+        .says("hint: make these again: `orlop sync`");
     let run = env.run("sync").success();
     assert!(!run.stderr.contains("nstalled"), "{run}");
     drop(run.says("The apps stay as they are\nGeneration 3 of `default` is current\n"));

@@ -1,6 +1,6 @@
 //! The installed apps once more, with everything in each program: [`link`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8PathBuf;
 use orlop_build::compiler;
@@ -28,6 +28,7 @@ pub(super) fn link(
     if apps.is_empty() {
         return Ok(BTreeMap::new());
     }
+    refuse_lost(store, &apps)?;
     let progress = Progress::new(context.ui.clone());
     let scratch = store.scratch()?;
     let runner = context.runner(store, scratch.folder())?;
@@ -48,6 +49,23 @@ pub(super) fn link(
     Ok(views
         .map(|view| (view.app, store.object(&view.path)))
         .collect())
+}
+
+/// Refuses what cannot be linked: `gc --dev` removes what only earlier generations are linked from.
+fn refuse_lost(store: &Store, apps: &[App]) -> Result<(), CommandError> {
+    let programs = apps.iter().flat_map(|app| &app.programs);
+    let link_sets: BTreeSet<_> = programs.map(|program| program.link_set.clone()).collect();
+    let mut needed = store.reached(&link_sets)?;
+    needed.extend(link_sets);
+    let lost = store.missing(&needed)?;
+    if lost.is_empty() {
+        return Ok(());
+    }
+    Err(CommandError::failed(format!(
+        "the apps cannot be linked for comparison: {} objects that they are linked from are not in the store",
+        lost.len()
+    ))
+    .hint("make these again: `orlop sync`"))
 }
 
 fn counterpart(store: &Store, app: &GenerationApp) -> Result<App, CommandError> {
