@@ -256,6 +256,12 @@ fn words(kind: ActivityKind) -> (&'static str, &'static str, &'static str) {
     }
 }
 
+/// Writes how many there are of what `one` names: `1 object`, `2 objects`.
+pub(crate) fn count_text(count: usize, one: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {one}{ending}")
+}
+
 /// Writes a number of bytes for people.
 pub(crate) fn bytes_text(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];

@@ -144,6 +144,7 @@ fn a_plugin_and_its_host_speak_plain_rust() {
         .success()
         .json();
     assert!(built["references"][0].as_u64().unwrap() >= 10, "{built}");
+    assert_eq!(built["file"].as_str().unwrap(), file.to_str().unwrap());
     let run = std::process::Command::new(env.home().join("profiles/default/current/bin/host"))
         .arg(&file)
         .output()

@@ -444,7 +444,7 @@ fn recipes_come_from_folders_and_repositories() {
     let address = format!("file://{}", ours.display());
     env.orlop(["recipe", "source", "add", &address])
         .success()
-        .says("Added ours with 1 recipes");
+        .says("Added ours with 1 recipe");
     drop(env.run("install kit").success());
     assert_eq!(env.program("tool-kit").success().stdout, "one\n");
 
@@ -495,7 +495,7 @@ fn recipes_come_from_folders_and_repositories() {
     for place in ["./theirs", "./theirs/."] {
         env.orlop(["recipe", "source", "add", "-n", place])
             .success()
-            .says("Would add theirs with 1 recipes");
+            .says("Would add theirs with 1 recipe");
     }
     env.run("recipe source list").success().says("no sources");
 }
@@ -512,7 +512,7 @@ fn sources_that_are_gone_or_were_never_there() {
     // It can be seen, to be removed.
     env.run("recipe source add ./theirs")
         .success()
-        .says("with 1 recipes");
+        .says("with 1 recipe");
     std::fs::rename(&theirs, env.path("away")).unwrap();
     env.run("recipe source list")
         .success()
@@ -586,7 +586,7 @@ fn recipes_from_elsewhere_name_nothing_of_this_machine() {
             .says(what);
         env.orlop(["recipe", "source", "add", "-n", "--name", "near", &near])
             .success()
-            .says("Would add near with 1 recipes");
+            .says("Would add near with 1 recipe");
         env.orlop(["recipe", "source", "add", "-n", "./theirs"])
             .success();
     }

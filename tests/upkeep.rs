@@ -63,7 +63,7 @@ fn what_is_damaged_is_named_and_made_again() {
     let after = std::fs::metadata(env.home().join("db.sqlite")).unwrap();
     assert_eq!(after.ino(), database.ino(), "a dry run makes nothing");
     env.run("verify").fails(3).prints("needed by app");
-    env.run("verify --repair").success();
+    env.run("verify --repair").success().says("Mended 1 of 1");
     assert_eq!(env.program("app").success().stdout, "app 1.0.0 shared\n");
     env.run("verify").success();
     assert_eq!(
@@ -156,7 +156,7 @@ fn what_another_home_has_is_not_made_again() {
     assert!(copied.unwrap().success());
     let repair = format!("verify --repair --from {}", copy.display());
     overwrite(&program(&home));
-    let repaired = env.run(&repair).success().says("Copied 1 objects from");
+    let repaired = env.run(&repair).success().says("Copied 1 object from");
     assert!(
         !repaired.stderr.contains("Making again"),
         "{}",

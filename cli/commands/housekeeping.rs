@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::args::{Gc, Prove};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
-use crate::progress::bytes_text;
+use crate::progress::{bytes_text, count_text};
 
 pub(super) fn gc(context: &Context, arguments: &Gc) -> Result<(), CommandError> {
     let store = context.store_to_free()?;
@@ -54,8 +54,8 @@ pub(super) fn gc(context: &Context, arguments: &Gc) -> Result<(), CommandError> 
         context.ui.status(format!("Removed {line}"));
     }
     context.ui.success(format!(
-        "Removed {} objects and freed {}",
-        report.removed.len(),
+        "Removed {} and freed {}",
+        count_text(report.removed.len(), "object"),
         bytes_text(report.bytes)
     ));
     Ok(())

@@ -68,9 +68,11 @@ pub(super) fn build(context: &Context, arguments: &Build) -> Result<(), CommandE
     let Some(linked) = built? else {
         return Ok(());
     };
-    let file = store.object(&linked.path).join(&linked.file);
-    if let Some(out) = &out {
-        put(&file, out).map_err(|error| CommandError::failed(format!("write `{out}`: {error}")))?;
+    let mut file = store.object(&linked.path).join(&linked.file);
+    if let Some(out) = out {
+        put(&file, &out)
+            .map_err(|error| CommandError::failed(format!("write `{out}`: {error}")))?;
+        file = out;
     }
     if context.global.json {
         let references = linked.proofs.iter().map(|proof| proof.references);

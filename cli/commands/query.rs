@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::args::AppArgument;
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
-use crate::progress::bytes_text;
+use crate::progress::{bytes_text, count_text};
 use crate::request;
 
 /// One installed app, as data.
@@ -120,7 +120,11 @@ pub(super) fn info(context: &Context, arguments: &AppArgument) -> Result<(), Com
         ("view", store.object(&app.view).to_string()),
         (
             "size",
-            format!("{} in {} objects", bytes_text(bytes), details.closure.len()),
+            format!(
+                "{} in {}",
+                bytes_text(bytes),
+                count_text(details.closure.len(), "object")
+            ),
         ),
     ];
     let recipe = details.recipe.as_ref();

@@ -15,8 +15,11 @@ use super::change;
 use crate::args::Verify;
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
-use crate::progress::{Progress, bytes_text};
+use crate::progress::{Progress, bytes_text, count_text};
 use crate::toolchain;
+
+/// How many of those who need something are named to people.
+const NAMED: usize = 3;
 
 pub(super) fn verify(context: &Context, arguments: &Verify) -> Result<(), CommandError> {
     for home in &arguments.from {
@@ -38,9 +41,12 @@ pub(super) fn verify(context: &Context, arguments: &Verify) -> Result<(), Comman
     let repairs = arguments.repair && acts;
     if repairs && !result.findings.is_empty() {
         for finding in &result.findings {
-            context.ui.status(format!("Bad: {}", describe(finding)));
+            context.ui.status(format!("BAD {}", describe(finding)));
         }
+        let before = result.findings.len();
         result = repair(context, store, &result, &arguments.from)?;
+        let mended = before.saturating_sub(result.findings.len());
+        context.ui.status(format!("Mended {mended} of {before}"));
     }
     if context.global.json {
         context.ui.data_json(&result)?;
@@ -53,7 +59,10 @@ pub(super) fn verify(context: &Context, arguments: &Verify) -> Result<(), Comman
         let count = result.findings.len();
         let error = CommandError::new(
             Kind::Untrusted,
-            format!("{count} things are not what they were"),
+            match count {
+                1 => "1 thing is not what it was".to_owned(),
+                _ => format!("{count} things are not what they were"),
+            },
         );
         return Err(if repairs {
             hint(error, &result.findings)
@@ -70,10 +79,13 @@ pub(super) fn verify(context: &Context, arguments: &Verify) -> Result<(), Comman
 }
 
 fn describe(finding: &Finding) -> String {
-    if finding.needed_by.is_empty() {
-        format!("{finding}")
-    } else {
-        format!("{finding} (needed by {})", finding.needed_by.join(", "))
+    let (named, more) = finding
+        .needed_by
+        .split_at(finding.needed_by.len().min(NAMED));
+    match (named, more.len()) {
+        ([], _) => finding.to_string(),
+        (named, 0) => format!("{finding} (needed by {})", named.join(", ")),
+        (named, more) => format!("{finding} (needed by {} and {more} more)", named.join(", ")),
     }
 }
 
@@ -208,9 +220,10 @@ fn restore(
     }
     left.extend(failed);
     let copied = count - left.len();
-    context
-        .ui
-        .status(format!("Copied {copied} objects from {home}"));
+    context.ui.status(format!(
+        "Copied {} from {home}",
+        count_text(copied, "object")
+    ));
     left
 }
 

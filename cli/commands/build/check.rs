@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::apply::Making;
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
+use crate::progress::count_text;
 
 /// What a check found, as data.
 #[derive(Serialize)]
@@ -37,9 +38,10 @@ pub(super) fn check(
     let inputs = making.steps.all().flat_map(Derivation::inputs);
     making.execute(&making.steps.plan_for(inputs)?)?;
     let (steps, skipped) = steps(executor.store, objects)?;
-    context
-        .ui
-        .status(format!("Building {} objects again", steps.len()));
+    context.ui.status(format!(
+        "Building {} again",
+        count_text(steps.len(), "object")
+    ));
     let rebuilt = orlop_build::check(&steps, executor)?;
     making.progress.clear();
     let (same, different): (Vec<_>, Vec<_>) = rebuilt
@@ -66,9 +68,10 @@ pub(super) fn check(
         }
     }
     if checked.different.is_empty() {
-        context
-            .ui
-            .success(format!("{} objects are identical", checked.identical));
+        context.ui.success(match checked.identical {
+            1 => "1 object is identical".to_owned(),
+            count => format!("{count} objects are identical"),
+        });
         return Ok(());
     }
     Err(CommandError::new(

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::commands::change::{self, Session};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
+use crate::progress::count_text;
 use crate::recipe_args::{AddSource, SourceCommand};
 use crate::request;
 
@@ -75,7 +76,7 @@ fn add(context: &Context, arguments: &AddSource) -> Result<(), CommandError> {
     // What cannot be read must not get into the manifest.
     let count = checked(context, &source)?;
     let words = ("Would add", "Added");
-    let what = format!("{name} with {count} recipes");
+    let what = format!("{name} with {}", count_text(count, "recipe"));
     save(context, &session, &editor.to_string(), words, &what)
 }
 

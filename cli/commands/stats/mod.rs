@@ -28,6 +28,7 @@ use crate::args::Stats;
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::files as user_files;
+use crate::progress::count_text;
 use files::Files;
 use processes::Memory;
 
@@ -160,9 +161,9 @@ pub(super) fn stats(context: &Context, arguments: &Stats) -> Result<(), CommandE
     if context.global.dry_run {
         let programs = generation.apps.iter().flat_map(|app| &app.binaries);
         context.ui.status(format!(
-            "Would start {} programs {} times, both ways",
-            programs.count(),
-            arguments.rounds
+            "Would start {} {}, both ways",
+            count_text(programs.count(), "program"),
+            count_text(arguments.rounds.into(), "time")
         ));
         return Ok(());
     }
@@ -224,9 +225,10 @@ fn measure(
     let failed = |error| CommandError::new(Kind::Failed, error);
     let files = Files::of(pairs).map_err(failed)?;
     let libraries = generation.libraries()?;
-    let count = pairs.len();
     context.ui.status(format!(
-        "Starting {count} programs {rounds} times, both ways"
+        "Starting {} {}, both ways",
+        count_text(pairs.len(), "program"),
+        count_text(rounds, "time")
     ));
     let start_up = processes::start_up(pairs, rounds).map_err(failed)?;
     context.ui.status("Measuring memory");
