@@ -221,15 +221,12 @@ impl SourceCode for Shown {
         lines_after: usize,
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
         let contents = self.text.read_span(span, lines_before, lines_after)?;
-        let before = self.text.get(..contents.span().offset());
-        let line = before.and_then(|before| before.rsplit('\n').next());
-        let line = line.unwrap_or_default().trim_start_matches('\u{feff}');
         Ok(Box::new(MietteSpanContents::new_named(
             self.file.clone(),
             contents.data(),
             *contents.span(),
             contents.line(),
-            line.chars().count(),
+            column(&self.text, contents.span().offset()),
             contents.line_count(),
         )))
     }
@@ -309,6 +306,13 @@ pub(crate) fn unknown_key(table: &str, key: &str, expected: Vec<&'static str>) -
         suggestion,
         expected,
     }
+}
+
+/// Returns how many characters stand before a place in its line. A mark of the byte order is none.
+pub(crate) fn column(text: &str, place: usize) -> usize {
+    let before = text.get(..place).unwrap_or_default();
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    line.trim_start_matches('\u{feff}').chars().count()
 }
 
 /// Returns a text from outside as a message may show it: short, and without control characters,

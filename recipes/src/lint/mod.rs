@@ -27,7 +27,7 @@ use self::subject::Subject;
 use crate::Version;
 use crate::choice::choice;
 use crate::edit;
-use crate::error::RecipeError;
+use crate::error::{RecipeError, column};
 use crate::recipe::{Recipe, RecipeSet};
 
 choice! {
@@ -124,13 +124,12 @@ struct Report<'a> {
 impl Report<'_> {
     fn add(&mut self, span: &Range<usize>, message: impl Into<String>) {
         let before = self.text.get(..span.start).unwrap_or_default();
-        let line_start = before.rfind('\n').map_or(0, |place| place + 1);
         self.findings.push(Finding {
             rule: self.rule,
             level: self.rule.level,
             message: message.into(),
             line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
+            column: column(self.text, span.start) + 1,
         });
     }
 }

@@ -68,13 +68,14 @@ fn fixes_keep_comments() {
 
 #[test]
 fn findings_know_their_place() {
-    let text = "schema = 1\n[app]\nname = \"hello\"\nbinaries = [\"hello\", \"hullo\"]\n";
+    let text =
+        "# TODO: é\nschema = 1\n[app]\nname = \"hello\"\nbinaries = [\"hello\", \"hullo\"]\n";
     let findings = lint("hello.toml", text, &known()).unwrap();
     let found = findings
         .iter()
         .find(|finding| finding.rule.name == "unknown-binary")
         .unwrap();
-    assert_eq!((found.line, found.column), (4, 22));
+    assert_eq!((found.line, found.column), (5, 22));
     // A mark of the byte order is no character of the text.
     let marked = format!("\u{feff}{text}");
     let again = lint("hello.toml", &marked, &known()).unwrap();

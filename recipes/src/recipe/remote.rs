@@ -105,84 +105,46 @@ mod tests {
         "#);
     }
 
-    /// In every place where a recipe names a file or a folder, which stands as `NAME`.
+    /// Recipes that name a file or a folder, which stands as `NAME`, and a name that is fine.
+    fn naming() -> Vec<(String, &'static str)> {
+        let sum = "01".repeat(32);
+        let commit = format!("git = \"https://x.y/z\", {COMMIT}");
+        let archive = format!("url = \"https://x.y/z\", sha256 = \"{sum}\"");
+        let package = format!("crate = \"z\", version = \"1.0.0\", checksum = \"{sum}\"");
+        let app = "[app]\nname = \"x\"";
+        let library = "[library]\nname = \"x\"\nversion = \"1\"\nbuild = \"make\"";
+        let cdylib = "[cdylib]\nname = \"x\"\nversion = \"1.0.0\"";
+        let compiler = "[compiler]\nname = \"x\"\nversion = \"1\"";
+        let files = [
+            (app, "share = { \"x.1\" = { file = \"NAME\" } }", "doc/x.1"),
+            (app, "share = { \"NAME\" = { file = \"x.1\" } }", "doc/x.1"),
+            (app, "share = { \"NAME\" = { run = \"x\" } }", "doc/x.1"),
+            (app, "binaries = [\"NAME\"]", "x"),
+            (cdylib, "headers = { \"NAME\" = \"x.h\" }", "a/x.h"),
+            (cdylib, "headers = { \"x.h\" = \"NAME\" }", "a/x.h"),
+            (cdylib, "pkg-config = \"NAME\"", "x-1.0"),
+        ];
+        let files = files.map(|(head, line, good)| (format!("{head}\n{line}\n"), good));
+        let folder = |source: &str| format!("{{ {source}, folder = \"NAME\" }}");
+        let folders = [
+            format!("{app}\nsource = {}\n", folder(&commit)),
+            format!("{app}\npatch = {{ y = {} }}\n", folder(&commit)),
+            format!("{library}\nsource = {}\n", folder(&commit)),
+            format!("{library}\nsource = {}\n", folder(&archive)),
+            format!("{library}\nsource = {}\n", folder(&package)),
+            format!("{library}\nsource = {}\n", folder("path = \"z\"")),
+            format!("{compiler}\nsource = [{}]\n", folder(&archive)),
+        ];
+        let folders = folders.map(|recipe| (recipe, "a/b"));
+        files.into_iter().chain(folders).collect()
+    }
+
     #[test]
     fn no_name_leads_out_of_where_it_belongs() {
-        let sum = "01".repeat(32);
-        let library = |source: &str| {
-            format!(
-                "[library]\nname = \"x\"\nversion = \"1\"\nbuild = \"make\"\nsource = {{ {source} }}\n"
-            )
-        };
-        let cdylib = "[cdylib]\nname = \"x\"\nversion = \"1.0.0\"\n";
-        let app = "[app]\nname = \"x\"\n";
-        for (recipe, good) in [
-            (
-                format!("{app}share = {{ \"x.1\" = {{ file = \"NAME\" }} }}\n"),
-                "doc/x.1",
-            ),
-            (
-                format!("{app}share = {{ \"NAME\" = {{ file = \"x.1\" }} }}\n"),
-                "doc/x.1",
-            ),
-            (
-                format!("{app}share = {{ \"NAME\" = {{ run = \"x\" }} }}\n"),
-                "doc/x.1",
-            ),
-            (format!("{app}binaries = [\"NAME\"]\n"), "x"),
-            (
-                format!(
-                    "{app}source = {{ git = \"https://x.y/z\", {COMMIT}, folder = \"NAME\" }}\n"
-                ),
-                "a/b",
-            ),
-            (
-                format!(
-                    "{app}[app.patch]\ny = {{ git = \"https://x.y/z\", {COMMIT}, folder = \"NAME\" }}\n"
-                ),
-                "a/b",
-            ),
-            (
-                library(&format!(
-                    "url = \"https://x.y/z\", sha256 = \"{sum}\", folder = \"NAME\""
-                )),
-                "a/b",
-            ),
-            (
-                library(&format!(
-                    "crate = \"z\", version = \"1.0.0\", checksum = \"{sum}\", folder = \"NAME\""
-                )),
-                "a/b",
-            ),
-            (
-                library(&format!(
-                    "git = \"https://x.y/z\", {COMMIT}, folder = \"NAME\""
-                )),
-                "a/b",
-            ),
-            (library("path = \"z\", folder = \"NAME\""), "a/b"),
-            (
-                format!("{cdylib}headers = {{ \"NAME\" = \"x.h\" }}\n"),
-                "a/x.h",
-            ),
-            (
-                format!("{cdylib}headers = {{ \"x.h\" = \"NAME\" }}\n"),
-                "a/x.h",
-            ),
-            (format!("{cdylib}pkg-config = \"NAME\"\n"), "x-1.0"),
-            (
-                format!(
-                    "[compiler]\nname = \"x\"\nversion = \"1\"\n\
-                     source = [{{ url = \"https://x.y/z\", sha256 = \"{sum}\", folder = \"NAME\" }}]\n"
-                ),
-                "a/b",
-            ),
-        ] {
+        for (recipe, good) in naming() {
             let parse = |name: &str| {
-                Recipe::parse(
-                    "x.toml",
-                    &format!("schema = 1\n{}", recipe.replace("NAME", name)),
-                )
+                let recipe = recipe.replace("NAME", name);
+                Recipe::parse("x.toml", &format!("schema = 1\n{recipe}"))
             };
             if let Err(error) = parse(good) {
                 panic!("{}", rendered(&error));
