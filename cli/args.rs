@@ -402,7 +402,7 @@ pub(crate) struct Gc {
     #[arg(long, value_name = "N")]
     pub(crate) keep: Option<usize>,
     /// Also remove generations (of all profiles, or that of `-p`) that are older: `30d`, `12h`
-    #[arg(long, value_name = "AGE")]
+    #[arg(long, value_name = "AGE", value_parser = age)]
     pub(crate) keep_since: Option<jiff::Span>,
     /// Stop when so much is freed: `500M`, `2G`
     #[arg(long, value_name = "SIZE", value_parser = size)]
@@ -410,6 +410,13 @@ pub(crate) struct Gc {
     /// Also remove what only compiling and linking need, but for current generations
     #[arg(long)]
     pub(crate) dev: bool,
+}
+
+/// Reads an age: `30d`. By one that lies in the future, every generation would be old.
+fn age(text: &str) -> Result<jiff::Span, String> {
+    let age: Option<jiff::Span> = text.parse().ok();
+    age.filter(|age| !age.is_negative())
+        .ok_or_else(|| "write an age as `30d` or `12h`".to_owned())
 }
 
 /// Reads a number of bytes: `500M`.

@@ -6,7 +6,7 @@ use std::fmt;
 
 use orlop_build::log::quoted;
 use orlop_index::Locals;
-use orlop_recipes::{AdditiveFeatures, PackageName, Policy};
+use orlop_recipes::{AdditiveFeatures, PackageName, Policy, RecipeSet};
 use orlop_resolver::case::{CaseRequest, Recorder};
 use orlop_resolver::{
     Cost, Index, IndexError, Release, Request, Resolution, ResolveError, Votes, passed_over,
@@ -249,7 +249,8 @@ fn failure(question: &Question, error: ResolveError, index: &dyn Index) -> Comma
             chain,
             mut similar,
         } if chain.is_empty() => {
-            similar.retain(|name| is_app(name, request, index));
+            let known = RecipeSet::shipped();
+            similar.retain(|name| is_app(name, request, &known, index));
             ResolveError::UnknownPackage {
                 name,
                 chain,
@@ -281,8 +282,9 @@ fn failure(question: &Question, error: ResolveError, index: &dyn Index) -> Comma
 }
 
 /// Whether there is an app of that name, as far as can be found out now: the registry may be another
-/// than the one of the shipped recipes, and most packages are libraries.
-fn is_app(name: &PackageName, request: &Request, index: &dyn Index) -> bool {
+/// than the one of the shipped recipes, and most packages are libraries. What is known from a recipe is
+/// not fetched for that.
+fn is_app(name: &PackageName, request: &Request, known: &RecipeSet, index: &dyn Index) -> bool {
     let Ok(releases) = index.releases(name) else {
         return false;
     };
@@ -290,9 +292,14 @@ fn is_app(name: &PackageName, request: &Request, index: &dyn Index) -> bool {
         let published = release.published;
         !release.yanked && published.is_none_or(|published| published <= request.snapshot)
     };
-    let newest = releases.iter().rfind(is_there);
-    let package = newest.map(|release| index.package(&release.name, &release.version));
-    matches!(package, Some(Ok(package)) if !package.binaries.is_empty())
+    let Some(newest) = releases.iter().rfind(is_there) else {
+        return false;
+    };
+    if known.app(name).is_some() {
+        return true;
+    }
+    let package = index.package(&newest.name, &newest.version);
+    package.is_ok_and(|package| !package.binaries.is_empty())
 }
 
 /// Writes down what the resolver saw; returns what to say of it.

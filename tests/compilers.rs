@@ -92,7 +92,7 @@ fn a_compiler_that_apps_count_on_goes_with_a_warning_and_they_stay() {
         let run = env.orlop(words.iter().chain(more)).success();
         run.says(
             "warning: it compiled `other` of the profile `default`: what is installed runs on, and \
-             the next change there takes another compiler",
+             the next change there takes the default one",
         )
         .says(
             "warning: the manifest of the profile `work` names it for `named`: what is installed \

@@ -365,6 +365,12 @@ fn only_names_that_can_be_installed_are_suggested() {
             .says("kit/Cargo.toml` is the manifest of a package, not a recipe")
             .says(&format!("the project in it: `orlop {import}`"));
     }
+    let mut command = env.command();
+    let here = command.current_dir(&folder).args(["install", "."]);
+    crate::support::Run::from(here.output().unwrap())
+        .fails(2)
+        .says("kit` is a folder, not the file of a recipe")
+        .says(&format!("the project in it: `orlop {import}`"));
     env.run(&import).success();
     env.run("install ./kit.toml").success();
     assert_eq!(env.program("kit").success().stdout, "kit\n");

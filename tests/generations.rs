@@ -370,6 +370,23 @@ fn a_dry_run_protects_nothing_and_takes_no_protection_away() {
     assert_eq!(pinned(), true);
 }
 
+/// By an age that lies in the future, all generations would be old.
+#[test]
+fn an_age_that_is_none_lets_nothing_go() {
+    let env = Env::new();
+    publish(&env, "app", "1.0.0", "2020-01-01T00:00:00Z");
+    env.run("install app").success();
+    env.run("remove app").success();
+    for age in ["5", "5x", "5d ago", "-5d", "month", ""] {
+        env.orlop(["gc", &format!("--keep-since={age}")])
+            .fails(2)
+            .says("write an age as `30d` or `12h`");
+    }
+    env.run("gc --keep-since 12h").success();
+    let history = env.run("history --json").success().json();
+    assert_eq!(history.as_array().unwrap().len(), 2);
+}
+
 #[test]
 fn who_names_a_profile_lets_the_way_back_of_the_others_be() {
     let env = Env::new();

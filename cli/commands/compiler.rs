@@ -141,7 +141,7 @@ impl Users {
             let apps = list(&self.compiled);
             context.ui.warning(format!(
                 "it compiled `{apps}` of the profile `{profile}`: what is installed runs on, and the \
-                 next change there takes another compiler"
+                 next change there takes the default one"
             ));
         }
         if self.named.is_empty() {

@@ -22,7 +22,8 @@ pub enum AppSpec {
         /// Its accepted versions. A bare version means what it means in Cargo.toml.
         requirement: VersionReq,
     },
-    /// A recipe in a file: any text that holds `/` or ends in `.toml`.
+    /// A recipe in a file: any text that holds `/` or ends in `.toml`, and `.` and `..`, which are
+    /// paths as well, of folders.
     Recipe(String),
 }
 
@@ -89,7 +90,7 @@ impl FromStr for AppSpec {
             let address = text.to_owned();
             return Err(SpecError::Address { address });
         }
-        if text.contains('/') || Path::new(text).extension().is_some_and(|end| end == "toml") {
+        if is_path(text) {
             return text::recipe_path(text)
                 .map(Self::Recipe)
                 .map_err(|reason| SpecError::Path { reason });
@@ -114,6 +115,12 @@ impl FromStr for AppSpec {
         };
         Ok(Self::Registry { name, requirement })
     }
+}
+
+/// Whether a text means a file or a folder.
+fn is_path(text: &str) -> bool {
+    let is_file = || Path::new(text).extension().is_some_and(|end| end == "toml");
+    text.contains('/') || text == "." || text == ".." || is_file()
 }
 
 /// Whether a text is an address that can be typed as it is.
@@ -183,6 +190,8 @@ mod tests {
             ("./hello.toml", AppSpec::Recipe("./hello.toml".to_owned())),
             ("hello.toml", AppSpec::Recipe("hello.toml".to_owned())),
             ("recipes/hello", AppSpec::Recipe("recipes/hello".to_owned())),
+            (".", AppSpec::Recipe(".".to_owned())),
+            ("..", AppSpec::Recipe("..".to_owned())),
         ] {
             assert_eq!(text.parse(), Ok(expected), "{text}");
         }

@@ -196,8 +196,10 @@ pub struct NoFeature {
 /// What there is when a release does not have a feature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FeatureInstead {
-    /// Features that look like it, best first, or none.
+    /// Features that look like it, best first.
     Similar(Vec<FeatureName>),
+    /// All features that there are: none of them looks like it.
+    Others(Vec<FeatureName>),
     /// A dependency of that name that is always on.
     RequiredDependency,
     /// An optional dependency of that name, which these features switch on.
@@ -268,7 +270,7 @@ impl fmt::Display for NoFeature {
         } = self;
         write!(f, "`{package} {version}` has no feature `{feature}`")?;
         f.write_str(match instead {
-            FeatureInstead::Similar(_) => "",
+            FeatureInstead::Similar(_) | FeatureInstead::Others(_) => "",
             FeatureInstead::RequiredDependency => {
                 ", only a required dependency of that name, which is always on"
             }
@@ -329,6 +331,9 @@ impl ResolveError {
     }
 }
 
+/// How many features are told of one that has none of the name that is wanted.
+const MOST_FEATURES: usize = 20;
+
 impl NoFeature {
     fn hint(&self) -> Option<String> {
         let Self {
@@ -352,6 +357,18 @@ impl NoFeature {
                     command(feature)
                 )
             }),
+            FeatureInstead::Others(features) if chain.is_empty() => {
+                let names = features.iter().map(FeatureName::as_str);
+                let names: Vec<_> = names.filter(|name| *name != "default").collect();
+                let shown = names.iter().take(MOST_FEATURES).copied();
+                let shown = shown.collect::<Vec<_>>().join(", ");
+                Some(match names.len() {
+                    0 => format!("`{package} {version}` has no features to switch on"),
+                    1..=MOST_FEATURES => format!("its features: {shown}"),
+                    all => format!("its features: {shown} and {} more", all - MOST_FEATURES),
+                })
+            }
+            FeatureInstead::Others(_) => None,
             FeatureInstead::RequiredDependency => {
                 Some("leave the feature out: the dependency is there anyway".to_owned())
             }

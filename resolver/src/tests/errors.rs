@@ -168,6 +168,16 @@ fn unknown_features() {
     `app 1.0.0` has no feature `loging`
     hint: `app 1.0.0` has the feature `logging`: `orlop install app --features logging`
     ");
+    request.features = vec!["zz".parse().unwrap()];
+    insta::assert_snapshot!(fail_request(&index, &request), @r"
+    `app 1.0.0` has no feature `zz`
+    hint: its features: logging
+    ");
+    let bare = MemoryIndex::new([release("app 1.0.0").feature("default", [])]);
+    insta::assert_snapshot!(fail_request(&bare, &request), @r"
+    `app 1.0.0` has no feature `zz`
+    hint: `app 1.0.0` has no features to switch on
+    ");
     request.features = vec!["clap".parse().unwrap()];
     insta::assert_snapshot!(fail_request(&index, &request), @r"
     `app 1.0.0` has no feature `clap`, only a required dependency of that name, which is always on

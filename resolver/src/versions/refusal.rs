@@ -110,7 +110,11 @@ pub(crate) fn no_feature(release: &Release, feature: &str, chain: Chain) -> Reso
     let named = |d: &&Arc<ReleaseDependency>| *d.name == *feature;
     let mut dependencies = release.dependencies.iter().filter(named).peekable();
     let instead = if dependencies.peek().is_none() {
-        FeatureInstead::Similar(similar(&features_of(release), feature))
+        let all = features_of(release);
+        match &similar(&all, feature)[..] {
+            [] => FeatureInstead::Others(all),
+            alike => FeatureInstead::Similar(alike.to_vec()),
+        }
     } else if dependencies.any(|d| d.optional) {
         FeatureInstead::HiddenDependency(switches(release, feature))
     } else {
