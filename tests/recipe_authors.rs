@@ -569,8 +569,8 @@ fn recipes_from_elsewhere_name_nothing_of_this_machine() {
             "`/etc` is a folder of this machine",
         ),
         (
-            format!("{{ git = \"file:///root\", rev = \"{commit}\" }}"),
-            "`file:///root` is a repository of this machine",
+            format!("{{ git = \"file:///home/me/kit\", rev = \"{commit}\" }}"),
+            "`file:///home/me/kit` is a repository of this machine",
         ),
     ] {
         let rev = write(&source);
