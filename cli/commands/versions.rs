@@ -51,11 +51,10 @@ struct FeatureChange<'a> {
 pub(super) fn update(context: &Context, arguments: &Update) -> Result<(), CommandError> {
     let session = Session::begin(context)?;
     let mut editor = session.editor()?;
-    // A pinned snapshot moves, and stays pinned: people read it, and a second is as good as less.
+    // A pinned snapshot moves, and stays pinned.
     let is_pinned = editor.manifest().snapshot.is_some() || arguments.snapshot.is_some();
     if is_pinned {
-        let now = Timestamp::from_second(context.now.as_second()).unwrap_or(context.now);
-        editor.set_snapshot(Some(arguments.snapshot.unwrap_or(now)));
+        editor.set_snapshot(Some(arguments.snapshot.unwrap_or(context.now)));
     }
     let mut change = Change {
         renew: session.renew(&arguments.apps, "update")?,
