@@ -18,9 +18,9 @@ fn what_cannot_be_meant_is_refused_by_lint_and_build() {
     let good = "https://example.org/hello.tar.gz";
     for (text, place, message) in [
         (
-            library(good, "script = 'make install DESTDIR={prefix}'\n"),
-            "hello.toml:6:32]",
-            "nothing stands in for `{prefix}` in a script",
+            library(good, "build = 'make'\narguments = ['DESTDIR={prefix}']\n"),
+            "hello.toml:7:14]",
+            "nothing stands in for `{prefix}` in an argument",
         ),
         (
             library(

@@ -8,11 +8,10 @@ use semver::{Version, VersionReq};
 use crate::error::{RecipeErrorKind, literal, reason};
 use crate::name::{FeatureName, PackageName};
 use crate::placeholder;
-use crate::reader::Located;
 
 const REQUIREMENT_HELP: &str =
     "write it as in Cargo.toml: `1.2` (compatible with 1.2), `=1.2.3`, `>=1, <3`, `*`";
-const SCRIPT_HELP: &str = "a shell knows variables: `$out` is the folder to fill, and `environment` gives others, such \
+const ARGUMENT_HELP: &str = "a shell knows variables: `$out` is the folder to fill, and `environment` gives others, such \
                            as `ZLIB = \"{zlib}\"` the folder of a library";
 const SNAPSHOT_HELP: &str =
     "write a date, `2026-11-22` (its end, in UTC), or a time, `2026-11-22T08:00:00Z`";
@@ -293,24 +292,12 @@ pub(crate) fn script(text: &str) -> Result<String, RecipeErrorKind> {
     )
 }
 
-/// Reads a shell script of a native library, in which no name in braces stands for anything.
-pub(crate) fn library_script(text: &str) -> Located<String> {
-    let script = script(text).map_err(|kind| (0..text.len(), kind))?;
-    match placeholder::in_script(text) {
-        Some((place, name)) => {
-            let kind = placeholder::unknown(name, "a script", SCRIPT_HELP);
-            Err((place, kind))
-        }
-        None => Ok(script),
-    }
-}
-
 /// Reads a word that goes to a build system, as a shell reads it in double quotes.
 pub(crate) fn argument(text: &str) -> Result<String, RecipeErrorKind> {
     let text = anything(text)?;
     let name = placeholder::names(&text).next();
     match name {
-        Some((_, name)) => Err(placeholder::unknown(name, "an argument", SCRIPT_HELP)),
+        Some((_, name)) => Err(placeholder::unknown(name, "an argument", ARGUMENT_HELP)),
         None => Ok(text),
     }
 }

@@ -231,36 +231,8 @@ mod tests {
     }
 
     #[test]
-    fn scripts_arguments_and_addresses_have_no_placeholders() {
+    fn arguments_and_addresses_have_no_placeholders() {
         let library = recipe(Whose::Library, "");
-        let script = library.replace(
-            "build = \"make\"",
-            "script = '''\nmake\nmake install PREFIX={prefix}\n'''",
-        );
-        assert_snapshot!(refused(&script), @r#"
-         × read `x.toml`: nothing stands in for `{prefix}` in a script
-          ╭─[x.toml:7:21]
-        6 │ make
-        7 │ make install PREFIX={prefix}
-          ·                     ────┬───
-          ·                         ╰── stands for nothing
-        8 │ '''
-          ╰────
-         help: a shell knows variables: `$out` is the folder to fill, and `environment` gives others,
-               such as `ZLIB = "{zlib}"` the folder of a library
-        "#);
-        let test = format!("{library}test = \"\"\"\ntest -d \\\"{{zlib}}/lib\\\"\"\"\"\n");
-        assert_snapshot!(refused(&test), @r#"
-         × read `x.toml`: nothing stands in for `{zlib}` in a script
-           ╭─[x.toml:11:11]
-        10 │ test = """
-        11 │ test -d \"{zlib}/lib\""""
-           ·           ───┬──
-           ·              ╰── stands for nothing
-           ╰────
-         help: a shell knows variables: `$out` is the folder to fill, and `environment` gives others,
-               such as `ZLIB = "{zlib}"` the folder of a library
-        "#);
         let arguments = format!("{library}arguments = [\"A=$out\", \"--with-zlib={{zlib}}\"]\n");
         assert_snapshot!(refused(&arguments), @r#"
          × read `x.toml`: nothing stands in for `{zlib}` in an argument

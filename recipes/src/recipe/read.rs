@@ -282,9 +282,7 @@ fn how(table: &mut Table<'_>) -> Result<How, RecipeError> {
     Ok(How {
         build,
         arguments: arguments.transpose()?.unwrap_or_default(),
-        script: script
-            .map(|value| value.text_at(text::library_script))
-            .transpose()?,
+        script: script.map(|value| value.text(text::script)).transpose()?,
     })
 }
 
@@ -322,7 +320,7 @@ fn library(mut table: Table<'_>) -> Result<LibraryRecipe, RecipeError> {
         script,
         test: table
             .take("test")
-            .map(|value| value.text_at(text::library_script))
+            .map(|value| value.text(text::script))
             .transpose()?,
         outputs: OutputGlobs::read(&mut table)?,
     };
