@@ -146,6 +146,28 @@ fn optimise_draws_the_borders_anew() {
     assert_eq!(again["generation"], serde_json::Value::Null);
 }
 
+/// A library that somebody left may export more than is needed, and be as good as any other.
+#[test]
+fn borders_that_would_take_no_less_stay() {
+    let env = Env::new();
+    publish_parts(&env);
+    for (name, part) in [("one", 1), ("two", 2), ("three", 3)] {
+        publish_user(&env, name, part);
+    }
+    env.run("install one").success();
+    env.run("install two").success();
+    env.run("install three").success();
+    env.run("optimise --json").success();
+    let current = |env: &Env| env.run("history --json").success().json();
+    let before = current(&env);
+    let report = env.run("optimise").success();
+    drop(report.says("The borders stay: drawn anew, programs and libraries would take no less"));
+    let report = env.run("optimise --json").success().json();
+    assert_eq!(report["generation"], serde_json::Value::Null);
+    assert_eq!(report["before"], report["after"]);
+    assert_eq!(current(&env), before);
+}
+
 #[test]
 fn a_second_app_moves_the_borders_because_it_pays() {
     let env = Env::new();
