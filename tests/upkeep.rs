@@ -375,6 +375,32 @@ fn questions_have_answers() {
         .prints("linking anew other of generation 1 of second");
 }
 
+/// It writes nothing, so nobody who writes is in its way.
+#[test]
+fn a_dry_run_waits_for_nobody() {
+    let env = env();
+    env.run("install app").success();
+    let lock = env.home().join("locks/profile-default");
+    let lock = std::fs::File::options().write(true).open(lock).unwrap();
+    lock.lock().unwrap();
+    for (line, code) in [
+        ("install other -n", 0),
+        ("install wrong -n", 4),
+        ("remove app -n", 0),
+        ("upgrade -n", 0),
+        ("update -n", 0),
+        ("sync -n", 0),
+        ("optimise -n", 0),
+    ] {
+        let run = env.run(line).fails(code);
+        assert!(!run.stderr.contains("Waiting"), "{run}");
+    }
+    drop(lock);
+    let folder = env.home().join("profiles/new");
+    env.run("-p new install app -n").success();
+    assert!(!folder.exists(), "a dry run makes no profile");
+}
+
 #[test]
 fn equal_files_become_one() {
     let env = env();

@@ -9,7 +9,7 @@ use orlop_recipes::{
     AppSpec, FeatureName, LinkageChoice, Manifest, ManifestEditor, NameError, NativeRecipe,
     PackageName, PackageRequest, Recipe, VersionReq,
 };
-use orlop_store::{Generation, Profile, Store};
+use orlop_store::{Generation, Profile, ProfileLock, Store};
 
 use crate::apply::{self, Borders, Change, Outcome, Renew};
 use crate::args::{Install, LinkageArgument, Remove, Sync, Upgrade};
@@ -18,13 +18,14 @@ use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::{files, request, toolchain};
 
-/// A profile that this command alone may change, and its manifest as it is.
+/// A profile that this command alone may change, or only looks at in a dry run, and its manifest as
+/// it is.
 pub(super) struct Session {
     pub(super) store: Store,
     pub(super) profile: Profile,
     /// The manifest.
     pub(super) text: String,
-    _lock: orlop_store::ProfileLock,
+    _lock: Option<ProfileLock>,
 }
 
 impl Session {
@@ -42,12 +43,7 @@ impl Session {
     }
 
     fn with(context: &Context, store: Store, profile: Profile) -> Result<Self, CommandError> {
-        let lock = profile.lock(&mut |holder| {
-            context.ui.status(format!(
-                "Waiting for {holder}, which changes `{}`",
-                profile.name()
-            ));
-        })?;
+        let lock = lock(context, &profile)?;
         let path = profile.manifest_path();
         let text = manifest_text(context, &profile)?;
         let text = ManifestEditor::new(path.as_str(), &text)?.to_string();
@@ -125,6 +121,24 @@ impl Session {
         let outcome = self.change(context, change)?;
         report::report(context, &self.profile, before.as_ref(), &outcome)
     }
+}
+
+/// Waits until no other command changes a profile. A dry run has nothing to wait for: it writes
+/// nothing, and what it reads is replaced in one step.
+pub(super) fn lock(
+    context: &Context,
+    profile: &Profile,
+) -> Result<Option<ProfileLock>, CommandError> {
+    if context.global.dry_run {
+        return Ok(None);
+    }
+    let lock = profile.lock(&mut |holder| {
+        context.ui.status(format!(
+            "Waiting for {holder}, which changes `{}`",
+            profile.name()
+        ));
+    })?;
+    Ok(Some(lock))
 }
 
 pub(super) fn install(context: &Context, arguments: &Install) -> Result<(), CommandError> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use orlop_store::{Generation, Profile};
 use serde::Serialize;
 
+use super::change;
 use super::diff::{self, Change};
 use crate::args::{GenerationArgument, Rollback};
 use crate::context::Context;
@@ -99,12 +100,7 @@ fn changes(all: &[Generation], generation: &Generation) -> Option<Vec<Change>> {
 pub(super) fn rollback(context: &Context, arguments: &Rollback) -> Result<(), CommandError> {
     let (store, profile) = context.open_profile()?;
     let _in_use = store.use_store()?;
-    let _lock = profile.lock(&mut |holder| {
-        context.ui.status(format!(
-            "Waiting for {holder}, which changes `{}`",
-            profile.name()
-        ));
-    })?;
+    let _lock = change::lock(context, &profile)?;
     let target = match arguments.to {
         Some(number) => number,
         None => parent_of(&super::current(&profile)?, &profile)?,
