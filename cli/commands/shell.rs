@@ -93,7 +93,7 @@ fn with_step(
             if context.global.json {
                 return context.ui.data_json(&plan);
             }
-            context.ui.data(apply::summary(&plan));
+            super::report::show_steps(context, &plan);
             return Ok(());
         }
         if let Some(derivation) = chosen {

@@ -16,6 +16,7 @@ use serde::Serialize;
 pub(super) use self::order::order;
 use crate::apply::{self, Making};
 use crate::build_args::Build;
+use crate::commands::report;
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
 
@@ -66,8 +67,10 @@ fn run(context: &Context, arguments: &Build, making: &Making<'_>) -> Result<(), 
         let plan = &plan;
         return context.ui.data_json(&Built { plan, outputs });
     }
-    // Else it was said before.
-    if dry || plan.build.is_empty() {
+    if dry {
+        report::show_steps(context, &plan);
+    } else if plan.build.is_empty() {
+        // Else it was said before.
         context.ui.success(apply::summary(&plan));
     }
     for output in outputs {
