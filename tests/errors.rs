@@ -403,6 +403,6 @@ fn a_name_that_is_none_is_said_before_a_compiler_is_imported() {
         .orlop(["--home", home.to_str().unwrap(), "compiler", "list"])
         .success();
     assert_eq!(run.stdout, "");
-    drop(run.says("No compiler has been imported yet"));
+    drop(run.says("There is no compiler in the store"));
     assert_eq!(std::fs::read_dir(home.join("store")).unwrap().count(), 0);
 }
