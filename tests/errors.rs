@@ -58,6 +58,43 @@ fn the_name_of_a_program_instead_of_the_app() {
 }
 
 #[test]
+fn options_say_what_they_take() {
+    let env = with_app();
+    for (line, text) in [
+        (
+            "list -j0",
+            "write how many builds may run at once: 1 or more",
+        ),
+        (
+            "list -j many",
+            "write how many builds may run at once: 1 or more",
+        ),
+        (
+            "resolve app --rust-version new",
+            "write a release as `1.80` or `1.80.0`",
+        ),
+        (
+            "resolve app --rust-version 1.80.0.0",
+            "write a release as `1.80` or `1.80.0`",
+        ),
+        (
+            "resolve app --snapshot yesterday",
+            "write a date, `2026-11-22` (its end), or a time, `2026-11-22T08:00`, both in UTC",
+        ),
+    ] {
+        env.run(line).fails(2).says(text);
+    }
+    for line in [
+        "resolve app --rust-version 1.80",
+        "resolve app --rust-version 1.80.1",
+        "resolve app --snapshot 2026-11-20T10:00",
+        "install app -n --snapshot 2026-11-20T10:00:00Z",
+    ] {
+        env.run(line).success();
+    }
+}
+
+#[test]
 fn impossible_version() {
     let env = with_app();
     env.run("install app@99").fails(4).says("99").says("1.0.0");
