@@ -51,9 +51,12 @@ fn a_name_that_is_none() {
 #[test]
 fn the_name_of_a_program_instead_of_the_app() {
     let env = with_app();
-    env.run("install rg")
-        .fails(1)
-        .says("`rg` is a program of the app `ripgrep`");
+    for verb in ["install", "resolve", "build", "shell", "env"] {
+        env.run(&format!("{verb} rg"))
+            .fails(1)
+            .says("`rg` is a program of the app `ripgrep`")
+            .says(&format!("hint: name the app: `orlop {verb} ripgrep`"));
+    }
     as_before(&env);
 }
 
@@ -92,6 +95,22 @@ fn options_say_what_they_take() {
     ] {
         env.run(line).success();
     }
+}
+
+/// Where another command was typed, that is what helps.
+#[test]
+fn hints_name_the_command_that_was_typed() {
+    let env = with_app();
+    env.run("resolve app@9")
+        .fails(4)
+        .says("hint: take the newest: `orlop resolve app@1`");
+    env.run("install app@9")
+        .fails(4)
+        .says("hint: take the newest: `orlop install app@1`");
+    env.run("resolve ap").fails(4).says("`orlop resolve app`");
+    env.run("install git+https://host.invalid/x")
+        .fails(2)
+        .says("hint: write a recipe for a project in a repository: `orlop recipe import https://host.invalid/x`");
 }
 
 #[test]

@@ -145,12 +145,13 @@ pub(super) fn install(context: &Context, arguments: &Install) -> Result<(), Comm
     let session = Session::begin_new(context)?;
     let mut editor = session.editor()?;
     let manifest = Manifest::parse(session.profile.manifest_path().as_str(), &session.text)?;
+    let recipes = request::recipes(context, &manifest)?;
     let mut typed = BTreeMap::new();
     for spec in &arguments.apps {
         let before = editor.manifest().clone();
         let entry = match spec {
             AppSpec::Registry { name, requirement } => {
-                refuse_alias(context, &manifest, name)?;
+                request::refuse_program(&recipes, name, "install")?;
                 let known = manifest.packages.get(name);
                 let request = requested(arguments, known, requirement)?;
                 editor.set(name, &request);
@@ -296,26 +297,6 @@ fn requested(
         request.policy = Some(policy);
     }
     Ok(request)
-}
-
-/// A program's name is easily taken for the app's: `rg` for `ripgrep`.
-fn refuse_alias(
-    context: &Context,
-    manifest: &Manifest,
-    name: &PackageName,
-) -> Result<(), CommandError> {
-    let recipes = request::recipes(context, manifest)?;
-    let owner = recipes.apps().find(|app| {
-        app.name != *name && (app.aliases.contains(name) || app.binaries.contains(name.as_str()))
-    });
-    match owner {
-        Some(app) if recipes.app(name).is_none() => Err(CommandError::failed(format!(
-            "`{name}` is a program of the app `{}`",
-            app.name
-        ))
-        .hint(format!("install that: `orlop install {}`", app.name))),
-        _ => Ok(()),
-    }
 }
 
 pub(super) fn remove(context: &Context, arguments: &Remove) -> Result<(), CommandError> {

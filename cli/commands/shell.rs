@@ -23,7 +23,7 @@ pub(super) fn shell(context: &Context, arguments: &Shell) -> Result<(), CommandE
             .ui
             .status("What is made here goes when the shell ends");
     };
-    with_step(context, &arguments.step, |making, derivation| {
+    with_step(context, "shell", &arguments.step, |making, derivation| {
         making.progress.clear();
         let visited = orlop_build::visit(derivation, &arguments.words, &making.executor, &greet)?;
         match visited.ok_or_else(nothing_runs)? {
@@ -41,7 +41,7 @@ fn child(code: i32) -> CommandError {
 }
 
 pub(super) fn env(context: &Context, arguments: &StepArguments) -> Result<(), CommandError> {
-    with_step(context, arguments, |making, derivation| {
+    with_step(context, "env", arguments, |making, derivation| {
         let described = orlop_build::describe(derivation, &making.executor)?;
         let described = described.ok_or_else(nothing_runs)?;
         making.progress.clear();
@@ -66,14 +66,15 @@ fn nothing_runs() -> CommandError {
     CommandError::failed("an archive is unpacked, which runs nothing")
 }
 
-/// Makes what a step needs, and hands the step over.
+/// Makes what a step needs, and hands the step over, to the command of that verb.
 fn with_step(
     context: &Context,
+    verb: &str,
     arguments: &StepArguments,
     act: impl FnOnce(&Making<'_>, &Derivation) -> Result<(), CommandError>,
 ) -> Result<(), CommandError> {
     let target = arguments.target.as_ref();
-    let order = super::build::order(context, target, false)?;
+    let order = super::build::order(context, (verb, target), false)?;
     let order = order.for_output(arguments.output)?;
     apply::make(context, &order, |making| {
         if making.executor.runner.isolation() == Isolation::None {

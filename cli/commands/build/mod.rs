@@ -33,7 +33,11 @@ pub(super) fn build(context: &Context, arguments: &Build) -> Result<(), CommandE
     if arguments.plugin {
         return super::plugin::build(context, arguments);
     }
-    let order = order(context, Some(&arguments.app), arguments.keep_failed)?;
+    let order = order(
+        context,
+        ("build", Some(&arguments.app)),
+        arguments.keep_failed,
+    )?;
     let order = order.for_output(arguments.output)?;
     apply::make(context, &order, |making| run(context, arguments, making))
 }

@@ -174,7 +174,7 @@ fn built(
     test: String,
 ) -> Result<(GenerationTest, String), CommandError> {
     let spec = AppSpec::Recipe(path.to_owned());
-    let order = crate::commands::build::order(context, Some(&spec), false)?;
+    let order = crate::commands::build::order(context, ("build", Some(&spec)), false)?;
     let object = apply::make(context, &order, |making| {
         making.execute(&making.steps.plan()?)?;
         making.progress.clear();
