@@ -114,6 +114,22 @@ fn hints_name_the_command_that_was_typed() {
 }
 
 #[test]
+fn what_is_to_go_is_named_by_its_name() {
+    let env = with_app();
+    drop(env.write("other.toml", "schema = 1\n[app]\nname = \"app\"\n"));
+    env.run("install ./other.toml").success();
+    for text in ["./other.toml", "other.toml", "app@1"] {
+        env.run(&format!("remove {text}"))
+            .fails(2)
+            .says("hint: by its name: `orlop remove app`");
+    }
+    env.run("remove ./absent.toml")
+        .fails(2)
+        .says("hint: see what is installed: `orlop list`");
+    env.run("remove app").success();
+}
+
+#[test]
 fn impossible_version() {
     let env = with_app();
     env.run("install app@99").fails(4).says("99").says("1.0.0");

@@ -309,7 +309,7 @@ pub(super) fn remove(context: &Context, arguments: &Remove) -> Result<(), Comman
     for app in arguments.apps.iter().collect::<BTreeSet<_>>() {
         let name = app
             .parse::<PackageName>()
-            .map_err(|error| CommandError::new(Kind::Usage, error))?;
+            .map_err(|error| no_name(context, editor.manifest(), app, error))?;
         if editor.remove(&name) {
             packages.insert(name);
             continue;
@@ -351,6 +351,34 @@ pub(super) fn remove(context: &Context, arguments: &Remove) -> Result<(), Comman
         }
     }
     Ok(())
+}
+
+/// The error of who names something to remove in another way than by its name, such as the one in
+/// which it was installed.
+fn no_name(context: &Context, manifest: &Manifest, text: &str, error: NameError) -> CommandError {
+    let name = match text.parse() {
+        Ok(AppSpec::Registry { name, .. }) => Some(name),
+        Ok(AppSpec::Recipe(path)) => context
+            .absolute(Utf8Path::new(&path))
+            .ok()
+            .and_then(|path| of_file(manifest, &path)),
+        Err(_) => None,
+    };
+    let error = CommandError::new(Kind::Usage, error);
+    match name {
+        Some(name) => error.hint(format!("by its name: `orlop remove {name}`")),
+        None => error.hint("see what is installed: `orlop list`"),
+    }
+}
+
+/// Returns the name under which a manifest has a recipe file.
+fn of_file(manifest: &Manifest, path: &Utf8Path) -> Option<PackageName> {
+    let is_it = |known: &str| known == path.as_str();
+    let mut apps = manifest.packages.iter();
+    let app = apps.find(|(_, request)| request.recipe.as_deref().is_some_and(is_it));
+    let mut others = manifest.recipes.iter();
+    let other = || others.find(|(_, known)| is_it(known)).map(|(name, _)| name);
+    app.map(|(name, _)| name).or_else(other).cloned()
 }
 
 /// The error of who names an app, to a command of that verb, that the manifest does not ask for.
