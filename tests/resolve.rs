@@ -697,3 +697,6 @@ fn a_folder_without_archives_is_an_index_but_needs_to_know_its_packages() {
         .fails(2)
         .says("layout of an index");
 }
+    env.run("resolve app --index ./nowhere")
+        .fails(2)
+        .says("nowhere` as a registry: there is no such folder");

@@ -172,6 +172,10 @@ fn what_another_home_has_is_not_made_again() {
     assert_eq!(env.program("app").success().stdout, "app 1.0.0 shared\n");
     env.run("verify --repair --from nowhere")
         .fails(2)
+        .says("copy from `nowhere`: there is no such folder");
+    std::fs::create_dir(env.path("somewhere")).unwrap();
+    env.run("verify --repair --from somewhere")
+        .fails(2)
         .says("it has no folder `store`");
     env.run("verify --from nowhere").fails(2).says("--repair");
 }
