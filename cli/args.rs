@@ -289,9 +289,9 @@ pub(crate) struct Graph {
     /// An installed app; none means all
     #[arg(value_name = "APP")]
     pub(crate) app: Option<String>,
-    /// What to write
-    #[arg(long, value_enum, default_value_t = GraphFormat::Dot)]
-    pub(crate) format: GraphFormat,
+    /// What to write [default: dot; json with `--json`]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<GraphFormat>,
 }
 
 /// How a graph is written.
