@@ -1,6 +1,7 @@
 //! `shell`, `env`: where a step of a build is executed, for those who write recipes.
 
 use std::collections::BTreeSet;
+use std::io::{IsTerminal as _, stdin};
 
 use orlop_build::{BuildError, Description, log};
 use orlop_store::derivation::Isolation;
@@ -10,6 +11,9 @@ use crate::apply::{self, Making};
 use crate::build_args::{Shell, StepArguments};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
+
+/// What reads its lines from standard input.
+const SHELL: &str = "sh";
 
 pub(super) fn shell(context: &Context, arguments: &Shell) -> Result<(), CommandError> {
     let greet = |description: &Description| {
@@ -25,7 +29,13 @@ pub(super) fn shell(context: &Context, arguments: &Shell) -> Result<(), CommandE
     };
     with_step(context, "shell", &arguments.step, |making, derivation| {
         making.progress.clear();
-        let visited = orlop_build::visit(derivation, &arguments.words, &making.executor, &greet)?;
+        // Nobody types what comes from elsewhere, so no shell has to be one for people.
+        let script = [SHELL.to_owned()];
+        let words = match &arguments.words[..] {
+            [] if !stdin().is_terminal() => &script,
+            words => words,
+        };
+        let visited = orlop_build::visit(derivation, words, &making.executor, &greet)?;
         match visited.ok_or_else(nothing_runs)? {
             ExitStatus::Code(0) => Ok(()),
             ExitStatus::Code(code) => Err(child(code)),
