@@ -88,9 +88,9 @@ fn draw(
     match &session.change(context, &change)? {
         Outcome::Planned(plan, _) => {
             let summary = apply::summary(plan);
-            context
-                .ui
-                .status(format!("Would draw the borders anew: {summary}"));
+            context.ui.status(format!(
+                "Would draw the borders anew, where that takes less: {summary}"
+            ));
             Ok(None)
         }
         Outcome::Unchanged(..) => {
