@@ -1,5 +1,7 @@
 //! The command line: what can be typed, as types. Doc comments here are the help texts.
 
+use std::num::NonZeroUsize;
+
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
@@ -60,8 +62,8 @@ pub(crate) struct Global {
     #[arg(long, global = true)]
     pub(crate) no_progress: bool,
     /// How many builds run at once [default: one per core]
-    #[arg(long, short, global = true, value_name = "N")]
-    pub(crate) jobs: Option<std::num::NonZeroUsize>,
+    #[arg(long, short, global = true, value_name = "N", value_parser = jobs)]
+    pub(crate) jobs: Option<NonZeroUsize>,
     /// How far builds are shut off from this machine
     #[arg(long, global = true, value_enum, default_value_t = SandboxChoice::Full, value_name = "LEVEL")]
     pub(crate) sandbox: SandboxChoice,
@@ -227,7 +229,8 @@ pub(crate) struct Install {
     /// its recipe's, or shared]
     #[arg(long)]
     pub(crate) policy: Option<Policy>,
-    /// See the registry as it was then, from now on: a date or a time
+    /// See the registry as it was then, from now on: a date, or a time such as `2026-11-22T08:00`
+    /// (UTC)
     #[arg(long, value_name = "DATE", value_parser = snapshot)]
     pub(crate) snapshot: Option<Timestamp>,
 }
@@ -246,7 +249,8 @@ pub(crate) struct Upgrade {
     /// Apps to upgrade; none means all
     #[arg(value_name = "APP")]
     pub(crate) apps: Vec<String>,
-    /// See the registry as it was then, from now on: a date or a time
+    /// See the registry as it was then, from now on: a date, or a time such as `2026-11-22T08:00`
+    /// (UTC)
     #[arg(long, value_name = "DATE", value_parser = snapshot)]
     pub(crate) snapshot: Option<Timestamp>,
 }
@@ -257,7 +261,8 @@ pub(crate) struct Update {
     /// Apps to solve anew; none means all
     #[arg(value_name = "APP")]
     pub(crate) apps: Vec<String>,
-    /// See the registry as it was then, from now on: a date or a time
+    /// See the registry as it was then, from now on: a date, or a time such as `2026-11-22T08:00`
+    /// (UTC)
     #[arg(long, value_name = "DATE", value_parser = snapshot)]
     pub(crate) snapshot: Option<Timestamp>,
 }
@@ -284,9 +289,9 @@ pub(crate) struct Graph {
     /// An installed app; none means all
     #[arg(value_name = "APP")]
     pub(crate) app: Option<String>,
-    /// What to write
-    #[arg(long, value_enum, default_value_t = GraphFormat::Dot)]
-    pub(crate) format: GraphFormat,
+    /// What to write [default: dot; json with `--json`]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<GraphFormat>,
 }
 
 /// How a graph is written.
@@ -309,7 +314,8 @@ pub(crate) struct Sync {
     /// Refuse to go on if the lock file would change
     #[arg(long)]
     pub(crate) locked: bool,
-    /// See the registry as it was then, from now on: a date or a time
+    /// See the registry as it was then, from now on: a date, or a time such as `2026-11-22T08:00`
+    /// (UTC)
     #[arg(long, value_name = "DATE", value_parser = snapshot)]
     pub(crate) snapshot: Option<Timestamp>,
 }
@@ -338,11 +344,12 @@ pub(crate) struct Resolve {
     /// shared]
     #[arg(long)]
     pub(crate) policy: Option<Policy>,
-    /// See the registry as it was then: a date or a time [default: now]
+    /// See the registry as it was then: a date, or a time such as `2026-11-22T08:00` (UTC) [default:
+    /// now]
     #[arg(long, value_name = "DATE", value_parser = snapshot)]
     pub(crate) snapshot: Option<Timestamp>,
     /// Choose for this release of the compiler [default: that of the default compiler]
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, value_name = "VERSION", value_parser = rust_version)]
     pub(crate) rust_version: Option<Version>,
     /// Tell instead how many variants all these apps are compiled from, by policy
     #[arg(long, conflicts_with_all = ["policy", "case"])]
@@ -353,7 +360,28 @@ pub(crate) struct Resolve {
 }
 
 fn snapshot(text: &str) -> Result<Timestamp, String> {
-    orlop_recipes::snapshot(text).map_err(|error| error.to_string())
+    orlop_recipes::snapshot(text).map_err(|error| match error.help() {
+        Some(help) => format!("{error}; {help}"),
+        None => error.to_string(),
+    })
+}
+
+/// Reads a release of the compiler, whole or as in a Cargo manifest: `1.80` is 1.80.0.
+fn rust_version(text: &str) -> Result<Version, String> {
+    let parts = text.split('.').count();
+    let whole = match parts {
+        1 | 2 => format!("{text}{}", ".0".repeat(3 - parts)),
+        _ => text.to_owned(),
+    };
+    whole
+        .parse()
+        .map_err(|_| "write a release as `1.80` or `1.80.0`".to_owned())
+}
+
+/// Reads how many builds run at once.
+fn jobs(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse()
+        .map_err(|_| "write how many builds may run at once: 1 or more".to_owned())
 }
 
 /// Arguments of `run`.

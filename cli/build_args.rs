@@ -63,10 +63,11 @@ pub(crate) struct Export {
     #[arg(long, short, value_enum, value_name = "FORMAT")]
     pub(crate) format: ExportFormat,
     /// Where to write it [default: `APP-VERSION-…` in this folder]; the ending of a tar archive
-    /// chooses `.tar` or `.tar.gz`; an image is a folder unless this ends with `.tar`
+    /// chooses `.tar` or `.tar.gz`; an image is a folder unless this ends with `.tar`. A file that is
+    /// there is replaced; a folder never is
     #[arg(long, short, value_name = "FILE")]
     pub(crate) out: Option<Utf8PathBuf>,
-    /// Of a Debian package: who looks after it
+    /// Of a Debian package: who looks after it [default: nobody, at localhost]
     #[arg(long, value_name = "NAME <MAIL>")]
     pub(crate) maintainer: Option<String>,
 }

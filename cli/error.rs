@@ -93,6 +93,14 @@ impl CommandError {
         self
     }
 
+    /// Has hints name another command than `install`, one that takes the same words.
+    pub(crate) fn for_command(mut self, verb: &str) -> Self {
+        for hint in &mut self.hints {
+            *hint = hint.replace("`orlop install ", &format!("`orlop {verb} "));
+        }
+        self
+    }
+
     /// Says what an error belongs to. A place in a file of the user says it itself.
     pub(crate) fn within<E: Into<Box<dyn StdError + Send + Sync>>>(
         mut self,

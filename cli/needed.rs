@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
 
-use orlop_build::compiler;
 use orlop_recipes::{
     AppRecipe, FeatureName, Manifest, Need, Needs, PackageName, PackageRequest, RecipeSet,
     VersionReq,
@@ -75,13 +74,10 @@ pub(crate) fn compiler_named(
     context: &Context,
     name: Option<&str>,
 ) -> Result<Compiler, CommandError> {
-    let Some(name) = name else {
-        return toolchain::known(context);
-    };
-    let stored = compiler::list(&context.store()?)?;
-    let found = stored.iter().find(|known| known.name == name);
-    let found = found.map(|known| known.compiler.clone());
-    found.ok_or_else(|| toolchain::unknown(context, &stored, name))
+    match name {
+        Some(name) => toolchain::known_as(context, name),
+        None => toolchain::known(context),
+    }
 }
 
 /// What a test needs, as it is recorded.

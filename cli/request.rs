@@ -198,6 +198,26 @@ pub(crate) fn asked_twice(name: &PackageName, earlier: &AppSpec, later: &AppSpec
     ))
 }
 
+/// Refuses the name of a program, which is easily taken for the app's: `rg` for `ripgrep`. `verb` is
+/// the command that was typed.
+pub(crate) fn refuse_program(
+    recipes: &RecipeSet,
+    name: &PackageName,
+    verb: &str,
+) -> Result<(), CommandError> {
+    let owner = recipes.apps().find(|app| {
+        app.name != *name && (app.aliases.contains(name) || app.binaries.contains(name.as_str()))
+    });
+    match owner {
+        Some(app) if recipes.app(name).is_none() => Err(CommandError::failed(format!(
+            "`{name}` is a program of the app `{}`",
+            app.name
+        ))
+        .hint(format!("name the app: `orlop {verb} {}`", app.name))),
+        _ => Ok(()),
+    }
+}
+
 /// The hint to who takes a project for a recipe.
 fn for_project(folder: &Utf8Path) -> String {
     format!(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use orlop_build::archived::{Archived, Hands, Part};
 use orlop_build::log::quoted;
 use orlop_build::{c_tools as c, compiler};
@@ -18,8 +18,8 @@ use crate::fetch::{Archives, Fetching};
 use crate::progress::Progress;
 use crate::request;
 
-/// Returns the compiler of that name, else the default one; the first `rustc` in `PATH` becomes
-/// the default when there is none.
+/// Returns the compiler of that name, else the default one. The first `rustc` in `PATH` is imported
+/// if it is the one of that name, or when there is no default; which it becomes then.
 pub(crate) fn compiler(
     context: &Context,
     store: &Store,
@@ -28,10 +28,13 @@ pub(crate) fn compiler(
 ) -> Result<ImportedCompiler, CommandError> {
     if let Some(name) = name {
         let stored = compiler::list(store)?;
-        let found = stored.iter().find(|known| known.name == name);
-        return found
-            .cloned()
-            .ok_or_else(|| unknown(context, &stored, name));
+        if let Some(found) = stored.iter().find(|known| known.name == name) {
+            return Ok(found.clone());
+        }
+        let Some((rustc, _)) = in_path(context, name) else {
+            return Err(unknown(context, &stored, name));
+        };
+        return import(store, reporter, &rustc);
     }
     if let Some(default) = compiler::default(store)? {
         return Ok(default);
@@ -40,13 +43,41 @@ pub(crate) fn compiler(
         CommandError::failed("there is no Rust compiler: no `rustc` in `PATH`, none in the store")
             .hint("install Rust, or import a compiler: `orlop compiler add PATH`")
     })?;
-    let imported = compiler::import(&rustc, store, reporter)?;
-    compiler::set_default(store, &imported.name)?;
+    import(store, reporter, &rustc)
+}
+
+/// Imports a compiler, which becomes the default one if there is none.
+fn import(
+    store: &Store,
+    reporter: &dyn Reporter,
+    rustc: &Utf8Path,
+) -> Result<ImportedCompiler, CommandError> {
+    let imported = compiler::import(rustc, store, reporter)?;
+    if compiler::default(store)?.is_none() {
+        compiler::set_default(store, &imported.name)?;
+    }
     Ok(imported)
 }
 
+/// Returns the first `rustc` in `PATH` and what it is, if it goes by that name.
+fn in_path(context: &Context, name: &str) -> Option<(Utf8PathBuf, Compiler)> {
+    let rustc = context.find_program("rustc")?;
+    let (its, compiler) = compiler::describe(&rustc).ok()?;
+    (its == name).then_some((rustc, compiler))
+}
+
+/// Returns what is known of the compiler of a name, without importing it.
+pub(crate) fn known_as(context: &Context, name: &str) -> Result<Compiler, CommandError> {
+    let stored = compiler::list(&context.store()?)?;
+    if let Some(found) = stored.iter().find(|known| known.name == name) {
+        return Ok(found.compiler.clone());
+    }
+    let found = in_path(context, name).map(|(_, compiler)| compiler);
+    found.ok_or_else(|| unknown(context, &stored, name))
+}
+
 /// There is no compiler of a name among those in the store.
-pub(crate) fn unknown(context: &Context, stored: &[ImportedCompiler], name: &str) -> CommandError {
+fn unknown(context: &Context, stored: &[ImportedCompiler], name: &str) -> CommandError {
     let error = CommandError::failed(format!("there is no compiler `{name}` in the store"))
         .about(Wish::Compiler(name.to_owned()));
     // What rustup calls `nightly` has its release and its date for a name here.

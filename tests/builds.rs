@@ -6,6 +6,25 @@ use std::process::Command;
 use crate::natives::two_numbers;
 use crate::support::{Env, Package, Run};
 
+/// The same plan has the same form, whoever makes it.
+#[test]
+fn a_dry_run_of_a_build_lists_its_steps() {
+    let env = Env::new();
+    env.registry
+        .publish(Package::new("app", "1.0.0").main("fn main() {}"));
+    let steps = |line: &str| {
+        let run = env.run(line).success();
+        let lines = run.stdout.lines().map(str::to_owned);
+        let lines = lines.filter(|line| !line.starts_with("  install "));
+        lines.collect::<Vec<_>>()
+    };
+    let planned = steps("install app -n");
+    assert!(planned[0].starts_with("Plan: "), "{planned:?}");
+    assert!(planned[1].starts_with("  build app-1.0.0"), "{planned:?}");
+    assert_eq!(steps("build app -n"), planned);
+    assert_eq!(steps("shell app -n"), planned);
+}
+
 #[test]
 fn logs_of_what_was_built_and_of_what_failed() {
     let env = Env::new();

@@ -105,9 +105,23 @@ fn a_compiler_that_apps_count_on_goes_with_a_warning_and_they_stay() {
     env.run("gc").success();
     assert_eq!(env.run("-p work run named").success().stdout, "named\n");
     assert_eq!(env.program("other").success().stdout, "other\n");
-    env.run("-p work install other")
+    env.run("compiler list")
+        .success()
+        .says("There is no compiler in the store")
+        .says("hint: the next install imports the `rustc` in `PATH`");
+    env.run("-p work install other --compiler 0.0.1")
         .fails(1)
-        .says(&format!("there is no compiler `{name}`"));
+        .says("there is no compiler `0.0.1`");
+    // It is the `rustc` in `PATH`, so it is imported as the default one would be.
+    let mut sysroot = std::process::Command::new("rustc");
+    let sysroot = sysroot.args(["--print", "sysroot"]).output().unwrap();
+    let sysroot = String::from_utf8(sysroot.stdout).unwrap();
+    let path = std::env::var("PATH").unwrap();
+    let mut install = env.command();
+    install.env("PATH", format!("{}/bin:{path}", sysroot.trim()));
+    install.args(["-p", "work", "install", "other"]);
+    drop(Run::from(install.output().unwrap()).success());
+    env.run("compiler default").success().prints(name);
 }
 
 /// A toolchain of rustup other than the one in use.

@@ -51,10 +51,82 @@ fn a_name_that_is_none() {
 #[test]
 fn the_name_of_a_program_instead_of_the_app() {
     let env = with_app();
-    env.run("install rg")
-        .fails(1)
-        .says("`rg` is a program of the app `ripgrep`");
+    for verb in ["install", "resolve", "build", "shell", "env"] {
+        env.run(&format!("{verb} rg"))
+            .fails(1)
+            .says("`rg` is a program of the app `ripgrep`")
+            .says(&format!("hint: name the app: `orlop {verb} ripgrep`"));
+    }
     as_before(&env);
+}
+
+#[test]
+fn options_say_what_they_take() {
+    let env = with_app();
+    for (line, text) in [
+        (
+            "list -j0",
+            "write how many builds may run at once: 1 or more",
+        ),
+        (
+            "list -j many",
+            "write how many builds may run at once: 1 or more",
+        ),
+        (
+            "resolve app --rust-version new",
+            "write a release as `1.80` or `1.80.0`",
+        ),
+        (
+            "resolve app --rust-version 1.80.0.0",
+            "write a release as `1.80` or `1.80.0`",
+        ),
+        (
+            "resolve app --snapshot yesterday",
+            "write a date, `2026-11-22` (its end), or a time, `2026-11-22T08:00`, both in UTC",
+        ),
+    ] {
+        env.run(line).fails(2).says(text);
+    }
+    for line in [
+        "resolve app --rust-version 1.80",
+        "resolve app --rust-version 1.80.1",
+        "resolve app --snapshot 2026-11-20T10:00",
+        "install app -n --snapshot 2026-11-20T10:00:00Z",
+    ] {
+        env.run(line).success();
+    }
+}
+
+/// Where another command was typed, that is what helps.
+#[test]
+fn hints_name_the_command_that_was_typed() {
+    let env = with_app();
+    env.run("resolve app@9")
+        .fails(4)
+        .says("hint: take the newest: `orlop resolve app@1`");
+    env.run("install app@9")
+        .fails(4)
+        .says("hint: take the newest: `orlop install app@1`");
+    env.run("resolve ap").fails(4).says("`orlop resolve app`");
+    env.run("install git+https://host.invalid/x")
+        .fails(2)
+        .says("hint: write a recipe for a project in a repository: `orlop recipe import https://host.invalid/x`");
+}
+
+#[test]
+fn what_is_to_go_is_named_by_its_name() {
+    let env = with_app();
+    drop(env.write("other.toml", "schema = 1\n[app]\nname = \"app\"\n"));
+    env.run("install ./other.toml").success();
+    for text in ["./other.toml", "other.toml", "app@1"] {
+        env.run(&format!("remove {text}"))
+            .fails(2)
+            .says("hint: by its name: `orlop remove app`");
+    }
+    env.run("remove ./absent.toml")
+        .fails(2)
+        .says("hint: see what is installed: `orlop list`");
+    env.run("remove app").success();
 }
 
 #[test]
@@ -403,6 +475,6 @@ fn a_name_that_is_none_is_said_before_a_compiler_is_imported() {
         .orlop(["--home", home.to_str().unwrap(), "compiler", "list"])
         .success();
     assert_eq!(run.stdout, "");
-    drop(run.says("No compiler has been imported yet"));
+    drop(run.says("There is no compiler in the store"));
     assert_eq!(std::fs::read_dir(home.join("store")).unwrap().count(), 0);
 }

@@ -349,6 +349,21 @@ fn what_cannot_be_exported() {
             .fails(2)
             .says("more than one line"),
     );
+    for odd in [
+        "broken",
+        "<me@localhost>",
+        "Me me@localhost",
+        "Me <me>",
+        "Me <m e@x>",
+        "Me <@>",
+    ] {
+        let words = "export kit -f deb -n --maintainer".split(' ');
+        drop(
+            env.orlop(words.chain([odd]))
+                .fails(2)
+                .says("it is written `Name <name@example.org>`"),
+        );
+    }
     drop(
         env.run("export kit -f tar -o nowhere/kit.tar")
             .fails(1)

@@ -289,6 +289,63 @@ fn the_name_of_no_profile_is_said_and_makes_none() {
     env.run("-p new list").success();
 }
 
+#[test]
+fn where_nothing_is_that_is_said() {
+    let env = Env::new();
+    publish(&env, "app", "1.0.0", "2020-01-01T00:00:00Z");
+    let run = env.run("history").success();
+    assert_eq!(run.stdout, "");
+    drop(run.says("The profile `default` has no generations"));
+    assert_eq!(env.run("history --json").success().stdout.trim(), "[]");
+    env.run("install app").success();
+    env.run("diff")
+        .fails(1)
+        .says("generation 1 of `default` is the only one: there is nothing to compare it with");
+    env.run("recipe test")
+        .success()
+        .says("There is nothing to test: no app of the profile `default` has a test");
+    env.run("remove app").success();
+    let run = env.run("du").success();
+    assert_eq!(run.stdout, "");
+    drop(run.says("The profile `default` has no apps"));
+    env.run("recipe test")
+        .success()
+        .says("There is nothing to test");
+    env.run("rollback").success();
+    env.run("diff")
+        .fails(1)
+        .says("hint: compare it with another: `orlop diff 1 2`");
+    env.run("diff 1 2").success().prints("- app 1.0.0");
+}
+
+/// One that changed nothing of the versions says what it did leave.
+#[test]
+fn a_generation_without_another_version_says_so() {
+    let env = Env::new();
+    publish(&env, "app", "1.0.0", "2020-01-01T00:00:00Z");
+    let library = "schema = 1\n[library]\nname = \"number\"\nversion = \"1\"\n\
+                   source = { path = \"number\" }\nscript = \"true\"\n";
+    std::fs::create_dir(env.path("number")).unwrap();
+    drop(env.write("number.toml", library));
+    let last = || {
+        let text = env.run("history").success().stdout;
+        text.lines().last().unwrap_or_default().to_owned()
+    };
+    env.run("install app").success();
+    env.run("install app --linkage static").success();
+    assert!(
+        last().ends_with("the same versions, made anew"),
+        "{}",
+        last()
+    );
+    env.run("install ./number.toml").success();
+    assert!(last().ends_with("the same apps"), "{}", last());
+    env.run("remove app").success();
+    assert!(last().ends_with("- app 1.0.0"), "{}", last());
+    env.run("remove number").success();
+    assert!(last().ends_with("no apps"), "{}", last());
+}
+
 /// By an empty one, the next change would take all apps away.
 #[test]
 fn a_manifest_that_is_deleted_is_that_of_the_current_generation() {

@@ -146,6 +146,31 @@ fn optimise_draws_the_borders_anew() {
     assert_eq!(again["generation"], serde_json::Value::Null);
 }
 
+/// What is smaller than the names by which others find it is better off twice.
+#[test]
+fn borders_that_would_take_no_less_stay() {
+    let env = Env::new();
+    publish_parts(&env);
+    let tiny = "#[inline(never)] pub fn tiny() -> u32 { std::process::id() }";
+    env.registry
+        .publish(Package::new("tiny", "1.0.0").lib(tiny));
+    publish_user(&env, "one", 1);
+    for name in ["two", "three"] {
+        let main = "fn main() { println!(\"{} {}\", parts::part_3(\"x\"), tiny::tiny()); }";
+        let package = Package::new(name, "1.0.0").needs("parts", "1");
+        env.registry.publish(package.needs("tiny", "1").main(main));
+    }
+    env.run("install one two").success();
+    env.run("install three").success();
+    let before = env.run("history --json").success().json();
+    let report = env.run("optimise").success();
+    drop(report.says("The borders stay: drawn anew, programs and libraries would take no less"));
+    let report = env.run("optimise --json").success().json();
+    assert_eq!(report["generation"], serde_json::Value::Null);
+    assert_eq!(report["before"], report["after"]);
+    assert_eq!(env.run("history --json").success().json(), before);
+}
+
 #[test]
 fn a_second_app_moves_the_borders_because_it_pays() {
     let env = Env::new();

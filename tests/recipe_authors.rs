@@ -75,6 +75,11 @@ fn lint_finds_mends_and_explains() {
     env.run("recipe lint --explain no-test")
         .success()
         .prints("has a line that shows that it works");
+    let rule = env.run("recipe lint --explain no-test --json");
+    let rule = rule.success().json();
+    assert_eq!(rule["name"], "no-test");
+    assert_eq!(rule["mends"], false);
+    assert!(rule["good"].as_str().unwrap().contains("test ="), "{rule}");
     env.run("recipe lint --explain no-tests")
         .fails(2)
         .says("did you mean `no-test`?");

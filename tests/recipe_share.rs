@@ -136,6 +136,7 @@ fn a_file_that_cannot_be_made_stops_the_install() {
     refused("_kit = { run = \"kit fail\" }")
         .says("`kit fail` ended with exit code 3")
         .says("cannot");
+    refused("_kit = { run = \"false\" }").says("`false` ended with exit code 1 and said nothing\n");
     // The program runs in the sandbox.
     refused("_kit = { run = \"kit home\" }").says("ended with exit code 101");
     env.run("recipe lint --online kit.toml").success();

@@ -243,6 +243,12 @@ fn why_leads_from_a_crate_to_the_apps() {
         .prints("middle 1.0.0");
     let json = env.run("graph --format json").success().json();
     assert_eq!(json["apps"].as_array().unwrap().len(), 2);
+    for line in ["graph --json", "graph --format json --json"] {
+        assert_eq!(env.run(line).success().json(), json);
+    }
+    for line in ["graph --format svg --json", "graph --format dot --json"] {
+        env.run(line).fails(2).says("two forms of one graph");
+    }
     env.run("graph nobody").fails(1);
 }
 
@@ -693,6 +699,9 @@ fn a_folder_without_archives_is_an_index_but_needs_to_know_its_packages() {
     assert_eq!(env.orlop(resolve).success().json(), whole);
     let empty = env.path("empty");
     std::fs::create_dir_all(&empty).unwrap();
+    env.run("resolve app --index ./nowhere")
+        .fails(2)
+        .says("nowhere` as a registry: there is no such folder");
     env.orlop(["resolve", "app", "--index", empty.to_str().unwrap()])
         .fails(2)
         .says("layout of an index");

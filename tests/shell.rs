@@ -51,7 +51,7 @@ fn the_script_of_a_library() {
     drop(two_numbers(&env));
     let described = env.run("env ./number1.toml --json").success().json();
     assert_eq!(described["name"], "number1-1.0.0");
-    assert_eq!(described["folder"], "/orlop/build/source");
+    assert_eq!(described["folder"], "/orlop/build/source/c");
     assert_eq!(described["program"], "/bin/sh");
     let inputs = described["inputs"].as_array().unwrap();
     assert!(
@@ -66,7 +66,7 @@ fn the_script_of_a_library() {
         "# number1-1.0.0",
         "export LANG=C",
         &format!("export out={out}"),
-        "cd /orlop/build/source",
+        "cd /orlop/build/source/c",
         "# /bin/sh -eu /orlop/build/script.sh",
     ] {
         assert!(text.lines().any(|there| there == line), "no {line}: {text}");
@@ -78,7 +78,7 @@ fn the_script_of_a_library() {
         let line = format!("{name}={}", value.as_str().unwrap());
         assert!(seen.lines().any(|there| there == line), "no {line}: {seen}");
     }
-    assert!(seen.contains("\n/orlop/build/source\n"), "{seen}");
+    assert!(seen.contains("\n/orlop/build/source/c\n"), "{seen}");
     let line = "ls $out; sh /orlop/build/step && ls $out/lib && ls /home";
     let run = there(&env, "./number1.toml", line).fails(2);
     assert!(run.stdout.contains("libnumber.so"), "{run}");
@@ -90,21 +90,46 @@ fn the_script_of_a_library() {
     drop(env.run("verify").success());
 }
 
+/// The script of a recipe that names a folder of its source begins there.
+#[test]
+fn a_folder_of_the_source_is_where_the_script_begins() {
+    let env = Env::new();
+    std::fs::create_dir_all(env.path("number/src/deep")).unwrap();
+    drop(env.write("number/src/deep/x.c", "int x;\n"));
+    let recipe = "schema = 1\n[library]\nname = \"number\"\nversion = \"1\"\n\
+                  source = { path = \"number\", folder = \"src/deep\" }\n\
+                  script = 'mkdir -p $out/include && cp x.c $out/include/x.h && pwd'\n";
+    drop(env.write("number.toml", recipe));
+    drop(env.run("build ./number.toml").success());
+    let line = "pwd; ls; sh /orlop/build/step && ls $out/include";
+    let run = there(&env, "./number.toml", line).success();
+    let folder = "/orlop/build/source/src/deep";
+    assert_eq!(run.stdout, format!("{folder}\nx.c\n{folder}\nx.h\n"));
+    let described = env.run("env ./number.toml --json").success().json();
+    assert_eq!(described["folder"], folder);
+    env.run("env ./number.toml")
+        .success()
+        .prints(&format!("cd {folder}\n"));
+}
+
 #[test]
 fn the_step_that_fails_is_where_it_opens() {
     let env = Env::new();
     let mut recipes = two_numbers(&env);
     let files = [("x.c", "int x;\n")];
     recipes.library("broken", &files, "cat x.c; exit 9", &[]);
-    let run = there(&env, "./broken.toml", "cat c/x.c; sh ../step").fails(9);
+    let run = there(&env, "./broken.toml", "cat x.c; sh ../../step").fails(9);
     assert!(run.stdout.starts_with("int x;\nint x;\n"), "{run}");
     assert!(run.stderr.contains("`broken-1.0.0` failed"), "{run}");
     let run = there(&env, "./broken.toml", "kill -TERM $$").fails(128 + 15);
     // A shell, and what it is told.
     drop(run.says("sh /orlop/build/step"));
     let words = ["shell", "./broken.toml"];
-    let run = with_input(&env, &words, "cat c/x.c\necho $((6 * 7))\nexit 3\n").fails(3);
-    assert!(run.stdout.contains("int x;\n42\n"), "{run}");
+    let run = with_input(&env, &words, "cat x.c\necho $((6 * 7))\nexit 3\n").fails(3);
+    assert_eq!(run.stdout, "int x;\n42\n", "{run}");
+    // It is no shell for people, where nobody types.
+    assert!(!run.stderr.contains("job control"), "{run}");
+    assert!(!run.stderr.contains("terminal"), "{run}");
     let words = ["shell", "./broken.toml", "--", "cat"];
     assert_eq!(with_input(&env, &words, "said").success().stdout, "said");
 }

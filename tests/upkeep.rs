@@ -172,6 +172,10 @@ fn what_another_home_has_is_not_made_again() {
     assert_eq!(env.program("app").success().stdout, "app 1.0.0 shared\n");
     env.run("verify --repair --from nowhere")
         .fails(2)
+        .says("copy from `nowhere`: there is no such folder");
+    std::fs::create_dir(env.path("somewhere")).unwrap();
+    env.run("verify --repair --from somewhere")
+        .fails(2)
         .says("it has no folder `store`");
     env.run("verify --from nowhere").fails(2).says("--repair");
 }
@@ -373,6 +377,32 @@ fn questions_have_answers() {
     env.orlop(["why-live", link_set])
         .success()
         .prints("linking anew other of generation 1 of second");
+}
+
+/// It writes nothing, so nobody who writes is in its way.
+#[test]
+fn a_dry_run_waits_for_nobody() {
+    let env = env();
+    env.run("install app").success();
+    let lock = env.home().join("locks/profile-default");
+    let lock = std::fs::File::options().write(true).open(lock).unwrap();
+    lock.lock().unwrap();
+    for (line, code) in [
+        ("install other -n", 0),
+        ("install wrong -n", 4),
+        ("remove app -n", 0),
+        ("upgrade -n", 0),
+        ("update -n", 0),
+        ("sync -n", 0),
+        ("optimise -n", 0),
+    ] {
+        let run = env.run(line).fails(code);
+        assert!(!run.stderr.contains("Waiting"), "{run}");
+    }
+    drop(lock);
+    let folder = env.home().join("profiles/new");
+    env.run("-p new install app -n").success();
+    assert!(!folder.exists(), "a dry run makes no profile");
 }
 
 #[test]

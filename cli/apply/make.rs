@@ -89,7 +89,9 @@ impl Making<'_> {
 
     /// Links apps whose link sets are there, as if there were no others.
     pub(crate) fn link(&self, plan: &Plan) -> Result<Vec<View>, CommandError> {
-        let linked = self.work.link(self.packages, &plan.apps, self.registry)?;
+        let linked = self
+            .work
+            .link_from(self.packages, &plan.apps, self.registry, None)?;
         Ok(linked.views)
     }
 }
@@ -107,8 +109,7 @@ pub(crate) fn make<T>(
         file: profile.manifest_path(),
         renew: Renew::Nothing,
         locked: false,
-        // Nothing else is linked with it.
-        borders: Borders::Anew,
+        borders: Borders::Keep,
     };
     with_work(
         context,

@@ -1,11 +1,12 @@
 //! The one way through: resolve, plan, execute, link, commit. Every command that changes a
 //! profile ends here; those that go only a part of the way begin in [`make`](mod@make). What apps
 //! are compiled from is found out in `answers`, what there is to do for packages in `steps`, the tests
-//! of libraries that stay with them in `tests`.
+//! of libraries that stay with them in `tests`, what programs and libraries take in [`Size`].
 
 mod answers;
 mod failure;
 mod make;
+mod size;
 mod steps;
 mod tests;
 
@@ -25,6 +26,7 @@ use orlop_store::{
 };
 
 pub(crate) use crate::apply::make::{Goal, Making, Order, make};
+pub(crate) use crate::apply::size::Size;
 use crate::asked;
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
@@ -57,7 +59,7 @@ pub(crate) struct Change {
 pub(crate) enum Borders {
     /// They stay where they are unless moving them saves much.
     Keep,
-    /// They are drawn anew, for the apps that are there now.
+    /// They are drawn anew, for the apps that are there now, if less is taken then.
     Anew,
 }
 
@@ -308,11 +310,40 @@ impl Work<'_> {
         })
     }
 
+    /// Links apps, with the borders that the change wants.
     fn link(
         &self,
         apps: &[Resolved<'_>],
         planned: &[PlannedApp],
         registry: &Registry<'_>,
+    ) -> Result<Linked, CommandError> {
+        let current = self.profile.current()?;
+        let mut kept = current.iter().flat_map(|generation| &generation.keep);
+        let previous = kept.find(|path| orlop_link::is_partition(path));
+        let as_before = self.link_from(apps, planned, registry, previous)?;
+        if self.change.borders == Borders::Keep || previous.is_none() {
+            return Ok(as_before);
+        }
+        let anew = self.link_from(apps, planned, registry, None)?;
+        let bytes = |linked: &Linked| {
+            let views = linked.views.iter().map(|view| view.path.clone());
+            Ok::<_, CommandError>(Size::of(self.store, views)?.bytes)
+        };
+        // What takes no less is no reason for another generation.
+        Ok(if bytes(&anew)? < bytes(&as_before)? {
+            anew
+        } else {
+            as_before
+        })
+    }
+
+    /// Links apps, with the borders of a partition if there is one to begin from.
+    fn link_from(
+        &self,
+        apps: &[Resolved<'_>],
+        planned: &[PlannedApp],
+        registry: &Registry<'_>,
+        previous: Option<&StorePath>,
     ) -> Result<Linked, CommandError> {
         let files = PackageFiles::new(registry, apps.iter().map(|app| (app.wanted, app.root())));
         let apps: Vec<_> = apps
@@ -329,12 +360,6 @@ impl Work<'_> {
             })
             .collect();
         let c_tools = toolchain::c_tools(self.context, self.store, self.progress)?;
-        let previous = match self.change.borders {
-            Borders::Keep => self.profile.current()?,
-            Borders::Anew => None,
-        };
-        let mut kept = previous.iter().flat_map(|generation| &generation.keep);
-        let previous = kept.find(|path| orlop_link::is_partition(path));
         Ok(orlop_link::link(
             &apps,
             previous,

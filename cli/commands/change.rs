@@ -9,7 +9,7 @@ use orlop_recipes::{
     AppSpec, FeatureName, LinkageChoice, Manifest, ManifestEditor, NameError, NativeRecipe,
     PackageName, PackageRequest, Recipe, VersionReq,
 };
-use orlop_store::{Generation, Profile, Store};
+use orlop_store::{Generation, Profile, ProfileLock, Store};
 
 use crate::apply::{self, Borders, Change, Outcome, Renew};
 use crate::args::{Install, LinkageArgument, Remove, Sync, Upgrade};
@@ -18,13 +18,14 @@ use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::{files, request, toolchain};
 
-/// A profile that this command alone may change, and its manifest as it is.
+/// A profile that this command alone may change, or only looks at in a dry run, and its manifest as
+/// it is.
 pub(super) struct Session {
     pub(super) store: Store,
     pub(super) profile: Profile,
     /// The manifest.
     pub(super) text: String,
-    _lock: orlop_store::ProfileLock,
+    _lock: Option<ProfileLock>,
 }
 
 impl Session {
@@ -42,12 +43,7 @@ impl Session {
     }
 
     fn with(context: &Context, store: Store, profile: Profile) -> Result<Self, CommandError> {
-        let lock = profile.lock(&mut |holder| {
-            context.ui.status(format!(
-                "Waiting for {holder}, which changes `{}`",
-                profile.name()
-            ));
-        })?;
+        let lock = lock(context, &profile)?;
         let path = profile.manifest_path();
         let text = manifest_text(context, &profile)?;
         let text = ManifestEditor::new(path.as_str(), &text)?.to_string();
@@ -127,16 +123,35 @@ impl Session {
     }
 }
 
+/// Waits until no other command changes a profile. A dry run has nothing to wait for: it writes
+/// nothing, and what it reads is replaced in one step.
+pub(super) fn lock(
+    context: &Context,
+    profile: &Profile,
+) -> Result<Option<ProfileLock>, CommandError> {
+    if context.global.dry_run {
+        return Ok(None);
+    }
+    let lock = profile.lock(&mut |holder| {
+        context.ui.status(format!(
+            "Waiting for {holder}, which changes `{}`",
+            profile.name()
+        ));
+    })?;
+    Ok(Some(lock))
+}
+
 pub(super) fn install(context: &Context, arguments: &Install) -> Result<(), CommandError> {
     let session = Session::begin_new(context)?;
     let mut editor = session.editor()?;
     let manifest = Manifest::parse(session.profile.manifest_path().as_str(), &session.text)?;
+    let recipes = request::recipes(context, &manifest)?;
     let mut typed = BTreeMap::new();
     for spec in &arguments.apps {
         let before = editor.manifest().clone();
         let entry = match spec {
             AppSpec::Registry { name, requirement } => {
-                refuse_alias(context, &manifest, name)?;
+                request::refuse_program(&recipes, name, "install")?;
                 let known = manifest.packages.get(name);
                 let request = requested(arguments, known, requirement)?;
                 editor.set(name, &request);
@@ -284,26 +299,6 @@ fn requested(
     Ok(request)
 }
 
-/// A program's name is easily taken for the app's: `rg` for `ripgrep`.
-fn refuse_alias(
-    context: &Context,
-    manifest: &Manifest,
-    name: &PackageName,
-) -> Result<(), CommandError> {
-    let recipes = request::recipes(context, manifest)?;
-    let owner = recipes.apps().find(|app| {
-        app.name != *name && (app.aliases.contains(name) || app.binaries.contains(name.as_str()))
-    });
-    match owner {
-        Some(app) if recipes.app(name).is_none() => Err(CommandError::failed(format!(
-            "`{name}` is a program of the app `{}`",
-            app.name
-        ))
-        .hint(format!("install that: `orlop install {}`", app.name))),
-        _ => Ok(()),
-    }
-}
-
 pub(super) fn remove(context: &Context, arguments: &Remove) -> Result<(), CommandError> {
     let session = Session::begin(context)?;
     let mut editor = session.editor()?;
@@ -314,7 +309,7 @@ pub(super) fn remove(context: &Context, arguments: &Remove) -> Result<(), Comman
     for app in arguments.apps.iter().collect::<BTreeSet<_>>() {
         let name = app
             .parse::<PackageName>()
-            .map_err(|error| CommandError::new(Kind::Usage, error))?;
+            .map_err(|error| no_name(context, editor.manifest(), app, error))?;
         if editor.remove(&name) {
             packages.insert(name);
             continue;
@@ -356,6 +351,34 @@ pub(super) fn remove(context: &Context, arguments: &Remove) -> Result<(), Comman
         }
     }
     Ok(())
+}
+
+/// The error of who names something to remove in another way than by its name, such as the one in
+/// which it was installed.
+fn no_name(context: &Context, manifest: &Manifest, text: &str, error: NameError) -> CommandError {
+    let name = match text.parse() {
+        Ok(AppSpec::Registry { name, .. }) => Some(name),
+        Ok(AppSpec::Recipe(path)) => context
+            .absolute(Utf8Path::new(&path))
+            .ok()
+            .and_then(|path| of_file(manifest, &path)),
+        Err(_) => None,
+    };
+    let error = CommandError::new(Kind::Usage, error);
+    match name {
+        Some(name) => error.hint(format!("by its name: `orlop remove {name}`")),
+        None => error.hint("see what is installed: `orlop list`"),
+    }
+}
+
+/// Returns the name under which a manifest has a recipe file.
+fn of_file(manifest: &Manifest, path: &Utf8Path) -> Option<PackageName> {
+    let is_it = |known: &str| known == path.as_str();
+    let mut apps = manifest.packages.iter();
+    let app = apps.find(|(_, request)| request.recipe.as_deref().is_some_and(is_it));
+    let mut others = manifest.recipes.iter();
+    let other = || others.find(|(_, known)| is_it(known)).map(|(name, _)| name);
+    app.map(|(name, _)| name).or_else(other).cloned()
 }
 
 /// The error of who names an app, to a command of that verb, that the manifest does not ask for.

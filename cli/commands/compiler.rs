@@ -54,7 +54,9 @@ pub(super) fn run(context: &Context, command: CompilerCommand) -> Result<(), Com
                 return Ok(());
             }
             compiler::set_default(&store, &name)?;
-            context.ui.success(format!("{name} is the default compiler"));
+            context
+                .ui
+                .success(format!("{name} is the default compiler"));
             Ok(())
         }
         CompilerCommand::Default { name: None } => match compiler::default(&store)? {
@@ -65,8 +67,11 @@ pub(super) fn run(context: &Context, command: CompilerCommand) -> Result<(), Com
                 context.ui.data(default.name);
                 Ok(())
             }
-            None => Err(CommandError::failed("no compiler has been imported yet")
-                .hint("the first install imports the `rustc` in `PATH`; or: `orlop compiler add PATH`")),
+            None => Err(
+                CommandError::failed("there is no compiler in the store").hint(
+                    "the next install imports the `rustc` in `PATH`; or: `orlop compiler add PATH`",
+                ),
+            ),
         },
     }
 }
@@ -238,10 +243,10 @@ fn list(context: &Context, store: &Store) -> Result<(), CommandError> {
         return context.ui.data_json(&entries);
     }
     if entries.is_empty() {
-        context.ui.status("No compiler has been imported yet");
+        context.ui.status("There is no compiler in the store");
         context
             .ui
-            .hint("the first install imports the `rustc` in `PATH`; or: `orlop compiler add PATH`");
+            .hint("the next install imports the `rustc` in `PATH`; or: `orlop compiler add PATH`");
         return Ok(());
     }
     let mut table = super::table(&["", "name", "commit", "host"]);

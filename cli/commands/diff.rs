@@ -65,10 +65,9 @@ pub(super) fn diff(context: &Context, arguments: &Diff) -> Result<(), CommandErr
         Some(number) => profile.generation(number)?,
         None => super::current(&profile)?,
     };
-    let from = arguments.from.or(to.parent).ok_or_else(|| {
-        CommandError::failed(format!("generation {} was made from nothing", to.number))
-            .hint("name two: `orlop diff A B`")
-    })?;
+    let Some(from) = arguments.from.or(to.parent) else {
+        return Err(from_nothing(&profile, to.number)?);
+    };
     let difference = difference(&store, &profile, &profile.generation(from)?, &to)?;
     if context.global.json {
         return context.ui.data_json(&difference);
@@ -102,6 +101,26 @@ pub(super) fn diff(context: &Context, arguments: &Diff) -> Result<(), CommandErr
         bytes_text(after)
     ));
     Ok(())
+}
+
+/// The error of a generation that was made from no other.
+fn from_nothing(profile: &Profile, number: u64) -> Result<CommandError, CommandError> {
+    let all = profile.generations()?;
+    let mut others = all
+        .iter()
+        .map(|one| one.number)
+        .filter(|one| *one != number);
+    Ok(match others.next_back() {
+        None => CommandError::failed(format!(
+            "generation {number} of `{}` is the only one: there is nothing to compare it with",
+            profile.name()
+        )),
+        Some(other) => {
+            let (from, to) = (other.min(number), other.max(number));
+            CommandError::failed(format!("generation {number} was made from nothing"))
+                .hint(format!("compare it with another: `orlop diff {from} {to}`"))
+        }
+    })
 }
 
 fn difference(

@@ -41,6 +41,8 @@ pub(super) fn export(context: &Context, arguments: &Export) -> Result<(), Comman
             "`--maintainer` is for Debian packages: `--format deb`",
         ));
     }
+    let maintainer = arguments.maintainer.as_deref().unwrap_or(NOBODY);
+    deb::maintainer(maintainer)?;
     let (store, profile) = super::open(context)?;
     let _in_use = store.use_store()?;
     let generation = super::current(&profile)?;
@@ -72,7 +74,6 @@ pub(super) fn export(context: &Context, arguments: &Export) -> Result<(), Comman
         None => Output::new(context, arguments, file_name(&app, &laid, format)?.as_ref())?,
     };
     if !context.global.dry_run {
-        let maintainer = arguments.maintainer.as_deref().unwrap_or(NOBODY);
         output.write(&app, &laid, maintainer)?;
     }
     report(context, &app, &laid, format, &output.out)?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use orlop_store::{Generation, Profile};
 use serde::Serialize;
 
+use super::change;
 use super::diff::{self, Change};
 use crate::args::{GenerationArgument, Rollback};
 use crate::context::Context;
@@ -22,6 +23,9 @@ struct Entry {
     apps: Vec<String>,
     /// Which apps came, went or changed; nothing if what it was made from is gone.
     changes: Option<Vec<Change>>,
+    /// What there is to say to people if none did.
+    #[serde(skip)]
+    unchanged: &'static str,
 }
 
 pub(super) fn history(context: &Context) -> Result<(), CommandError> {
@@ -46,10 +50,20 @@ pub(super) fn history(context: &Context) -> Result<(), CommandError> {
                 .map(|app| format!("{} {}", app.name, app.version))
                 .collect(),
             changes: changes(&generations, generation),
+            unchanged: unchanged(&generations, generation),
         });
     }
     if context.global.json {
         return context.ui.data_json(&entries);
+    }
+    if entries.is_empty() {
+        let name = profile.name();
+        let text = format!("The profile `{name}` has no generations");
+        context.ui.status(text);
+        context
+            .ui
+            .hint("the first app makes one: `orlop install ripgrep`");
+        return Ok(());
     }
     let mut table = super::table(&["", "generation", "from", "when", "command", "apps"]);
     for entry in entries {
@@ -69,7 +83,7 @@ pub(super) fn history(context: &Context) -> Result<(), CommandError> {
             entry.command,
             match entry.changes {
                 None => entry.apps.join(", "),
-                Some(changes) if changes.is_empty() => "the same versions".to_owned(),
+                Some(changes) if changes.is_empty() => entry.unchanged.to_owned(),
                 Some(changes) => {
                     let lines = changes.iter().map(Change::text);
                     let lines = lines.map(|line| line.trim_start().to_owned());
@@ -96,15 +110,26 @@ fn changes(all: &[Generation], generation: &Generation) -> Option<Vec<Change>> {
     Some(diff::changes(&before, &apps(generation)))
 }
 
+/// What is said of the apps of a generation if none came, went or has another version.
+fn unchanged(all: &[Generation], generation: &Generation) -> &'static str {
+    if generation.apps.is_empty() {
+        return "no apps";
+    }
+    let before = generation.parent;
+    let before = before.and_then(|parent| all.iter().find(|other| other.number == parent));
+    // What an app is made of and how it is linked decides on its view.
+    let is_same = before.is_some_and(|before| before.apps == generation.apps);
+    if is_same {
+        "the same apps"
+    } else {
+        "the same versions, made anew"
+    }
+}
+
 pub(super) fn rollback(context: &Context, arguments: &Rollback) -> Result<(), CommandError> {
     let (store, profile) = context.open_profile()?;
     let _in_use = store.use_store()?;
-    let _lock = profile.lock(&mut |holder| {
-        context.ui.status(format!(
-            "Waiting for {holder}, which changes `{}`",
-            profile.name()
-        ));
-    })?;
+    let _lock = change::lock(context, &profile)?;
     let target = match arguments.to {
         Some(number) => number,
         None => parent_of(&super::current(&profile)?, &profile)?,

@@ -208,6 +208,17 @@ fn title(variant: &LockedVariant) -> String {
 }
 
 pub(super) fn graph(context: &Context, arguments: &Graph) -> Result<(), CommandError> {
+    let format = match (arguments.format, context.global.json) {
+        (None, false) => GraphFormat::Dot,
+        (None | Some(GraphFormat::Json), true) => GraphFormat::Json,
+        (Some(format), false) => format,
+        (Some(GraphFormat::Dot | GraphFormat::Svg), true) => {
+            return Err(CommandError::usage(
+                "`--json` and `--format` ask for two forms of one graph",
+            )
+            .hint("leave out `--json`"));
+        }
+    };
     let lock = lock(context)?;
     let apps: Vec<&LockedApp> = match &arguments.app {
         None => lock.apps().collect(),
@@ -215,11 +226,6 @@ pub(super) fn graph(context: &Context, arguments: &Graph) -> Result<(), CommandE
             CommandError::failed(format!("`{name}` is not installed"))
                 .hint("see what is installed: `orlop list`")
         })?],
-    };
-    let format = if context.global.json {
-        GraphFormat::Json
-    } else {
-        arguments.format
     };
     match format {
         GraphFormat::Dot => context.ui.data(dot(&apps).trim_end()),

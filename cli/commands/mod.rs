@@ -91,6 +91,14 @@ fn current(profile: &Profile) -> Result<Generation, CommandError> {
     })
 }
 
+/// Says that a profile has no apps.
+fn tell_no_apps(context: &Context, profile: &Profile) {
+    context
+        .ui
+        .status(format!("The profile `{}` has no apps", profile.name()));
+    context.ui.hint("install one: `orlop install ripgrep`");
+}
+
 /// The current generation; none if there has never been any.
 fn current_if_any(profile: &Profile) -> Result<Option<Generation>, CommandError> {
     let error = match profile.current() {

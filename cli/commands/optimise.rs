@@ -1,23 +1,14 @@
 //! `optimise`: lets equal files in the store be one, and draws the borders between binaries and
 //! shared libraries anew, for the apps that are there now.
 
-use std::collections::BTreeSet;
-
-use orlop_store::{Generation, Shared, Store, StorePath};
+use orlop_store::{Generation, Shared, Store};
 use serde::Serialize;
 
 use super::change::Session;
-use crate::apply::{self, Borders, Change, Outcome, Renew};
+use crate::apply::{self, Borders, Change, Outcome, Renew, Size};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::progress::bytes_text;
-
-/// What the programs of a generation and the libraries they load take.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-struct Size {
-    objects: usize,
-    bytes: u64,
-}
 
 /// What was gained, as data.
 #[derive(Serialize)]
@@ -82,7 +73,11 @@ fn draw(
     session: &Session,
     current: &Generation,
 ) -> Result<Option<Moved>, CommandError> {
-    let before = Size::of(&session.store, current)?;
+    let size = |generation: &Generation| {
+        let views = generation.apps.iter().map(|app| app.view.clone());
+        Size::of(&session.store, views)
+    };
+    let before = size(current)?;
     let change = Change {
         manifest: session.text.clone(),
         file: session.profile.manifest_path(),
@@ -93,15 +88,15 @@ fn draw(
     match &session.change(context, &change)? {
         Outcome::Planned(plan, _) => {
             let summary = apply::summary(plan);
-            context
-                .ui
-                .status(format!("Would draw the borders anew: {summary}"));
+            context.ui.status(format!(
+                "Would draw the borders anew, where that takes less: {summary}"
+            ));
             Ok(None)
         }
         Outcome::Unchanged(..) => {
             context
                 .ui
-                .status("The borders are as they would be drawn now");
+                .status("The borders stay: drawn anew, programs and libraries would take no less");
             Ok(Some(Moved {
                 generation: None,
                 before,
@@ -109,11 +104,12 @@ fn draw(
             }))
         }
         Outcome::Committed(_, generation) => {
-            let after = Size::of(&session.store, generation)?;
+            let after = size(generation)?;
             context.ui.success(format!(
-                "Programs and libraries took {}, now {}",
+                "Programs and libraries took {}, now {}: {} less",
                 bytes_text(before.bytes),
-                bytes_text(after.bytes)
+                bytes_text(after.bytes),
+                bytes_text(before.bytes.saturating_sub(after.bytes))
             ));
             let number = generation.number;
             context.ui.status(format!(
@@ -126,19 +122,5 @@ fn draw(
                 after,
             }))
         }
-    }
-}
-
-impl Size {
-    fn of(store: &Store, generation: &Generation) -> Result<Self, CommandError> {
-        let views: BTreeSet<StorePath> =
-            generation.apps.iter().map(|app| app.view.clone()).collect();
-        let mut size = Self::default();
-        // A view's programs are the same files as those of the object it refers to.
-        for path in store.closure(&views)?.difference(&views) {
-            size.objects += 1;
-            size.bytes += store.info(path)?.map_or(0, |info| info.bytes);
-        }
-        Ok(size)
     }
 }

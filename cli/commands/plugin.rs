@@ -254,7 +254,7 @@ impl Work<'_> {
             if context.global.json {
                 context.ui.data_json(&plan)?;
             } else {
-                context.ui.data(apply::summary(&plan));
+                super::report::show_steps(context, &plan);
             }
             return Ok(None);
         }

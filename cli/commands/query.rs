@@ -52,10 +52,7 @@ pub(super) fn list(context: &Context) -> Result<(), CommandError> {
         return context.ui.data_json(&apps);
     }
     if apps.is_empty() {
-        context
-            .ui
-            .status(format!("The profile `{}` has no apps", profile.name()));
-        context.ui.hint("install one: `orlop install ripgrep`");
+        super::tell_no_apps(context, &profile);
         return Ok(());
     }
     let mut table = super::table(&[

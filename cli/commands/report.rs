@@ -114,7 +114,8 @@ fn unchanged(before: Option<&Generation>, after: &Generation) -> String {
     format!("Linked anew, from the same crates: `{names}`")
 }
 
-fn show_plan(context: &Context, plan: &Plan, coming: &[Coming], removed: &[String]) {
+/// Prints what there is to do.
+pub(super) fn show_steps(context: &Context, plan: &Plan) {
     let line = |line: String| context.ui.data(line);
     line(format!("Plan: {}", apply::summary(plan)));
     for source in &plan.fetch {
@@ -123,6 +124,11 @@ fn show_plan(context: &Context, plan: &Plan, coming: &[Coming], removed: &[Strin
     for derivation in &plan.build {
         line(format!("  build {}", derivation.name));
     }
+}
+
+fn show_plan(context: &Context, plan: &Plan, coming: &[Coming], removed: &[String]) {
+    show_steps(context, plan);
+    let line = |line: String| context.ui.data(line);
     for Coming { text, is_new } in coming {
         let verb = if *is_new { "install" } else { "make" };
         line(format!("  {verb} {text}"));

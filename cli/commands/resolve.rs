@@ -22,6 +22,9 @@ use crate::solve::{Answers, Question, solve};
 use crate::toolchain;
 use crate::{files, request};
 
+/// This command.
+const VERB: &str = "resolve";
+
 pub(super) fn resolve(context: &Context, arguments: &Resolve) -> Result<(), CommandError> {
     if let Some(file) = &arguments.case {
         return replay(context, file);
@@ -45,7 +48,11 @@ pub(super) fn resolve(context: &Context, arguments: &Resolve) -> Result<(), Comm
     if known < snapshot {
         context.tell_known(known);
     }
-    show(context, &questions, &answers?)
+    show(
+        context,
+        &questions,
+        &answers.map_err(|error| error.for_command(VERB))?,
+    )
 }
 
 fn replay(context: &Context, file: &Utf8Path) -> Result<(), CommandError> {
@@ -65,7 +72,7 @@ fn replay(context: &Context, file: &Utf8Path) -> Result<(), CommandError> {
             origins: Vec::new(),
         });
     }
-    let answers = solve(context, &questions, &case)?;
+    let answers = solve(context, &questions, &case).map_err(|error| error.for_command(VERB))?;
     show(context, &questions, &answers)
 }
 
@@ -89,7 +96,10 @@ fn questions(
         asked.default_features = !arguments.no_default_features;
         asked.policy = arguments.policy;
         let name = match spec {
-            AppSpec::Registry { name, .. } => name.clone(),
+            AppSpec::Registry { name, .. } => {
+                request::refuse_program(recipes, name, VERB)?;
+                name.clone()
+            }
             AppSpec::Recipe(path) => match request::read_recipe(context, path)? {
                 Recipe::App(recipe) => {
                     let path = context.absolute(Utf8Path::new(path))?;

@@ -1,6 +1,7 @@
 //! `shell`, `env`: where a step of a build is executed, for those who write recipes.
 
 use std::collections::BTreeSet;
+use std::io::{IsTerminal as _, stdin};
 
 use orlop_build::{BuildError, Description, log};
 use orlop_store::derivation::Isolation;
@@ -10,6 +11,9 @@ use crate::apply::{self, Making};
 use crate::build_args::{Shell, StepArguments};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
+
+/// What reads its lines from standard input.
+const SHELL: &str = "sh";
 
 pub(super) fn shell(context: &Context, arguments: &Shell) -> Result<(), CommandError> {
     let greet = |description: &Description| {
@@ -23,9 +27,15 @@ pub(super) fn shell(context: &Context, arguments: &Shell) -> Result<(), CommandE
             .ui
             .status("What is made here goes when the shell ends");
     };
-    with_step(context, &arguments.step, |making, derivation| {
+    with_step(context, "shell", &arguments.step, |making, derivation| {
         making.progress.clear();
-        let visited = orlop_build::visit(derivation, &arguments.words, &making.executor, &greet)?;
+        // Nobody types what comes from elsewhere, so no shell has to be one for people.
+        let script = [SHELL.to_owned()];
+        let words = match &arguments.words[..] {
+            [] if !stdin().is_terminal() => &script,
+            words => words,
+        };
+        let visited = orlop_build::visit(derivation, words, &making.executor, &greet)?;
         match visited.ok_or_else(nothing_runs)? {
             ExitStatus::Code(0) => Ok(()),
             ExitStatus::Code(code) => Err(child(code)),
@@ -41,7 +51,7 @@ fn child(code: i32) -> CommandError {
 }
 
 pub(super) fn env(context: &Context, arguments: &StepArguments) -> Result<(), CommandError> {
-    with_step(context, arguments, |making, derivation| {
+    with_step(context, "env", arguments, |making, derivation| {
         let described = orlop_build::describe(derivation, &making.executor)?;
         let described = described.ok_or_else(nothing_runs)?;
         making.progress.clear();
@@ -66,14 +76,15 @@ fn nothing_runs() -> CommandError {
     CommandError::failed("an archive is unpacked, which runs nothing")
 }
 
-/// Makes what a step needs, and hands the step over.
+/// Makes what a step needs, and hands the step over, to the command of that verb.
 fn with_step(
     context: &Context,
+    verb: &str,
     arguments: &StepArguments,
     act: impl FnOnce(&Making<'_>, &Derivation) -> Result<(), CommandError>,
 ) -> Result<(), CommandError> {
     let target = arguments.target.as_ref();
-    let order = super::build::order(context, target, false)?;
+    let order = super::build::order(context, (verb, target), false)?;
     let order = order.for_output(arguments.output)?;
     apply::make(context, &order, |making| {
         if making.executor.runner.isolation() == Isolation::None {
@@ -93,7 +104,7 @@ fn with_step(
             if context.global.json {
                 return context.ui.data_json(&plan);
             }
-            context.ui.data(apply::summary(&plan));
+            super::report::show_steps(context, &plan);
             return Ok(());
         }
         if let Some(derivation) = chosen {

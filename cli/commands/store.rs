@@ -101,6 +101,10 @@ pub(super) fn du(context: &Context, arguments: &Du) -> Result<(), CommandError> 
     if context.global.json {
         return context.ui.data_json(&usages);
     }
+    if usages.is_empty() {
+        super::tell_no_apps(context, &profile);
+        return Ok(());
+    }
     let mut table = super::table(&["app", "own", "with all it needs", "freed if removed"]);
     for AppUsage {
         app,

@@ -24,9 +24,12 @@ const NAMED: usize = 3;
 pub(super) fn verify(context: &Context, arguments: &Verify) -> Result<(), CommandError> {
     for home in &arguments.from {
         if !home.join("store").is_dir() {
-            return Err(CommandError::usage(format!(
-                "copy from {home}: it is not a home, as it has no folder `store`"
-            )));
+            let reason = if home.is_dir() {
+                "it is not a home, as it has no folder `store`"
+            } else {
+                "there is no such folder"
+            };
+            return Err(CommandError::usage(format!("copy from `{home}`: {reason}")));
         }
     }
     let acts = !context.global.dry_run;

@@ -254,7 +254,8 @@ impl RecipeErrorKind {
         }
     }
 
-    fn help(&self) -> Option<String> {
+    /// Says what to write instead, if that is known.
+    pub fn help(&self) -> Option<String> {
         match self {
             Self::UnknownKey { suggestion, expected, .. } => match suggestion {
                 Some(suggestion) => Some(format!("did you mean `{suggestion}`?")),

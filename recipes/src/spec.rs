@@ -87,7 +87,8 @@ impl FromStr for AppSpec {
             return Err(SpecError::Empty);
         }
         if is_address(text) {
-            let address = text.to_owned();
+            // What pip, Cargo's lock files and the like write is no address that Git knows.
+            let address = text.strip_prefix("git+").unwrap_or(text).to_owned();
             return Err(SpecError::Address { address });
         }
         if is_path(text) {
@@ -235,6 +236,12 @@ mod tests {
             "`https://example.com/x.toml` is an address; an app is a package, or a recipe in a file \
              | write a recipe for a project in a repository: `orlop recipe import \
              https://example.com/x.toml`",
+        );
+        check(
+            "git+https://example.com/x",
+            "`https://example.com/x` is an address; an app is a package, or a recipe in a file \
+             | write a recipe for a project in a repository: `orlop recipe import \
+             https://example.com/x`",
         );
         check(
             "https://example.com/x y.toml",

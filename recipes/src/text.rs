@@ -1,7 +1,7 @@
 //! Texts that must keep a rule. Every function reads one text and says what is wrong with it.
 
 use jiff::Timestamp;
-use jiff::civil::Date;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use semver::{Version, VersionReq};
 
@@ -14,7 +14,7 @@ const REQUIREMENT_HELP: &str =
 const ARGUMENT_HELP: &str = "a shell knows variables: `$out` is the folder to fill, and `environment` gives others, such \
                            as `ZLIB = \"{zlib}\"` the folder of a library";
 const SNAPSHOT_HELP: &str =
-    "write a date, `2026-11-22` (its end, in UTC), or a time, `2026-11-22T08:00:00Z`";
+    "write a date, `2026-11-22` (its end), or a time, `2026-11-22T08:00`, both in UTC";
 
 /// Reads the name of a package.
 pub(crate) fn package(text: &str) -> Result<PackageName, RecipeErrorKind> {
@@ -79,13 +79,14 @@ pub(crate) fn library_version(text: &str) -> Result<String, RecipeErrorKind> {
     )
 }
 
-/// Reads a point in time; a date means the last second of that day, in UTC.
+/// Reads a point in time; a date means the last second of that day. Where no offset is said, UTC is
+/// meant.
 pub fn snapshot(text: &str) -> Result<Timestamp, RecipeErrorKind> {
     // Longer texts that start with a date would be read as that date.
     let point = if text.len() == "2026-11-22".len() {
         text.parse::<Date>().and_then(end_of_day)
     } else {
-        text.parse()
+        text.parse().or_else(|error| in_utc(text).ok_or(error))
     };
     point.map_err(|error| {
         let reason = reason(&error);
@@ -333,6 +334,14 @@ fn refused(
     }
 }
 
+/// Reads a time without an offset.
+fn in_utc(text: &str) -> Option<Timestamp> {
+    // One that names a place would lose that, and one that is cut is a date.
+    let is_plain = text.len() >= "2026-11-22T08:00".len() && !text.contains('[');
+    let time: DateTime = is_plain.then(|| text.parse().ok()).flatten()?;
+    TimeZone::UTC.to_timestamp(time).ok()
+}
+
 fn end_of_day(date: Date) -> Result<Timestamp, jiff::Error> {
     TimeZone::UTC.to_timestamp(date.at(23, 59, 59, 0))
 }
@@ -349,13 +358,17 @@ mod tests {
             ("2026-11-22", "2026-11-22T23:59:59Z"),
             ("2026-11-22T08:00:00Z", "2026-11-22T08:00:00Z"),
             ("2026-11-22 08:00:00+02:00", "2026-11-22T06:00:00Z"),
+            ("2026-11-22T08:00:00", "2026-11-22T08:00:00Z"),
+            ("2026-11-22T08:00", "2026-11-22T08:00:00Z"),
+            ("2026-11-22 08:00", "2026-11-22T08:00:00Z"),
         ] {
             assert_eq!(snapshot(text).unwrap().to_string(), expected);
         }
         for bad in [
             "",
             "yesterday",
-            "2026-11-22T08:00:00",
+            "2026-11-22T08:00[Asia/Tokyo]",
+            "2026-11-22T25:00",
             "2026-02-30",
             "2026-11-22T08",
             "9999-12-31",

@@ -16,6 +16,7 @@ use serde::Serialize;
 pub(super) use self::order::order;
 use crate::apply::{self, Making};
 use crate::build_args::Build;
+use crate::commands::report;
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
 
@@ -32,7 +33,11 @@ pub(super) fn build(context: &Context, arguments: &Build) -> Result<(), CommandE
     if arguments.plugin {
         return super::plugin::build(context, arguments);
     }
-    let order = order(context, Some(&arguments.app), arguments.keep_failed)?;
+    let order = order(
+        context,
+        ("build", Some(&arguments.app)),
+        arguments.keep_failed,
+    )?;
     let order = order.for_output(arguments.output)?;
     apply::make(context, &order, |making| run(context, arguments, making))
 }
@@ -66,8 +71,10 @@ fn run(context: &Context, arguments: &Build, making: &Making<'_>) -> Result<(), 
         let plan = &plan;
         return context.ui.data_json(&Built { plan, outputs });
     }
-    // Else it was said before.
-    if dry || plan.build.is_empty() {
+    if dry {
+        report::show_steps(context, &plan);
+    } else if plan.build.is_empty() {
+        // Else it was said before.
         context.ui.success(apply::summary(&plan));
     }
     for output in outputs {

@@ -13,10 +13,10 @@ use crate::error::CommandError;
 use crate::{request, toolchain};
 
 /// Returns what is to be made, in a manifest that is the profile's but for it; without a name all
-/// its apps are.
+/// its apps are. `verb` is the command that was typed.
 pub(crate) fn order(
     context: &Context,
-    spec: Option<&AppSpec>,
+    (verb, spec): (&str, Option<&AppSpec>),
     keep_failed: bool,
 ) -> Result<Order, CommandError> {
     let store = context.store()?;
@@ -29,7 +29,13 @@ pub(crate) fn order(
     let goal = match spec {
         None => Goal::Apps,
         Some(AppSpec::Registry { name, requirement }) => {
-            let mut request: PackageRequest = known(name).unwrap_or_default();
+            let mut request = if let Some(known) = known(name) {
+                known
+            } else {
+                let recipes = request::recipes(context, &manifest)?;
+                request::refuse_program(&recipes, name, verb)?;
+                PackageRequest::default()
+            };
             if *requirement != VersionReq::STAR {
                 request.requirement = requirement.clone();
             }

@@ -20,6 +20,18 @@ struct Report<'a> {
     findings: Vec<Finding>,
 }
 
+/// What a rule wants, as data.
+#[derive(Serialize)]
+struct Explanation<'a> {
+    name: &'a str,
+    level: Level,
+    about: &'a str,
+    /// Whether `--fix` mends it.
+    mends: bool,
+    bad: &'a str,
+    good: &'a str,
+}
+
 pub(super) fn lint(context: &Context, arguments: &LintRecipes) -> Result<(), CommandError> {
     if let Some(rule) = &arguments.explain {
         return explain(context, rule);
@@ -113,6 +125,16 @@ fn explain(context: &Context, name: &str) -> Result<(), CommandError> {
         good,
         ..
     } = rule;
+    if context.global.json {
+        return context.ui.data_json(&Explanation {
+            name,
+            level: *level,
+            about,
+            mends: rule.has_fix(),
+            bad,
+            good,
+        });
+    }
     let mends = if rule.has_fix() { "yes" } else { "no" };
     context.ui.data(format!(
         "{name} ({level}): {about}\nmended by --fix: {mends}\n\nbad:\n\n{}\n\ngood:\n\n{}",

@@ -72,6 +72,11 @@ pub(super) fn test(context: &Context, arguments: &TestRecipes) -> Result<(), Com
     }
     if context.global.json {
         context.ui.data_json(&reports)?;
+    } else if reports.is_empty() {
+        context.ui.status(format!(
+            "There is nothing to test: no app of the profile `{}` has a test",
+            profile.name()
+        ));
     }
     let failed = reports.iter().filter(|report| report.passed == Some(false));
     let failed = failed.count();
@@ -174,7 +179,7 @@ fn built(
     test: String,
 ) -> Result<(GenerationTest, String), CommandError> {
     let spec = AppSpec::Recipe(path.to_owned());
-    let order = crate::commands::build::order(context, Some(&spec), false)?;
+    let order = crate::commands::build::order(context, ("build", Some(&spec)), false)?;
     let object = apply::make(context, &order, |making| {
         making.execute(&making.steps.plan()?)?;
         making.progress.clear();

@@ -344,7 +344,7 @@ number-sys = "../number-sys.toml"
           ·            ─────┬─────
           ·                 ╰── not a date or a time
           ╰────
-         help: write a date, `2026-11-22` (its end, in UTC), or a time, `2026-11-22T08:00:00Z`
+         help: write a date, `2026-11-22` (its end), or a time, `2026-11-22T08:00`, both in UTC
         "#);
     }
 

@@ -19,7 +19,13 @@ pub enum OpenError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The folder is not there, or is something else.
+    /// The folder is not there.
+    #[error("use the folder `{path}` as a registry: there is no such folder")]
+    NoFolder {
+        /// The folder.
+        path: Utf8PathBuf,
+    },
+    /// The folder is something else.
     #[error(
         "use the folder `{path}` as a registry: it has neither a `config.json` nor folders in the \
          layout of an index"

@@ -53,6 +53,32 @@ pub(crate) fn command(build: &NativeBuild, place: &Workplace<'_>) -> Result<Comm
     script(build, SOURCE, place)
 }
 
+/// The same for somebody who comes to see it: they stand where the script begins, so its first line,
+/// if that leads into a folder of the source, has been followed already.
+pub(crate) fn visited(build: &NativeBuild, place: &Workplace<'_>) -> Result<Command, BuildError> {
+    let whole = command(build, place)?;
+    let is_there = |folder: &str| place.scratch().join(SOURCE).join(folder).is_dir();
+    let Some((folder, rest)) = entered(&build.script).filter(|(folder, _)| is_there(folder)) else {
+        return Ok(whole);
+    };
+    let build = NativeBuild {
+        script: rest.to_owned(),
+        ..build.clone()
+    };
+    script(&build, &format!("{SOURCE}/{folder}"), place)
+}
+
+/// Splits a script whose first line is no more than `cd FOLDER`, as that of a recipe is that names a
+/// folder of its source.
+fn entered(script: &str) -> Option<(&str, &str)> {
+    let (first, rest) = script.split_once('\n')?;
+    let folder = first.strip_prefix("cd ")?;
+    // A shell would take any other letter for more than itself.
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/.+-_".contains(c);
+    let is_plain = folder.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    (is_plain && folder.chars().all(plain)).then_some((folder, rest))
+}
+
 /// Returns what runs the script in a folder of the working folder.
 pub(crate) fn script(
     build: &NativeBuild,

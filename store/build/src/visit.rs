@@ -99,7 +99,7 @@ fn at<T>(
         Step::Unpack(_) => return Ok(None),
         Step::Rustc(call) => rustc::command(call, &place)?,
         Step::Script(run) => script::command(run, &place)?,
-        Step::Native(build) => native::command(build, &place)?,
+        Step::Native(build) => native::visited(build, &place)?,
     };
     let line = log::line(&command.program, &command.args);
     let text = format!("cd {} && {line}\n", log::quoted(command.folder.as_str()));

@@ -88,7 +88,7 @@ fn control(app: &App<'_>, laid: &Laid, maintainer: &str, kib: u64) -> Result<Str
         ("Package", name(app)?),
         ("Version", version(app)),
         ("Architecture", architecture(laid.machine).to_owned()),
-        ("Maintainer", line("a maintainer", maintainer)?),
+        ("Maintainer", self::maintainer(maintainer)?),
         ("Installed-Size", kib.to_string()),
     ];
     fields.extend(
@@ -110,6 +110,32 @@ fn control(app: &App<'_>, laid: &Laid, maintainer: &str, kib: u64) -> Result<Str
     }
     text.push_str(" Made by `orlop export`. The shared libraries that it needs come with it.\n");
     Ok(text)
+}
+
+/// Returns who looks after a package, as Debian writes that: `Name <address>`.
+pub fn maintainer(text: &str) -> Result<String, ExportError> {
+    const WHAT: &str = "a maintainer";
+    let text = line(WHAT, text)?;
+    let parts = text
+        .strip_suffix('>')
+        .and_then(|text| text.split_once(" <"));
+    let is_one = parts.is_some_and(|(name, address)| {
+        let odd = |c: char| c.is_whitespace() || "<>,".contains(c);
+        let ends = address.split_once('@');
+        !name.trim().is_empty()
+            && !name.contains(['<', '>'])
+            && !address.contains(odd)
+            && ends.is_some_and(|(user, host)| !user.is_empty() && !host.is_empty())
+    });
+    if is_one {
+        return Ok(text);
+    }
+    Err(ExportError::Text {
+        format: FORMAT,
+        what: WHAT,
+        text,
+        reason: "it is written `Name <name@example.org>`",
+    })
 }
 
 /// Returns a text that is one line of its own.

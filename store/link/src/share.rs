@@ -197,7 +197,11 @@ fn printed(
     })?;
     Ok(if !finished.status.success() {
         let last = last_lines(&log, 0, LINES).join("\n");
-        Err(format!("`{line}` ended with {}:\n{last}", finished.status))
+        let said = match last.trim() {
+            "" => " and said nothing".to_owned(),
+            _ => format!(":\n{last}"),
+        };
+        Err(format!("`{line}` ended with {}{said}", finished.status))
     } else if finished.stdout.is_empty() {
         Err(format!("`{line}` prints nothing"))
     } else {

@@ -404,6 +404,9 @@ impl Origin {
     }
 
     fn folder(index: &Utf8Path, folder: Utf8PathBuf, archives: &Source) -> Result<Self, OpenError> {
+        if !folder.is_dir() {
+            return Err(OpenError::NoFolder { path: folder });
+        }
         let says = folder.join(CONFIG).is_file();
         if !says && !has_entries(&folder) {
             return Err(OpenError::NotARegistry { path: folder });

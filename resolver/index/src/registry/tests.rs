@@ -703,6 +703,9 @@ fn a_folder_is_a_registry() {
         progress: &Silent,
     };
     let no_index = Registry::open(options(Source::Directory(home.join("index/none")))).map(drop);
+    assert!(matches!(no_index, Err(OpenError::NoFolder { .. })));
+    fs_err::create_dir_all(home.join("index/none")).unwrap();
+    let no_index = Registry::open(options(Source::Directory(home.join("index/none")))).map(drop);
     assert!(matches!(no_index, Err(OpenError::NotARegistry { .. })));
 }
 

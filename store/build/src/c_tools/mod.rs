@@ -171,12 +171,13 @@ fn find_programs(
         None => Ok(programs),
         Some((name, debian, fedora)) => {
             let folders: Vec<_> = search.iter().map(|folder| folder.as_str()).collect();
+            let folders = match folders[..] {
+                [] => "of which there is none".to_owned(),
+                _ => folders.join(", "),
+            };
             Err(ImportError::Missing {
                 what: (*name).to_owned(),
-                place: format!(
-                    "in the folders of `PATH` below `/usr` ({})",
-                    folders.join(", ")
-                ),
+                place: format!("in the folders of `PATH` below `/usr` ({folders})"),
                 debian,
                 fedora,
             })
@@ -222,6 +223,12 @@ mod tests {
             "`gcc` is missing: it was looked for in the folders of `PATH` below `/usr` (/usr/share)"
         );
         assert!(error.hint().unwrap().contains("apt install gcc"));
+        let error = find_programs(&[], &BTreeSet::new()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "`gcc` is missing: it was looked for in the folders of `PATH` below `/usr` (of which there \
+             is none)"
+        );
     }
 
     #[test]
