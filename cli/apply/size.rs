@@ -1,7 +1,5 @@
 //! [`Size`]: what programs and the libraries they load take.
 
-use std::collections::BTreeSet;
-
 use orlop_store::{Store, StoreError, StorePath};
 use serde::Serialize;
 
@@ -13,17 +11,15 @@ pub(crate) struct Size {
 }
 
 impl Size {
-    /// Measures all that views need.
+    /// Measures views and all that they need.
     pub(crate) fn of(
         store: &Store,
         views: impl Iterator<Item = StorePath>,
     ) -> Result<Self, StoreError> {
-        let views: BTreeSet<_> = views.collect();
         let mut size = Self::default();
-        // A view's programs are the same files as those of the object it refers to.
-        for path in store.closure(&views)?.difference(&views) {
+        for path in store.closure(&views.collect())? {
             size.objects += 1;
-            size.bytes += store.info(path)?.map_or(0, |info| info.bytes);
+            size.bytes += store.info(&path)?.map_or(0, |info| info.bytes);
         }
         Ok(size)
     }
