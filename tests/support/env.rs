@@ -37,7 +37,8 @@ impl Run {
 
     #[track_caller]
     pub(crate) fn says(self, text: &str) -> Self {
-        assert!(self.stderr.contains(text), "no `{text}` in:\n{self}");
+        let said = self.stderr.contains(text) || unbroken(&self.stderr).contains(text);
+        assert!(said, "no `{text}` in:\n{self}");
         self
     }
 
@@ -51,6 +52,20 @@ impl Run {
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}:\n{self}"))
     }
+}
+
+/// Undoes how long messages about files are broken into lines, which depends on where the file lies.
+fn unbroken(text: &str) -> String {
+    let mut whole = String::new();
+    for line in text.lines() {
+        let (between, line) = match line.trim_start().strip_prefix("│ ") {
+            Some(rest) => (' ', rest),
+            None => ('\n', line),
+        };
+        whole.push(between);
+        whole.push_str(line);
+    }
+    whole
 }
 
 impl std::fmt::Display for Run {
