@@ -290,37 +290,18 @@ impl<'t> Value<'t> {
         }
     }
 
-    /// Returns where a part of a text stands in the file, if it is written in a simple way: with
-    /// escapes of one letter at most.
+    /// Returns where a part of a text stands in the file, if it is written in a simple way: on one
+    /// line, and with escapes of one letter at most.
     fn place(&self, text: &str, part: &Range<usize>) -> Option<Range<usize>> {
         let span = &self.entry.span;
         let written = self.source.text.get(span.clone())?;
-        let letter = written.chars().next()?;
-        let quote: String = written
-            .chars()
-            .take_while(|other| *other == letter)
-            .take(3)
-            .collect();
-        // Two of them are an empty text on one line.
-        let quote = if quote.len() == 3 {
-            &*quote
-        } else {
-            &quote[..1]
-        };
-        let mut inner = written.strip_prefix(quote)?.strip_suffix(quote)?;
-        let mut start = span.start + quote.len();
-        if quote.len() == 3 {
-            // The end of the first line is none of it.
-            let rest = inner.strip_prefix("\r\n").or(inner.strip_prefix('\n'));
-            let rest = rest.unwrap_or(inner);
-            start += inner.len() - rest.len();
-            inner = rest;
-        }
+        let quote = written.chars().next()?;
+        let inner = written.strip_prefix(quote)?.strip_suffix(quote)?;
         let mut places = Vec::new();
         let mut letters = inner.char_indices();
         while let Some((place, letter)) = letters.next() {
             let letter = match letter {
-                '\\' if quote.starts_with('"') => letters.next()?.1,
+                '\\' if quote == '"' => letters.next()?.1,
                 letter => letter,
             };
             places.extend(std::iter::repeat_n(place, letter.len_utf8()));
@@ -329,7 +310,7 @@ impl<'t> Value<'t> {
         if places.len() != text.len() + 1 {
             return None;
         }
-        let place = |at: usize| Some(start + places.get(at)?);
+        let place = |at: usize| Some(span.start + quote.len_utf8() + places.get(at)?);
         Some(place(part.start)?..place(part.end)?)
     }
 

@@ -318,10 +318,7 @@ fn library(mut table: Table<'_>) -> Result<LibraryRecipe, RecipeError> {
         build,
         arguments,
         script,
-        test: table
-            .take("test")
-            .map(|value| value.text(text::script))
-            .transpose()?,
+        test: table.text("test", text::script)?,
         outputs: OutputGlobs::read(&mut table)?,
     };
     table.finish()?;
