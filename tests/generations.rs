@@ -261,6 +261,7 @@ fn the_name_of_no_profile_is_said_and_makes_none() {
         "gc --keep 1",
         "why-live app",
         "why-depends app app",
+        "which app",
         "du",
         "stats",
         "recipe test",

@@ -240,9 +240,16 @@ fn there_is_a_way_back_from_a_damaged_generation() {
             .fails(3)
             .says("orlop rollback --profile default --to N");
         env.run("history").success();
-        for command in ["list", "run app", "rollback"] {
+        for command in ["list", "run app", "which app", "rollback"] {
             env.run(command).fails(1).says("orlop rollback --to 2");
         }
+        // Nor does a deleted manifest count as an empty one then.
+        let (manifest, aside) = (profile.join("orlop.toml"), profile.join("aside"));
+        std::fs::rename(&manifest, &aside).unwrap();
+        env.run("install app")
+            .fails(1)
+            .says("orlop rollback --to 2");
+        std::fs::rename(&aside, &manifest).unwrap();
         env.run("rollback --profile default --to 1 --dry-run")
             .success()
             .prints("to generation 1");

@@ -512,7 +512,7 @@ pub(super) fn manifest_text(context: &Context, profile: &Profile) -> Result<Stri
     if let Some(text) = files::read_if_there(&path)? {
         return Ok(text);
     }
-    let Some(current) = profile.current()? else {
+    let Some(current) = super::current_if_any(profile)? else {
         return Ok(String::new());
     };
     context.ui.warning(format!(

@@ -149,8 +149,8 @@ fn file(context: &Context, store: &Store, path: &Utf8Path) -> Result<Utf8PathBuf
     if path.as_str().contains('/') || fs_err::symlink_metadata(&file).is_ok() {
         return Ok(file);
     }
-    let profile = context.profile(store)?;
-    let generation = profile.current()?;
+    let profile = context.existing_profile(store)?;
+    let generation = super::current_if_any(&profile)?;
     let programs = generation.iter().flat_map(|generation| &generation.apps);
     let is_program = programs
         .flat_map(|app| &app.binaries)

@@ -11,7 +11,7 @@ use orlop_store::{Generation, GenerationApp, PlannedProgram, Store, StorePath};
 
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::progress::Progress;
+use crate::progress::{Progress, count_text};
 use crate::toolchain;
 
 /// Links all apps that are not `static` already; returns the folder of each one's view.
@@ -62,8 +62,8 @@ fn refuse_lost(store: &Store, apps: &[App]) -> Result<(), CommandError> {
         return Ok(());
     }
     Err(CommandError::failed(format!(
-        "the apps cannot be linked for comparison: {} objects that they are linked from are not in the store",
-        lost.len()
+        "the apps cannot be linked for comparison: of what they are linked from, the store lacks {}",
+        count_text(lost.len(), "object")
     ))
     .hint("make these again: `orlop sync`"))
 }
